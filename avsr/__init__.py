@@ -1,0 +1,48 @@
+"""Audio-visual speech recognition: a video file in, the words spoken in it out.
+
+Names are imported when first used, so that ``import avsr`` and ``avsr --help`` stay quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avsr.config import AvsrConfig
+    from avsr.model import AvsrForConditionalGeneration
+    from avsr.processing import AvsrProcessor
+    from avsr.recognizer import Recognizer, load
+    from avsr.transcription import Segment, TranscriptionResult
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AvsrConfig",
+    "AvsrForConditionalGeneration",
+    "AvsrProcessor",
+    "Recognizer",
+    "Segment",
+    "TranscriptionResult",
+    "load",
+]
+
+_MODULE_OF = {
+    "AvsrConfig": "avsr.config",
+    "AvsrForConditionalGeneration": "avsr.model",
+    "AvsrProcessor": "avsr.processing",
+    "Recognizer": "avsr.recognizer",
+    "Segment": "avsr.transcription",
+    "TranscriptionResult": "avsr.transcription",
+    "load": "avsr.recognizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'avsr' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
