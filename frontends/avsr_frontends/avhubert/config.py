@@ -1,0 +1,63 @@
+"""Sizes and switches of the AV-HuBERT encoder."""
+
+from transformers import PreTrainedConfig
+
+
+class AvHubertConfig(PreTrainedConfig):
+    """Configuration of :class:`~avsr_frontends.avhubert.AvHubertEncoder`.
+
+    The defaults are AV-HuBERT Large. Every size can be reduced, so that the same class is the
+    encoder of a model of a few megabytes.
+
+    Args:
+        hidden_size: width D of the Transformer.
+        num_hidden_layers: Transformer layers.
+        num_attention_heads: attention heads per layer.
+        intermediate_size: width of the feed-forward blocks.
+        layer_norm_first: pre-norm layers with one final norm (all published models), or
+            post-norm layers with one norm after the positional convolution.
+        positional_conv_kernel: taps of the positional convolution, in frames.
+        positional_conv_groups: groups of the positional convolution.
+        resnet_channels: channels of the 3-D convolution and of the four ResNet stages.
+        resnet_blocks: basic blocks in each of the four stages.
+        pixel_pooling: the picture is average-pooled by this factor before the first convolution
+            (1: not at all; 2 makes the picture front end about four times cheaper).
+        clip_normalisation: subtract each pixel's mean over the clip and divide by the clip's
+            standard deviation, which removes the speaker's still appearance (not in AV-HuBERT).
+        audio_feature_size: width of the audio input (26 log filterbanks x 4 frames).
+        dropout: dropout probability while training.
+        lora_bottleneck: width of the LoRA on the query and value projections; 0 means none.
+        lora_scaling: factor on the LoRA's output (published: 2).
+    """
+
+    model_type = "avhubert"
+
+    hidden_size: int = 1024
+    num_hidden_layers: int = 24
+    num_attention_heads: int = 16
+    intermediate_size: int = 4096
+    layer_norm_first: bool = True
+    positional_conv_kernel: int = 128
+    positional_conv_groups: int = 16
+    resnet_channels: list[int] | tuple[int, ...] = (64, 64, 128, 256, 512)
+    resnet_blocks: list[int] | tuple[int, ...] = (2, 2, 2, 2)
+    pixel_pooling: int = 1
+    clip_normalisation: bool = False
+    audio_feature_size: int = 104
+    dropout: float = 0.1
+    lora_bottleneck: int = 0
+    lora_scaling: float = 2.0
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs: object) -> None:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+        if len(self.resnet_channels) != len(self.resnet_blocks) + 1:
+            raise ValueError(
+                "resnet_channels needs one entry for the first convolution and one per stage, got "
+                f"{len(self.resnet_channels)} for {len(self.resnet_blocks)} stages"
+            )
+        super().__post_init__(**kwargs)

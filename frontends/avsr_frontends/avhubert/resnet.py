@@ -1,0 +1,115 @@
+"""The picture front end of AV-HuBERT: one 3-D convolution, then a ResNet on every frame.
+
+Shapes: B batch, T video frames, C channels, H and W pixels.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut; PReLU after the first norm and after the sum."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.relu1 = nn.PReLU(out_channels)
+        self.relu2 = nn.PReLU(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels),
+            )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        hidden = self.relu1(self.bn1(self.conv1(frames)))
+        hidden = self.bn2(self.conv2(hidden))
+        return self.relu2(hidden + self.downsample(frames))
+
+
+class VideoResNet(nn.Module):
+    """Turn grey mouth pictures into one vector per frame.
+
+    Args:
+        channels: channels of the 3-D convolution and of each stage.
+        blocks: basic blocks per stage; every stage but the first halves the picture.
+        pixel_pooling: average-pool the picture by this factor first.
+    """
+
+    def __init__(
+        self, channels: list[int] | tuple[int, ...], blocks: list[int] | tuple[int, ...],
+        pixel_pooling: int = 1,
+    ) -> None:
+        super().__init__()
+        stem = channels[0]
+        self.pixel_pooling = pixel_pooling
+        self.frontend3D = nn.Sequential(
+            nn.Conv3d(1, stem, (5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False),
+            nn.BatchNorm3d(stem),
+            nn.PReLU(stem),
+        )
+        self.trunk = nn.Module()
+        for index, (width, depth) in enumerate(zip(channels[1:], blocks, strict=True)):
+            stride = 1 if index == 0 else 2
+            stage = [BasicBlock(channels[index], width, stride)]
+            stage += [BasicBlock(width, width, 1) for _ in range(depth - 1)]
+            self.trunk.add_module(f"layer{index + 1}", nn.Sequential(*stage))
+
+    def forward(self, video_values: Tensor) -> Tensor:
+        """Encode [B, T, 1, H, W] into [B, T, C]."""
+        batch, n_frames = video_values.shape[:2]
+        frames = video_values[:, :, 0]
+        if self.pixel_pooling > 1:
+            frames = functional.avg_pool2d(frames, self.pixel_pooling)
+        hidden = self._convolve_in_time(frames)  # [B*T, C, H/2, W/2]
+        # BatchNorm3d's parameters on [B*T, C, H, W]: the statistics are the same per channel.
+        norm, prelu = self.frontend3D[1], self.frontend3D[2]
+        hidden = prelu(self._batch_norm(norm, hidden))
+        hidden = functional.max_pool2d(hidden, 3, stride=2, padding=1)
+        for stage in self.trunk.children():
+            hidden = stage(hidden)
+        return hidden.mean(dim=(2, 3)).view(batch, n_frames, -1)
+
+    def _convolve_in_time(self, frames: Tensor) -> Tensor:
+        """Apply the 3-D convolution as a 2-D one whose channels are the five frames around each.
+
+        The same products and sums, several times quicker on a CPU.
+        """
+        convolution = self.frontend3D[0]
+        taps = convolution.kernel_size[0]
+        padded = functional.pad(frames, (0, 0, 0, 0, taps // 2, taps // 2))
+        windows = padded.unfold(1, taps, 1)  # [B, T, H, W, taps]
+        windows = windows.permute(0, 1, 4, 2, 3).flatten(0, 1)  # [B*T, taps, H, W]
+        return functional.conv2d(
+            windows, convolution.weight[:, 0], stride=2, padding=convolution.padding[1:]
+        )
+
+    def _batch_norm(self, norm: nn.Module, hidden: Tensor) -> Tensor:
+        """Run a BatchNorm3d on [N, C, H, W] by giving it a time axis of length one."""
+        return norm(hidden.unsqueeze(2)).squeeze(2)
+
+
+def normalise_clip(video_values: Tensor, frame_mask: Tensor | None) -> Tensor:
+    """Remove each pixel's mean over the clip and scale the clip to unit variance.
+
+    Args:
+        video_values: [B, T, 1, H, W].
+        frame_mask: [B, T] bool, true for real frames, or none when all are real.
+
+    Returns:
+        Same shape; padded frames are zero.
+    """
+    if frame_mask is None:
+        weight = torch.ones_like(video_values[:, :, :1, :1, :1])
+    else:
+        weight = frame_mask.to(video_values.dtype)[:, :, None, None, None]
+    count = weight.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = (video_values * weight).sum(dim=1, keepdim=True) / count
+    centred = (video_values - mean) * weight
+    variance = (centred**2).mean(dim=(2, 3, 4), keepdim=True).sum(dim=1, keepdim=True) / count
+    return centred / (variance.sqrt() + 1e-2)
