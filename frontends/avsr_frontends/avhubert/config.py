@@ -18,8 +18,11 @@ class AvHubertConfig(PreTrainedConfig):
             post-norm layers with one norm after the positional convolution.
         positional_conv_kernel: taps of the positional convolution, in frames.
         positional_conv_groups: groups of the positional convolution.
-        resnet_channels: channels of the 3-D convolution and of the four ResNet stages.
-        resnet_blocks: basic blocks in each of the four stages.
+        resnet_channels: channels of the 3-D convolution and of each ResNet stage.
+        resnet_blocks: basic blocks in each stage; every stage but the first halves the picture.
+        resnet_activation: "prelu" (one slope per channel) or "relu".
+        patch_stem: the first convolution takes steps of four pixels in place of two and a
+            max-pooling, which makes it about four times cheaper (not in AV-HuBERT).
         pixel_pooling: the picture is average-pooled by this factor before the first convolution
             (1: not at all; 2 makes the picture front end about four times cheaper).
         clip_normalisation: subtract each pixel's mean over the clip and divide by the clip's
@@ -41,6 +44,8 @@ class AvHubertConfig(PreTrainedConfig):
     positional_conv_groups: int = 16
     resnet_channels: list[int] | tuple[int, ...] = (64, 64, 128, 256, 512)
     resnet_blocks: list[int] | tuple[int, ...] = (2, 2, 2, 2)
+    resnet_activation: str = "prelu"
+    patch_stem: bool = False
     pixel_pooling: int = 1
     clip_normalisation: bool = False
     audio_feature_size: int = 104
@@ -59,5 +64,9 @@ class AvHubertConfig(PreTrainedConfig):
             raise ValueError(
                 "resnet_channels needs one entry for the first convolution and one per stage, got "
                 f"{len(self.resnet_channels)} for {len(self.resnet_blocks)} stages"
+            )
+        if self.resnet_activation not in ("prelu", "relu"):
+            raise ValueError(
+                f'resnet_activation must be "prelu" or "relu", got "{self.resnet_activation}"'
             )
         super().__post_init__(**kwargs)

@@ -31,9 +31,7 @@ class VideoFeatures(nn.Module):
 
     def __init__(self, config: AvHubertConfig) -> None:
         super().__init__()
-        self.resnet = VideoResNet(
-            config.resnet_channels, config.resnet_blocks, config.pixel_pooling
-        )
+        self.resnet = VideoResNet(config)
         self.proj = nn.Linear(config.resnet_channels[-1], config.hidden_size)
 
     def forward(self, video_values: Tensor) -> Tensor:

@@ -7,16 +7,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avsr_frontends.avhubert.config import AvHubertConfig
+
+
+def build_activation(name: str, channels: int) -> nn.Module:
+    """Return a PReLU with one slope per channel, or a ReLU."""
+    return nn.PReLU(channels) if name == "prelu" else nn.ReLU()
+
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut; PReLU after the first norm and after the sum."""
+    """Two 3x3 convolutions with a shortcut; activation after the first norm and after the sum."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, activation: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
-        self.relu1 = nn.PReLU(out_channels)
-        self.relu2 = nn.PReLU(out_channels)
+        self.relu1 = build_activation(activation, out_channels)
+        self.relu2 = build_activation(activation, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample: nn.Module = nn.Identity()
@@ -33,31 +40,25 @@ class BasicBlock(nn.Module):
 
 
 class VideoResNet(nn.Module):
-    """Turn grey mouth pictures into one vector per frame.
+    """Turn grey mouth pictures into one vector per frame, sized by an :class:`AvHubertConfig`."""
 
-    Args:
-        channels: channels of the 3-D convolution and of each stage.
-        blocks: basic blocks per stage; every stage but the first halves the picture.
-        pixel_pooling: average-pool the picture by this factor first.
-    """
-
-    def __init__(
-        self, channels: list[int] | tuple[int, ...], blocks: list[int] | tuple[int, ...],
-        pixel_pooling: int = 1,
-    ) -> None:
+    def __init__(self, config: AvHubertConfig) -> None:
         super().__init__()
+        channels, activation = config.resnet_channels, config.resnet_activation
         stem = channels[0]
-        self.pixel_pooling = pixel_pooling
+        self.pixel_pooling = config.pixel_pooling
+        self.has_max_pooling = not config.patch_stem
+        step = 4 if config.patch_stem else 2
         self.frontend3D = nn.Sequential(
-            nn.Conv3d(1, stem, (5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False),
+            nn.Conv3d(1, stem, (5, 7, 7), stride=(1, step, step), padding=(2, 3, 3), bias=False),
             nn.BatchNorm3d(stem),
-            nn.PReLU(stem),
+            build_activation(activation, stem),
         )
         self.trunk = nn.Module()
-        for index, (width, depth) in enumerate(zip(channels[1:], blocks, strict=True)):
+        for index, (width, depth) in enumerate(zip(channels[1:], config.resnet_blocks, strict=True)):
             stride = 1 if index == 0 else 2
-            stage = [BasicBlock(channels[index], width, stride)]
-            stage += [BasicBlock(width, width, 1) for _ in range(depth - 1)]
+            stage = [BasicBlock(channels[index], width, stride, activation)]
+            stage += [BasicBlock(width, width, 1, activation) for _ in range(depth - 1)]
             self.trunk.add_module(f"layer{index + 1}", nn.Sequential(*stage))
 
     def forward(self, video_values: Tensor) -> Tensor:
@@ -67,10 +68,11 @@ class VideoResNet(nn.Module):
         if self.pixel_pooling > 1:
             frames = functional.avg_pool2d(frames, self.pixel_pooling)
         hidden = self._convolve_in_time(frames)  # [B*T, C, H/2, W/2]
-        # BatchNorm3d's parameters on [B*T, C, H, W]: the statistics are the same per channel.
-        norm, prelu = self.frontend3D[1], self.frontend3D[2]
-        hidden = prelu(self._batch_norm(norm, hidden))
-        hidden = functional.max_pool2d(hidden, 3, stride=2, padding=1)
+        norm, activation = self.frontend3D[1], self.frontend3D[2]
+        # BatchNorm3d has one statistic per channel, so a time axis of length one is the same.
+        hidden = activation(norm(hidden.unsqueeze(2)).squeeze(2))
+        if self.has_max_pooling:
+            hidden = functional.max_pool2d(hidden, 3, stride=2, padding=1)
         for stage in self.trunk.children():
             hidden = stage(hidden)
         return hidden.mean(dim=(2, 3)).view(batch, n_frames, -1)
@@ -86,12 +88,11 @@ class VideoResNet(nn.Module):
         windows = padded.unfold(1, taps, 1)  # [B, T, H, W, taps]
         windows = windows.permute(0, 1, 4, 2, 3).flatten(0, 1)  # [B*T, taps, H, W]
         return functional.conv2d(
-            windows, convolution.weight[:, 0], stride=2, padding=convolution.padding[1:]
+            windows,
+            convolution.weight[:, 0],
+            stride=convolution.stride[1:],
+            padding=convolution.padding[1:],
         )
-
-    def _batch_norm(self, norm: nn.Module, hidden: Tensor) -> Tensor:
-        """Run a BatchNorm3d on [N, C, H, W] by giving it a time axis of length one."""
-        return norm(hidden.unsqueeze(2)).squeeze(2)
 
 
 def normalise_clip(video_values: Tensor, frame_mask: Tensor | None) -> Tensor:
