@@ -1,0 +1,1 @@
+"""Frontends of audio-visual speech recognition: from media files to encoder features."""
