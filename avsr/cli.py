@@ -1,0 +1,87 @@
+"""The command line: one function for each command, exit codes, and errors as single lines.
+
+Nothing heavy is imported here, so that ``avsr --help`` is immediate; each command imports what it
+needs when it runs.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from avsr.commands.evaluate import evaluate
+from avsr.commands.options import print_version
+from avsr.commands.transcribe import transcribe
+from avsr.errors import AvsrError, one_line
+
+_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+
+# The base class of typer's usage errors, wherever the installed version keeps it.
+_ClickException = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+app = typer.Typer(
+    name="avsr",
+    help="Audio-visual speech recognition: a video file in, the words spoken in it out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(transcribe)
+app.command()(evaluate)
+
+
+@app.callback()
+def _common(version: print_version = False) -> None:
+    """Audio-visual speech recognition: a video file in, the words spoken in it out."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what follows ``avsr`` on the command line.
+
+    Returns:
+        The exit code: 0 done, 1 at least one input failed, 2 wrong usage, 3 no model.
+    """
+    debug = "--debug" in arguments
+    try:
+        exit_code = app(list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+        return exit_code or 0
+    except AvsrError as error:
+        return _fail(error, one_line(error), error.exit_code, debug)
+    except BrokenPipeError:  # the reader of our output has gone: nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _fail(error, "interrupted", _INTERRUPTED, debug)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except Exception as error:
+        if isinstance(error, _ClickException):
+            hint = "; see avsr --help"
+            return _fail(error, one_line(error) + hint, getattr(error, "exit_code", 2), debug)
+        message = f"unexpected {type(error).__name__}: {one_line(error)}; --debug shows where"
+        return _fail(error, message, 1, debug)
+
+
+def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    print(f"avsr: {message}", file=sys.stderr)
+    return exit_code
+
+
+def main() -> None:
+    """Entry point of the ``avsr`` command."""
+    # Quiet the C++ logs of mediapipe's libraries; must be set before they load.
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+from avsr import __version__
+from avsr.errors import UsageError
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"avsr {__version__}")
+        raise typer.Exit
+
+
+print_version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option("--model", "-m", help="A bundled model's name, a model folder, or a hub id."),
+]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ... auto takes a GPU if there is one.")
+]
+Beam = Annotated[
+    int | None,
+    typer.Option(min=1, help="Beams of the search; 1 is greedy. Default: the model's own."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+def split_list(value: str, option: str) -> list[str]:
+    """Split the value of a comma-separated option.
+
+    Raises:
+        UsageError: if an item is empty or comes twice.
+    """
+    items = [item.strip() for item in value.split(",")]
+    if not all(items) or len(set(items)) != len(items):
+        raise UsageError(f"{option} {value!r}: give different values with commas between them")
+    return items
+
+
+def split_choices(value: str, option: str, choices: tuple[str, ...]) -> list[str]:
+    """Split a comma-separated option whose items come from a closed list.
+
+    Raises:
+        UsageError: if an item is not one of ``choices``.
+    """
+    items = split_list(value, option)
+    for item in items:
+        if item not in choices:
+            raise UsageError(f"{option}: {item!r} is not one of {', '.join(choices)}")
+    return items
+
+
+def split_rates(value: str | None, option: str) -> list[int | None]:
+    """Split a comma-separated list of compression rates; None stays None, the finest trained.
+
+    Raises:
+        UsageError: if an item is not a whole number from 1 on.
+    """
+    if value is None:
+        return [None]
+    items = split_list(value, option)
+    if not all(item.isdecimal() and int(item) >= 1 for item in items):
+        raise UsageError(f"{option} {value!r}: rates are whole numbers from 1 on, such as 4,16")
+    return [int(item) for item in items]

@@ -1,0 +1,32 @@
+"""Errors whose message is meant for the user: one line that says what is wrong and what to do."""
+
+
+class AvsrError(Exception):
+    """A problem that the user can act on; ``str`` of it is the one line to show.
+
+    Attributes:
+        exit_code: what the command line returns when this ends it.
+    """
+
+    exit_code = 1
+
+
+class InputError(AvsrError):
+    """One input file cannot be transcribed; others are not affected."""
+
+
+class UsageError(AvsrError):
+    """A wrong option, manifest or combination of the two."""
+
+    exit_code = 2
+
+
+class ModelUnavailableError(AvsrError):
+    """A model or its weights cannot be found or loaded."""
+
+    exit_code = 3
+
+
+def one_line(error: BaseException) -> str:
+    """The message of any exception on a single line, with its class where it has no message."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,100 @@
+"""Manifests: JSON Lines files that name clips and their texts.
+
+Each line is an object with ``id``, ``path`` (relative to the manifest's folder) and ``text``;
+``speaker``, ``start`` and ``end`` (seconds within the file) are optional, and other keys are ignored.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avsr.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One clip and its transcript.
+
+    Attributes:
+        id: unique within the manifest.
+        path: the media file.
+        text: the words spoken, as the manifest has them.
+        speaker: who speaks, or None where unknown.
+        start: start within the file in seconds, or None for its beginning.
+        end: end within the file in seconds, or None for its end.
+    """
+
+    id: str
+    path: Path
+    text: str
+    speaker: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+def read_manifest(path: str | Path) -> list[Utterance]:
+    """Read a manifest.
+
+    Raises:
+        UsageError: if the file is missing or empty, a line is malformed, or an id comes twice. Media
+            files are not looked at.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such manifest; give a JSON Lines file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot read this manifest ({error})") from error
+    utterances: dict[str, Utterance] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            utterance = _parse(line, path.parent)
+        except ValueError as error:
+            raise UsageError(f"{path} line {number}: {error}") from None
+        if utterance.id in utterances:
+            raise UsageError(f"{path} line {number}: id {utterance.id!r} comes twice; make it unique")
+        utterances[utterance.id] = utterance
+    if not utterances:
+        raise UsageError(f"{path}: the manifest is empty; add one JSON object per line")
+    return list(utterances.values())
+
+
+def _parse(line: str, folder: Path) -> Utterance:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
+    if not isinstance(entry, dict):
+        raise ValueError(f"expected a JSON object, got {type(entry).__name__}")
+    start, end = (_seconds(entry, key) for key in ("start", "end"))
+    if end is not None and end <= (start or 0.0):
+        raise ValueError(f"end ({end}) must come after start ({start or 0.0})")
+    speaker = entry.get("speaker")
+    return Utterance(
+        id=_string(entry, "id"),
+        path=folder / _string(entry, "path"),
+        text=_string(entry, "text"),
+        speaker=None if speaker is None else str(speaker),
+        start=start,
+        end=end,
+    )
+
+
+def _string(entry: dict[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{key!r} must be a text that is not empty, got {value!r}")
+    return value
+
+
+def _seconds(entry: dict[str, Any], key: str) -> float | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"{key!r} must be seconds from 0 on, got {value!r}")
+    return float(value)

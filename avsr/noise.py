@@ -1,0 +1,125 @@
+"""Noise for evaluation: chosen by the utterance's id, mixed at an exact signal-to-noise ratio.
+
+Nothing here depends on the order of utterances or on global random state: the same utterance id,
+seed and noise give the same samples. N counts audio samples at 16 kHz.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from avsr.manifest import Utterance
+
+BABBLE_VOICES = 8  # voices in a babble: enough that no single one can be followed
+
+
+def generator_for(utterance_id: str, seed: int) -> np.random.Generator:
+    """A random generator that depends on the utterance's id and the seed alone."""
+    digest = hashlib.sha256(f"{seed}:{utterance_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[np.ndarray, float]:
+    """Add noise to speech so that their power ratio over the whole clip is ``snr_db``.
+
+    Args:
+        speech: [N] float.
+        noise: [N] float; its level does not matter.
+        snr_db: wanted ratio of speech power to noise power; 0 means equal power.
+
+    Returns:
+        The sum, [N] float32, and the ratio achieved in dB, measured on the samples that were added.
+
+    Raises:
+        ValueError: if the lengths differ, or speech or noise is silent, so that no ratio exists.
+    """
+    if speech.shape != noise.shape:
+        raise ValueError(f"speech and noise must be equally long, got {speech.shape}, {noise.shape}")
+    speech = np.asarray(speech, dtype=np.float64)
+    noise = np.asarray(noise, dtype=np.float64)
+    speech_power, noise_power = np.mean(speech**2), np.mean(noise**2)
+    if not speech_power > 0 or not noise_power > 0:
+        silent = "speech" if not speech_power > 0 else "noise"
+        raise ValueError(f"the {silent} is silent: no signal-to-noise ratio exists")
+    scaled = noise * np.sqrt(speech_power / noise_power / 10 ** (snr_db / 10))
+    achieved_db = 10 * np.log10(speech_power / np.mean(scaled**2))
+    return (speech + scaled).astype(np.float32), float(achieved_db)
+
+
+def cut_noise(noise: np.ndarray, n_samples: int, generator: np.random.Generator) -> np.ndarray:
+    """Take ``n_samples`` of a recording from a random position, wrapping around at its end.
+
+    Raises:
+        ValueError: if the recording is empty.
+    """
+    if len(noise) == 0:
+        raise ValueError("the noise recording is empty")
+    start = int(generator.integers(len(noise)))
+    return np.take(noise, np.arange(start, start + n_samples), mode="wrap")
+
+
+def choose_voices(
+    utterance: Utterance,
+    others: Sequence[Utterance],
+    generator: np.random.Generator,
+    n_voices: int = BABBLE_VOICES,
+) -> list[Utterance]:
+    """Choose the utterances whose sum is the babble behind ``utterance``.
+
+    Clips of other speakers come first; where they are too few, other clips of the same speaker
+    fill up. The utterance itself (same id, or same stretch of the same file) is never chosen, and
+    none comes twice.
+
+    Raises:
+        ValueError: if there are fewer than two other utterances.
+    """
+    own_stretch = (utterance.path, utterance.start, utterance.end)
+    candidates = [
+        other
+        for other in others
+        if other.id != utterance.id and (other.path, other.start, other.end) != own_stretch
+    ]
+    if len(candidates) < 2:
+        raise ValueError(f"babble needs at least two other utterances, got {len(candidates)}")
+    order = [candidates[index] for index in generator.permutation(len(candidates))]
+    same_speaker = [
+        utterance.speaker is not None and other.speaker == utterance.speaker for other in order
+    ]
+    ranked = [other for other, same in zip(order, same_speaker, strict=True) if not same]
+    ranked += [other for other, same in zip(order, same_speaker, strict=True) if same]
+    return ranked[:n_voices]
+
+
+def babble(
+    utterance: Utterance,
+    n_samples: int,
+    others: Sequence[Utterance],
+    read: Callable[[Utterance], np.ndarray],
+    seed: int,
+) -> np.ndarray:
+    """Sum the voices of other utterances, each at the same power and from a random position.
+
+    Args:
+        utterance: whom the babble is for.
+        n_samples: wanted length N.
+        others: where voices are taken from; may hold ``utterance``.
+        read: gives the audio of an utterance, [M] float at 16 kHz.
+        seed: changes all choices.
+
+    Returns:
+        [N] float32.
+
+    Raises:
+        ValueError: if there are too few voices, or all of them are silent.
+    """
+    generator = generator_for(utterance.id, seed)
+    total = np.zeros(n_samples, dtype=np.float64)
+    for voice in choose_voices(utterance, others, generator):
+        audio = read(voice).astype(np.float64)
+        power = np.mean(audio**2) if len(audio) else 0.0
+        if power > 0:
+            total += cut_noise(audio / np.sqrt(power), n_samples, generator)
+    if not np.any(total):
+        raise ValueError("all voices of the babble are silent")
+    return total.astype(np.float32)

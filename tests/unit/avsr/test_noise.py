@@ -1,0 +1,86 @@
+"""Noise is deterministic, has exactly the wanted level, and never holds the utterance itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avsr.manifest import Utterance
+from avsr.noise import babble, choose_voices, cut_noise, generator_for, mix_at_snr
+
+
+def _utterance(name: str, speaker: str | None = None) -> Utterance:
+    return Utterance(id=name, path=Path(f"{name}.wav"), text="x", speaker=speaker)
+
+
+def _tone(name: str) -> np.ndarray:
+    frequency = 100 + sum(name.encode())
+    return np.sin(np.arange(8000) * frequency / 16000 * 2 * np.pi).astype(np.float32)
+
+
+@pytest.mark.parametrize("snr_db", [-5.0, 0.0, 0, 10.0])
+def test_snr_is_exact_and_zero_means_zero(snr_db: float) -> None:
+    generator = np.random.default_rng(0)
+    speech, noise = 0.01 * generator.normal(size=16000), 3 * generator.normal(size=16000)
+    mixed, achieved_db = mix_at_snr(speech, noise, snr_db)
+    added = mixed - speech
+    measured_db = 10 * np.log10(np.mean(speech**2) / np.mean(added**2))
+    assert measured_db == pytest.approx(snr_db, abs=1e-3)
+    assert achieved_db == pytest.approx(snr_db, abs=1e-6)
+    assert np.corrcoef(added, noise)[0, 1] == pytest.approx(1, abs=1e-5)
+
+
+def test_silence_has_no_snr() -> None:
+    with pytest.raises(ValueError, match="speech is silent"):
+        mix_at_snr(np.zeros(10), np.ones(10), 0)
+    with pytest.raises(ValueError, match="noise is silent"):
+        mix_at_snr(np.ones(10), np.zeros(10), 0)
+
+
+def test_choice_depends_on_id_and_seed_alone() -> None:
+    draws = [generator_for(name, seed).integers(1 << 40) for name, seed in
+             [("a", 0), ("a", 0), ("a", 1), ("b", 0)]]
+    assert draws[0] == draws[1]
+    assert len(set(draws)) == 3
+
+
+def test_short_noise_wraps_around() -> None:
+    cut = cut_noise(np.arange(5.0), 12, np.random.default_rng(3))
+    assert len(cut) == 12
+    np.testing.assert_array_equal(np.diff(cut) % 5, np.ones(11))
+
+
+def test_voices_are_others_and_other_speakers_come_first() -> None:
+    pool = [_utterance(f"s{speaker}_{n}", f"s{speaker}") for speaker in (1, 2) for n in range(6)]
+    for seed in range(20):
+        voices = choose_voices(pool[0], pool, generator_for("s1_0", seed), n_voices=8)
+        assert len({voice.id for voice in voices}) == 8
+        assert pool[0] not in voices
+        assert {voice.speaker for voice in voices[:6]} == {"s2"}
+
+
+def test_same_file_under_another_id_is_not_its_own_babble() -> None:
+    own = _utterance("a")
+    twin = Utterance(id="twin", path=own.path, text="x")
+    others = [own, twin, _utterance("b"), _utterance("c")]
+    voices = choose_voices(own, others, generator_for("a", 0))
+    assert {voice.id for voice in voices} == {"b", "c"}
+
+
+def test_babble_is_reproducible_whatever_the_order_of_reading() -> None:
+    pool = [_utterance(name) for name in "abcdef"]
+
+    def read(utterance: Utterance) -> np.ndarray:
+        return _tone(utterance.id)
+
+    first = babble(pool[0], 12000, pool, read, seed=1)
+    babble(pool[1], 12000, pool, read, seed=1)
+    np.testing.assert_array_equal(first, babble(pool[0], 12000, pool, read, seed=1))
+    assert first.shape == (12000,)
+    assert not np.array_equal(first, babble(pool[0], 12000, pool, read, seed=2))
+
+
+def test_too_few_voices() -> None:
+    pool = [_utterance("a"), _utterance("b")]
+    with pytest.raises(ValueError, match="at least two other utterances, got 1"):
+        babble(pool[0], 100, pool, lambda utterance: _tone(utterance.id), seed=0)
