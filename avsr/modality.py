@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from avsr.clip import Clip
+from avsr.config import Modality
 from avsr.errors import InputError
 
-Modality = Literal["audio", "video", "av"]
 RequestedModality = Literal["auto", "audio", "video", "av"]
 
 MIN_FACE_COVERAGE = 0.5  # share of frames with a face below which lips are not trusted
@@ -51,6 +51,22 @@ def choose_modality(clip: Clip, requested: RequestedModality) -> ModalityChoice 
         return None
     low_coverage = requested != "audio" and bool(_lack_of_lips(clip, MIN_FACE_COVERAGE))
     return ModalityChoice(modality=requested, reason="as asked", low_coverage=low_coverage)
+
+
+def fallback_modality(clip: Clip, wanted: Modality) -> Modality | None:
+    """The part of a wanted modality that a clip allows; None where that is nothing.
+
+    Only ``"av"`` has parts: without usable lips it becomes ``"audio"``, without sound ``"video"``.
+    """
+    heard = clip.audio is not None and clip.audio.size > 0
+    seen = clip.mouth is not None and len(clip.mouth) > 0
+    if wanted == "audio":
+        return "audio" if heard else None
+    if wanted == "video":
+        return "video" if seen else None
+    if heard and seen and not _lack_of_lips(clip, MIN_FACE_COVERAGE):
+        return "av"
+    return "audio" if heard else fallback_modality(clip, "video")
 
 
 def _choose(clip: Clip) -> ModalityChoice | None:

@@ -6,6 +6,8 @@ seed and noise give the same samples. N counts audio samples at 16 kHz.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -91,35 +93,60 @@ def choose_voices(
     return ranked[:n_voices]
 
 
-def babble(
-    utterance: Utterance,
-    n_samples: int,
-    others: Sequence[Utterance],
-    read: Callable[[Utterance], np.ndarray],
-    seed: int,
-) -> np.ndarray:
-    """Sum the voices of other utterances, each at the same power and from a random position.
+class NoiseSource(Protocol):
+    """Gives each utterance its noise."""
 
-    Args:
-        utterance: whom the babble is for.
-        n_samples: wanted length N.
-        others: where voices are taken from; may hold ``utterance``.
+    def for_utterance(self, utterance: Utterance, n_samples: int) -> np.ndarray:
+        """[n_samples] float32, the same for the same utterance id and seed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Noise cut from one recording.
+
+    Attributes:
+        audio: [M] float at 16 kHz, not empty.
+        seed: changes all positions.
+    """
+
+    audio: np.ndarray
+    seed: int
+
+    def for_utterance(self, utterance: Utterance, n_samples: int) -> np.ndarray:
+        """Take a random stretch, wrapping around at the recording's end."""
+        return cut_noise(self.audio, n_samples, generator_for(utterance.id, self.seed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Babble:
+    """The sum of other utterances' voices, each at the same power and from a random position.
+
+    Attributes:
+        others: where voices are taken from; may hold the utterance itself, which is never chosen.
         read: gives the audio of an utterance, [M] float at 16 kHz.
         seed: changes all choices.
-
-    Returns:
-        [N] float32.
-
-    Raises:
-        ValueError: if there are too few voices, or all of them are silent.
+        n_voices: voices in the sum.
     """
-    generator = generator_for(utterance.id, seed)
-    total = np.zeros(n_samples, dtype=np.float64)
-    for voice in choose_voices(utterance, others, generator):
-        audio = read(voice).astype(np.float64)
-        power = np.mean(audio**2) if len(audio) else 0.0
-        if power > 0:
-            total += cut_noise(audio / np.sqrt(power), n_samples, generator)
-    if not np.any(total):
-        raise ValueError("all voices of the babble are silent")
-    return total.astype(np.float32)
+
+    others: Sequence[Utterance]
+    read: Callable[[Utterance], np.ndarray]
+    seed: int
+    n_voices: int = BABBLE_VOICES
+
+    def for_utterance(self, utterance: Utterance, n_samples: int) -> np.ndarray:
+        """Sum the voices.
+
+        Raises:
+            ValueError: if there are too few voices, or all of them are silent.
+        """
+        generator = generator_for(utterance.id, self.seed)
+        total = np.zeros(n_samples, dtype=np.float64)
+        for voice in choose_voices(utterance, self.others, generator, self.n_voices):
+            audio = self.read(voice).astype(np.float64)
+            power = np.mean(audio**2) if len(audio) else 0.0
+            if power > 0:
+                total += cut_noise(audio / np.sqrt(power), n_samples, generator)
+        if not np.any(total):
+            raise ValueError("all voices of the babble are silent")
+        return total.astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avsr.manifest import Utterance
-from avsr.noise import babble, choose_voices, cut_noise, generator_for, mix_at_snr
+from avsr.noise import Babble, Recording, choose_voices, cut_noise, generator_for, mix_at_snr
 
 
 def _utterance(name: str, speaker: str | None = None) -> Utterance:
@@ -14,7 +14,7 @@ def _utterance(name: str, speaker: str | None = None) -> Utterance:
 
 
 def _tone(name: str) -> np.ndarray:
-    frequency = 100 + sum(name.encode())
+    frequency = 4 * sum(name.encode())  # whole periods in half a second
     return np.sin(np.arange(8000) * frequency / 16000 * 2 * np.pi).astype(np.float32)
 
 
@@ -73,14 +73,33 @@ def test_babble_is_reproducible_whatever_the_order_of_reading() -> None:
     def read(utterance: Utterance) -> np.ndarray:
         return _tone(utterance.id)
 
-    first = babble(pool[0], 12000, pool, read, seed=1)
-    babble(pool[1], 12000, pool, read, seed=1)
-    np.testing.assert_array_equal(first, babble(pool[0], 12000, pool, read, seed=1))
+    source = Babble(others=pool, read=read, seed=1)
+    first = source.for_utterance(pool[0], 12000)
+    source.for_utterance(pool[1], 12000)
+    np.testing.assert_array_equal(first, source.for_utterance(pool[0], 12000))
     assert first.shape == (12000,)
-    assert not np.array_equal(first, babble(pool[0], 12000, pool, read, seed=2))
+    other_seed = Babble(others=pool, read=read, seed=2)
+    assert not np.array_equal(first, other_seed.for_utterance(pool[0], 12000))
+
+
+def test_babble_voices_are_equally_loud() -> None:
+    loudness = {"a": 1.0, "b": 100.0, "c": 0.01}
+    pool = [_utterance(name) for name in loudness]
+    source = Babble(others=pool, read=lambda u: loudness[u.id] * _tone(u.id), seed=0)
+    noise = source.for_utterance(pool[0], 8000)
+    for name in "bc":  # tones of different frequencies do not overlap
+        tone = _tone(name)
+        spectrum = np.abs(np.fft.rfft(noise)) / np.abs(np.fft.rfft(tone)).max()
+        assert spectrum[np.abs(np.fft.rfft(tone)).argmax()] == pytest.approx(2**0.5, rel=0.1)
 
 
 def test_too_few_voices() -> None:
     pool = [_utterance("a"), _utterance("b")]
     with pytest.raises(ValueError, match="at least two other utterances, got 1"):
-        babble(pool[0], 100, pool, lambda utterance: _tone(utterance.id), seed=0)
+        Babble(others=pool, read=lambda u: _tone(u.id), seed=0).for_utterance(pool[0], 100)
+
+
+def test_recording_is_cut_at_a_place_of_its_own_for_each_utterance() -> None:
+    source = Recording(audio=np.arange(10_000.0), seed=0)
+    starts = {source.for_utterance(_utterance(name), 10)[0] for name in "abcd"}
+    assert len(starts) == 4

@@ -1,0 +1,106 @@
+"""From arrays to texts: encoders run once, then as many decodings of them as wanted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avsr.config import Modality
+from avsr.pretrained import LoadedModel
+
+DEFAULT_BEAMS = 1  # greedy
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """One stream of a batch after its encoder.
+
+    Attributes:
+        features: [B, T, W].
+        frame_lengths: [B] real frames of each row.
+    """
+
+    features: Tensor
+    frame_lengths: Tensor
+
+    def rows(self, indices: Sequence[int]) -> "Encoded":
+        """Some clips of the batch, in the given order."""
+        chosen = torch.tensor(list(indices), device=self.features.device)
+        return Encoded(features=self.features[chosen], frame_lengths=self.frame_lengths[chosen])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """What the model read from one clip.
+
+    Attributes:
+        text: the words.
+        avg_logprob: mean log-probability of its tokens.
+    """
+
+    text: str
+    avg_logprob: float
+
+
+@torch.inference_mode()
+def encode_audio(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> Encoded:
+    """Run the audio encoder on waveforms ([N] float32 each, 16 kHz)."""
+    batch = loaded.processor(
+        audio=list(waveforms), sampling_rate=16_000, modality="audio", return_tensors="pt"
+    ).to(loaded.device)
+    features, lengths = loaded.model.encode_audio(batch["input_features"], batch["audio_lengths"])
+    return Encoded(features=features, frame_lengths=lengths)
+
+
+@torch.inference_mode()
+def encode_video(loaded: LoadedModel, mouths: Sequence[np.ndarray]) -> Encoded:
+    """Run the video encoder on mouth crops ([T, 96, 96] or [T, 96, 96, 3] uint8 each)."""
+    batch = loaded.processor(video=list(mouths), modality="video", return_tensors="pt").to(
+        loaded.device
+    )
+    features, lengths = loaded.model.encode_video(batch["video_values"], batch["video_lengths"])
+    return Encoded(features=features, frame_lengths=lengths)
+
+
+@torch.inference_mode()
+def decode(
+    loaded: LoadedModel,
+    modality: Modality,
+    *,
+    audio: Encoded | None = None,
+    video: Encoded | None = None,
+    audio_rate: int | None = None,
+    video_rate: int | None = None,
+    num_beams: int = DEFAULT_BEAMS,
+) -> list[Hypothesis]:
+    """Let the language model read encoded streams.
+
+    Args:
+        loaded: the model.
+        modality: which streams are used; the others are ignored.
+        audio: encoded sound.
+        video: encoded lips, of the same clips.
+        audio_rate: encoder frames per token; None is the finest trained.
+        video_rate: encoder frames per token; None is the finest trained.
+        num_beams: beams of the search; 1 is greedy.
+
+    Returns:
+        One hypothesis for each clip of the batch.
+    """
+    streams: dict[str, Tensor] = {}
+    rates: dict[str, int | None] = {}
+    if modality != "video" and audio is not None:
+        streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
+        rates["audio_rate"] = audio_rate
+    if modality != "audio" and video is not None:
+        streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
+        rates["video_rate"] = video_rate
+    output = loaded.model.generate_with_scores(
+        **streams, **rates, modality=modality, num_beams=num_beams
+    )
+    texts = loaded.processor.batch_decode(output.sequences, skip_special_tokens=True)
+    return [
+        Hypothesis(text=" ".join(text.split()), avg_logprob=min(0.0, float(score)))
+        for text, score in zip(texts, output.sequence_scores, strict=True)
+    ]

@@ -1,0 +1,144 @@
+"""Finding and loading models: by bundled name, by folder, or by hub id."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from avsr.errors import ModelUnavailableError, UsageError, one_line
+from avsr.model import AvsrForConditionalGeneration
+from avsr.processing import AvsrProcessor
+
+DEFAULT_MODEL = "grid-tiny"
+_BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+_WHAT_IT_READS = {
+    "grid-tiny": "reads only the commands of the GRID corpus, such as 'bin blue at f two now'",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model ready for use.
+
+    Attributes:
+        name: how it is shown to the user.
+        model: in evaluation mode, on ``device``.
+        processor: its processor.
+        device: where the model is.
+        note: what a user must know before trusting it; empty if nothing.
+    """
+
+    name: str
+    model: AvsrForConditionalGeneration
+    processor: AvsrProcessor
+    device: torch.device
+    note: str = ""
+
+    @property
+    def modalities(self) -> list[str]:
+        """Modalities that the model was trained on."""
+        return list(self.model.config.modalities or ())
+
+    def rates(self, stream: Literal["audio", "video"]) -> list[int]:
+        """Trained rates of a stream, finest first; empty for a model without its encoder."""
+        config = self.model.config
+        if getattr(config, f"{stream}_config") is None:
+            return []
+        return sorted(getattr(config, f"{stream}_rates"))
+
+    def check_request(
+        self, modality: str, audio_rate: int | None = None, video_rate: int | None = None
+    ) -> None:
+        """Check that the model can do what is asked for; ``"auto"`` and None always pass.
+
+        Raises:
+            UsageError: naming what the model was trained for.
+        """
+        if modality not in ("auto", *self.modalities):
+            raise UsageError(
+                f"modality must be auto or one that {self.name} was trained on "
+                f"({', '.join(self.modalities)}), got {modality!r}"
+            )
+        for stream, rate in (("audio", audio_rate), ("video", video_rate)):
+            trained = self.rates(stream)
+            if rate is not None and rate not in trained:
+                raise UsageError(
+                    f"{self.name} was not trained at {stream} rate {rate}; use "
+                    f"{' or '.join(map(str, trained)) or 'another model: it has no such encoder'}"
+                )
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come inside this package."""
+    return sorted(path.parent.name for path in _BUNDLED_FOLDER.glob("*/config.json"))
+
+
+def load_model(name_or_folder: str | Path, device: str = "auto") -> LoadedModel:
+    """Load a model and its processor.
+
+    Args:
+        name_or_folder: a bundled name, a folder with a ``config.json``, or a hub id ``owner/name``.
+        device: as :func:`choose_device` takes it.
+
+    Raises:
+        ModelUnavailableError: if there is no such model or it cannot be loaded.
+        UsageError: if the device does not exist.
+    """
+    chosen = choose_device(device)
+    name, location, note = _locate(name_or_folder)
+    # On a CPU half precision is slow and often missing; elsewhere weights stay as they are stored.
+    dtype = torch.float32 if chosen.type == "cpu" else "auto"
+    try:
+        model = AvsrForConditionalGeneration.from_pretrained(location, dtype=dtype)
+        processor = AvsrProcessor.from_pretrained(location)
+    except Exception as error:  # any failure to load is the same to the user, with its cause
+        message = f"{name}: cannot load this model: {one_line(error)}"
+        raise ModelUnavailableError(message) from error
+    model.to(chosen).eval()  # pyright: ignore[reportArgumentType]
+    return LoadedModel(name=name, model=model, processor=processor, device=chosen, note=note)
+
+
+def choose_device(device: str) -> torch.device:
+    """Turn a device option into a device.
+
+    Args:
+        device: a PyTorch device such as ``"cuda:1"``, or ``"auto"``: a GPU if there is one.
+
+    Raises:
+        UsageError: if there is no such device.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        cause = one_line(error).split(". ")[0]
+        raise UsageError(f"--device {device}: not usable here ({cause}); try auto or cpu") from None
+    return chosen
+
+
+def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
+    """Name, location for ``from_pretrained``, and note of a model."""
+    name = str(name_or_folder)
+    if name in bundled_models():
+        return name, str(_BUNDLED_FOLDER / name), f"{name} {_WHAT_IT_READS[name]}"
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelUnavailableError(f"{folder}: not a model folder (it has no config.json)")
+        return folder.resolve().name, str(folder), ""
+    if isinstance(name_or_folder, str) and _looks_like_hub_id(name):
+        return name, name, ""
+    known = ", ".join(bundled_models()) or "none"
+    raise ModelUnavailableError(
+        f"{name}: no such model; give a bundled name ({known}), a model folder, or a hub id owner/name"
+    )
+
+
+def _looks_like_hub_id(name: str) -> bool:
+    owner, _, repository = name.partition("/")
+    return bool(owner and repository) and "/" not in repository and not name.startswith((".", "~"))

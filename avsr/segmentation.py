@@ -1,0 +1,57 @@
+"""Cutting a long clip into pieces that a model can take, at quiet moments."""
+
+import math
+
+import numpy as np
+from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
+
+from avsr.clip import Clip
+
+MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
+_WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
+
+
+def segment_spans(clip: Clip, max_segment_s: float = MAX_SEGMENT_S) -> list[tuple[float, float]]:
+    """Cut a clip into pieces of at most ``max_segment_s``.
+
+    Each cut lies in the second half of the piece it ends, where the sound is quietest; without
+    sound, pieces are equally long. Cuts fall on video frames, so sound and lips stay aligned.
+
+    Returns:
+        (start, end) of each piece in seconds, in order, without gaps.
+    """
+    duration_s = clip.duration_s
+    if duration_s <= max_segment_s:
+        return [(0.0, duration_s)]
+    if clip.audio is None or clip.is_silent:
+        n_pieces = math.ceil(duration_s / max_segment_s)
+        cuts = [_on_frame(duration_s * index / n_pieces) for index in range(1, n_pieces)]
+    else:
+        cuts = _quiet_cuts(clip.audio, duration_s, max_segment_s)
+    edges = [0.0, *cuts, duration_s]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _quiet_cuts(audio: np.ndarray, duration_s: float, max_segment_s: float) -> list[float]:
+    cuts: list[float] = []
+    start = 0.0
+    while duration_s - start > max_segment_s:
+        # Two pieces of half the rest are better than a whole one and a scrap.
+        latest = min(start + max_segment_s, duration_s - max_segment_s / 4)
+        start = _on_frame(_quietest_time(audio, start + max_segment_s / 2, latest))
+        cuts.append(start)
+    return cuts
+
+
+def _quietest_time(audio: np.ndarray, earliest: float, latest: float) -> float:
+    """Middle of the quietest window between two times, all in seconds."""
+    span = audio[round(earliest * SAMPLE_RATE) : round(latest * SAMPLE_RATE)].astype(np.float64)
+    n_window = round(_WINDOW_S * SAMPLE_RATE)
+    if len(span) <= n_window:
+        return (earliest + latest) / 2
+    energy = np.convolve(span**2, np.ones(n_window), mode="valid")[:: SAMPLE_RATE // VIDEO_FPS]
+    return earliest + int(energy.argmin()) / VIDEO_FPS + _WINDOW_S / 2
+
+
+def _on_frame(time_s: float) -> float:
+    return math.floor(time_s * VIDEO_FPS) / VIDEO_FPS
