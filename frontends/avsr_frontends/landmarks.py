@@ -5,14 +5,15 @@ mediapipe's FaceMesh (with its attention model, which is exact around the lips a
 Shapes: T frames, [T, 68, 2] points as x, y in pixels.
 """
 
-import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from avsr_frontends.native_log import without_native_chatter
 from avsr_frontends.rates import VIDEO_FPS
 
 # FaceMesh vertex for each of the 68 points (the layout of the 300-W annotations), subject's right
@@ -98,16 +99,23 @@ class FaceTracker:
         Args:
             min_confidence: 0 to 1, for detection and for keeping a face.
         """
-        face_detection, face_mesh = _mediapipe()
-        self._detector = face_detection.FaceDetection(
-            min_detection_confidence=min_confidence, model_selection=1
-        )
-        self._mesh = face_mesh.FaceMesh(
-            refine_landmarks=True,
-            min_detection_confidence=min_confidence,
-            min_tracking_confidence=min_confidence,
-        )
-        self._mesh_has_face = False
+        from mediapipe.python.solutions import face_detection, face_mesh
+
+        nothing = np.zeros((64, 64, 3), dtype=np.uint8)
+        with without_native_chatter():
+            self._detector = face_detection.FaceDetection(
+                min_detection_confidence=min_confidence, model_selection=1
+            )
+            self._mesh = face_mesh.FaceMesh(
+                refine_landmarks=True,
+                min_detection_confidence=min_confidence,
+                min_tracking_confidence=min_confidence,
+            )
+            self._detector.process(nothing)  # models load, and chatter, in the background
+            self._mesh.process(nothing)
+        # FaceMesh looks first where its last face was: "following" while that is this track's face,
+        # "stale" once it is not, so that it must be reset; "fresh" before it has any.
+        self._mesh_state: Literal["fresh", "following", "stale"] = "fresh"
 
     def track(self, frames: Iterable[np.ndarray]) -> FaceTrack:
         """Follow the largest face of the first frame that shows one.
@@ -162,9 +170,9 @@ class FaceTracker:
     def _find_region(self, frame: np.ndarray, last_box: np.ndarray | None) -> np.ndarray:
         """Choose where FaceMesh looks: around the wanted face, or the whole picture."""
         height, width = frame.shape[:2]
-        detections = self._detector.process(np.ascontiguousarray(frame)).detections or []
+        result: Any = self._detector.process(np.ascontiguousarray(frame))
         boxes = []
-        for detection in detections:
+        for detection in result.detections or []:
             face = detection.location_data.relative_bounding_box
             corners = (face.xmin, face.ymin, face.xmin + face.width, face.ymin + face.height)
             boxes.append(np.asarray(corners) * (width, height, width, height))
@@ -178,8 +186,12 @@ class FaceTracker:
         """Return the 68 points found in the region, [68, 2] in pixels of the frame, or None."""
         left, top, right, bottom = region.tolist()
         picture = np.ascontiguousarray(frame[top:bottom, left:right])
-        faces = self._mesh.process(picture).multi_face_landmarks
-        self._mesh_has_face = bool(faces)
+        with without_native_chatter() if self._mesh_state != "following" else nullcontext():
+            if self._mesh_state == "stale":
+                self._mesh.reset()
+            result: Any = self._mesh.process(picture)
+        faces = result.multi_face_landmarks
+        self._mesh_state = "following" if faces else "fresh"
         if not faces:
             return None
         mesh = faces[0].landmark
@@ -188,9 +200,8 @@ class FaceTracker:
 
     def _forget(self) -> None:
         """Make FaceMesh search afresh instead of looking where the face was last."""
-        if self._mesh_has_face:
-            self._mesh.reset()
-        self._mesh_has_face = False
+        if self._mesh_state == "following":
+            self._mesh_state = "stale"
 
 
 def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -213,14 +224,6 @@ def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     values = np.asarray(points, dtype=np.float64)[known].reshape(len(known), -1)
     columns = [np.interp(times, known, column) for column in values.T]
     return np.stack(columns, axis=1).reshape(len(found), *points.shape[1:])
-
-
-def _mediapipe() -> tuple[Any, Any]:
-    """Import mediapipe's two face solutions with its start-up chatter switched off."""
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    from mediapipe.python.solutions import face_detection, face_mesh
-
-    return face_detection, face_mesh
 
 
 def _finish(found: np.ndarray, points: list[np.ndarray]) -> FaceTrack:

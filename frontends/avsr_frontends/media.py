@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
 
 from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
@@ -209,7 +212,8 @@ def read_audio(
         _seek(container, origin)
         track = _AudioTrack()
         for frame in _frames(container, stream, report):
-            time = _time(frame) - origin if frame.pts is not None else None
+            time = _time(frame)
+            time = None if time is None else time - origin
             if end is not None and time is not None and time > end - start:
                 break
             track.append(frame, time)
@@ -300,7 +304,7 @@ def _streams(
     moving = (
         s
         for s in container.streams.video
-        if s.codec_context is not None and not s.disposition & av.stream.Disposition.attached_pic
+        if s.codec_context is not None and not s.disposition & Disposition.attached_pic
     )
     return audio, next(moving, None)
 
@@ -371,7 +375,7 @@ def _frames(
         if packet is None:
             return
         try:
-            frames = packet.decode()
+            frames: list[Any] = packet.decode()
         except FFmpegError:
             count()
             continue
@@ -382,8 +386,11 @@ def _frames(
                 yield frame
 
 
-def _time(frame: av.AudioFrame | av.VideoFrame) -> Fraction:
-    return Fraction(frame.pts) * frame.time_base
+def _time(frame: av.AudioFrame | av.VideoFrame) -> Fraction | None:
+    """Presentation time in seconds of the container's clock, None where the file has none."""
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * frame.time_base
 
 
 def _frame_duration(frame: av.VideoFrame, stream: av.VideoStream) -> Fraction:
@@ -399,7 +406,7 @@ def _timed_video(
     last: Fraction | None = None
     for frame in _frames(container, stream, report):
         step = _frame_duration(frame, stream)
-        time = _time(frame) if frame.pts is not None else None
+        time = _time(frame)
         if time is None or (last is not None and time <= last):
             time = last + step if last is not None else _start(stream)
         last = time
@@ -416,7 +423,8 @@ def _upright_rgb(frame: av.VideoFrame, stream: av.VideoStream) -> np.ndarray:
     aspect = stream.sample_aspect_ratio
     width = round(frame.width * aspect) if aspect else frame.width
     picture = frame.reformat(width=width, format="rgb24").to_ndarray()
-    matrix = frame.side_data.get(av.sidedata.sidedata.Type.DISPLAYMATRIX)
+    side_data: Any = frame.side_data
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:
         return picture
     a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()

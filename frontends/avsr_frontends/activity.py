@@ -1,0 +1,98 @@
+"""Evidence of speech: voice activity in the sound, and lip motion in the face points.
+
+T counts video frames (25 per second), N audio samples at 16 kHz.
+"""
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+
+from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
+
+_UPPER_INNER_LIP = (61, 62, 63)  # of the 68 points, right to left
+_LOWER_INNER_LIP = (67, 66, 65)
+_OUTER_EYE_CORNERS = (36, 45)
+_MOTION_REACH = 3  # frames each side over which lip motion is averaged: a quarter second in all
+
+_models = threading.local()  # the detector carries state from call to call: one for each thread
+
+
+def voice_segments(
+    waveform: np.ndarray, threshold: float = 0.5, min_silence_s: float = 0.1
+) -> list[tuple[float, float]]:
+    """Find where a voice is heard, with the Silero detector that its package brings along.
+
+    Args:
+        waveform: [N] 16 kHz mono, nominally in [-1, 1].
+        threshold: 0 to 1, how sure the detector must be.
+        min_silence_s: shorter pauses do not end a segment.
+
+    Returns:
+        (start, end) in seconds, in order, without overlap; empty if no voice is heard.
+    """
+    if len(waveform) == 0:
+        return []
+    detector, get_speech_timestamps = _voice_detector()
+    peak = float(np.abs(waveform).max())
+    samples = torch.as_tensor(np.asarray(waveform, dtype=np.float32)) / max(1.0, peak)
+    with torch.inference_mode():
+        spans = get_speech_timestamps(
+            samples,
+            detector,
+            threshold=threshold,
+            sampling_rate=SAMPLE_RATE,
+            min_silence_duration_ms=round(1000 * min_silence_s),
+        )
+    return [(span["start"] / SAMPLE_RATE, span["end"] / SAMPLE_RATE) for span in spans]
+
+
+def lip_motion(points68: np.ndarray) -> np.ndarray:
+    """Measure how fast the mouth opens and closes.
+
+    The opening is the mean distance between the inner edges of the lips over the distance between
+    the outer eye corners, so it depends neither on the face's size nor on its tilt. Speech shows
+    as values around 0.1 to 0.6 per second, a still mouth as less than about 0.05.
+
+    Args:
+        points68: [T, 68, 2] in pixels, without gaps.
+
+    Returns:
+        [T] float32, absolute change of the opening per second, averaged over a quarter second.
+    """
+    opening = mouth_opening(points68)
+    if len(opening) < 2:
+        return np.zeros(len(opening), dtype=np.float32)
+    speed = np.abs(np.gradient(opening)) * VIDEO_FPS
+    total = np.concatenate([[0.0], np.cumsum(speed)])
+    times = np.arange(len(speed))
+    first = np.maximum(times - _MOTION_REACH, 0)
+    last = np.minimum(times + _MOTION_REACH + 1, len(speed))
+    return ((total[last] - total[first]) / (last - first)).astype(np.float32)
+
+
+def mouth_opening(points68: np.ndarray) -> np.ndarray:
+    """Measure the gap between the lips relative to the width between the outer eye corners.
+
+    Args:
+        points68: [T, 68, 2] in pixels.
+
+    Returns:
+        [T] float64, 0 for a closed mouth, about 0.1 to 0.5 for an open one.
+    """
+    points = np.asarray(points68, dtype=np.float64)
+    gaps = points[:, list(_LOWER_INNER_LIP)] - points[:, list(_UPPER_INNER_LIP)]  # [T, 3, 2]
+    right, left = (points[:, corner] for corner in _OUTER_EYE_CORNERS)
+    width = np.linalg.norm(left - right, axis=-1)
+    return np.linalg.norm(gaps, axis=-1).mean(axis=-1) / np.maximum(width, 1e-6)
+
+
+def _voice_detector() -> tuple[Any, Any]:
+    n_threads = torch.get_num_threads()
+    from silero_vad import get_speech_timestamps, load_silero_vad
+
+    torch.set_num_threads(n_threads)  # importing silero_vad sets it to one for the whole process
+    if not hasattr(_models, "detector"):
+        _models.detector = load_silero_vad()
+    return _models.detector, get_speech_timestamps
