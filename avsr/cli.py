@@ -8,25 +8,26 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
 from avsr.commands.evaluate import evaluate
 from avsr.commands.options import print_version
 from avsr.commands.transcribe import transcribe
+from avsr.commands.messages import say
 from avsr.errors import AvsrError, one_line
 
 _INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 
 # The base class of typer's usage errors, wherever the installed version keeps it.
-_ClickException = next(
+_ClickException: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 
 app = typer.Typer(
     name="avsr",
     help="Audio-visual speech recognition: a video file in, the words spoken in it out.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -50,24 +51,24 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 0 done, 1 at least one input failed, 2 wrong usage, 3 no model.
     """
+    if not arguments:
+        run(["--help"])
+        return 2
     debug = "--debug" in arguments
     try:
         exit_code = app(list(arguments), standalone_mode=False)
         sys.stdout.flush()
+        if exit_code == _INTERRUPTED:
+            say("avsr: interrupted; what is written is whole")
         return exit_code or 0
     except AvsrError as error:
         return _fail(error, one_line(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return _fail(error, "interrupted", _INTERRUPTED, debug)
-    except typer.Exit as stop:
-        return stop.exit_code
+    except _ClickException as error:
+        return _fail(error, f"{error.format_message()} See avsr --help.", error.exit_code, debug)
     except Exception as error:
-        if isinstance(error, _ClickException):
-            hint = "; see avsr --help"
-            return _fail(error, one_line(error) + hint, getattr(error, "exit_code", 2), debug)
         message = f"unexpected {type(error).__name__}: {one_line(error)}; --debug shows where"
         return _fail(error, message, 1, debug)
 
@@ -75,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
 def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    print(f"avsr: {message}", file=sys.stderr)
+    say(f"avsr: {message}")
     return exit_code
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 from torch import Tensor
 
 from avsr.config import Modality
@@ -43,11 +44,20 @@ class Hypothesis:
     avg_logprob: float
 
 
+def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:
+    """Cut or zero-fill a waveform to the length of the lips beside it, as models are trained."""
+    n_samples = len(mouth) * SAMPLES_PER_VIDEO_FRAME
+    return np.pad(waveform[:n_samples], (0, max(0, n_samples - len(waveform))))
+
+
 @torch.inference_mode()
 def encode_audio(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> Encoded:
-    """Run the audio encoder on waveforms ([N] float32 each, 16 kHz)."""
+    """Run the audio encoder on waveforms ([N] float32 each, 16 kHz).
+
+    For use beside lips, pass what :func:`fit_to_lips` gives.
+    """
     batch = loaded.processor(
-        audio=list(waveforms), sampling_rate=16_000, modality="audio", return_tensors="pt"
+        audio=list(waveforms), sampling_rate=SAMPLE_RATE, modality="audio", return_tensors="pt"
     ).to(loaded.device)
     features, lengths = loaded.model.encode_audio(batch["input_features"], batch["audio_lengths"])
     return Encoded(features=features, frame_lengths=lengths)
@@ -99,7 +109,7 @@ def decode(
     output = loaded.model.generate_with_scores(
         **streams, **rates, modality=modality, num_beams=num_beams
     )
-    texts = loaded.processor.batch_decode(output.sequences, skip_special_tokens=True)
+    texts = loaded.processor.batch_decode(output.sequences)
     return [
         Hypothesis(text=" ".join(text.split()), avg_logprob=min(0.0, float(score)))
         for text, score in zip(texts, output.sequence_scores, strict=True)

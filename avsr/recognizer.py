@@ -10,7 +10,7 @@ from torch import Tensor
 
 from avsr.clip import Clip, read_clip
 from avsr.errors import InputError
-from avsr.hypotheses import DEFAULT_BEAMS, Encoded, Hypothesis, decode, encode_audio, encode_video
+from avsr.hypotheses import DEFAULT_BEAMS, Encoded, Hypothesis, decode, encode_audio, encode_video, fit_to_lips
 from avsr.modality import Modality, ModalityChoice, RequestedModality, choose_modality
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
 from avsr.segmentation import MAX_SEGMENT_S, segment_spans
@@ -148,13 +148,20 @@ class Recognizer:
         timings: Timings,
     ) -> Segment:
         part = clip.cut(*span)
+        if modality == "av" and (part.audio is None or len(part.audio) == 0):
+            modality = "video"  # the sound has ended here
+        if modality == "av" and (part.mouth is None or len(part.mouth) == 0):
+            modality = "audio"  # the picture has ended here
         audio: Encoded | None = None
         video: Encoded | None = None
         with timings.measure("encoders"):
-            if modality != "video" and part.audio is not None:
-                audio = encode_audio(self.loaded, [part.audio])
             if modality != "audio" and part.mouth is not None:
                 video = encode_video(self.loaded, [part.mouth])
+            if modality != "video" and part.audio is not None:
+                waveform = part.audio
+                if modality == "av" and part.mouth is not None:
+                    waveform = fit_to_lips(waveform, part.mouth)
+                audio = encode_audio(self.loaded, [waveform])
         with timings.measure("language model"):
             hypothesis: Hypothesis = decode(
                 self.loaded,

@@ -9,35 +9,49 @@ from avsr.clip import Clip
 
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
 _WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
+_TOLERATED_S = 0.5  # streams that differ by less than this end together
 
 
 def segment_spans(clip: Clip, max_segment_s: float = MAX_SEGMENT_S) -> list[tuple[float, float]]:
     """Cut a clip into pieces of at most ``max_segment_s``.
 
     Each cut lies in the second half of the piece it ends, where the sound is quietest; without
-    sound, pieces are equally long. Cuts fall on video frames, so sound and lips stay aligned.
+    sound, pieces are equally long. Where sound or picture ends well before the other, a piece ends
+    too. Cuts fall on video frames, so sound and lips stay aligned.
 
     Returns:
         (start, end) of each piece in seconds, in order, without gaps.
     """
-    duration_s = clip.duration_s
-    if duration_s <= max_segment_s:
-        return [(0.0, duration_s)]
-    if clip.audio is None or clip.is_silent:
-        n_pieces = math.ceil(duration_s / max_segment_s)
-        cuts = [_on_frame(duration_s * index / n_pieces) for index in range(1, n_pieces)]
-    else:
-        cuts = _quiet_cuts(clip.audio, duration_s, max_segment_s)
-    edges = [0.0, *cuts, duration_s]
+    edges = [0.0, *_early_end(clip), clip.duration_s]
+    cuts: list[float] = []
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        audible = clip.audio is not None and not clip.is_silent
+        if audible and start * SAMPLE_RATE < len(clip.audio):
+            cuts += _quiet_cuts(clip.audio, start, end, max_segment_s)
+        else:
+            n_pieces = math.ceil((end - start) / max_segment_s)
+            step = (end - start) / n_pieces
+            cuts += [_on_frame(start + step * index) for index in range(1, n_pieces)]
+    edges = sorted([*edges, *cuts])
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
-def _quiet_cuts(audio: np.ndarray, duration_s: float, max_segment_s: float) -> list[float]:
+def _early_end(clip: Clip) -> list[float]:
+    """Where the shorter of two streams ends, if that is well before the other's end."""
+    if clip.audio is None or clip.mouth is None:
+        return []
+    ends = sorted((len(clip.audio) / SAMPLE_RATE, len(clip.mouth) / VIDEO_FPS))
+    cut = _on_frame(ends[0])
+    return [cut] if cut > 0 and ends[1] - ends[0] > _TOLERATED_S else []
+
+
+def _quiet_cuts(
+    audio: np.ndarray, start: float, end: float, max_segment_s: float
+) -> list[float]:
     cuts: list[float] = []
-    start = 0.0
-    while duration_s - start > max_segment_s:
+    while end - start > max_segment_s:
         # Two pieces of half the rest are better than a whole one and a scrap.
-        latest = min(start + max_segment_s, duration_s - max_segment_s / 4)
+        latest = min(start + max_segment_s, end - max_segment_s / 4)
         start = _on_frame(_quietest_time(audio, start + max_segment_s / 2, latest))
         cuts.append(start)
     return cuts

@@ -4,13 +4,11 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from avsr.modality import Modality
 from avsr_frontends.landmarks import TrackReport
 
-OutputFormat = Literal["txt", "json"]
-
+from avsr.config import Modality
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
@@ -25,9 +23,9 @@ class Rates:
     video: int | None
 
     def __str__(self) -> str:
-        """For example ``audio 4, video 2``."""
+        """For example ``audio rate 4, video rate 2``."""
         named = (("audio", self.audio), ("video", self.video))
-        return ", ".join(f"{name} {rate}" for name, rate in named if rate is not None)
+        return ", ".join(f"{name} rate {rate}" for name, rate in named if rate is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +127,12 @@ class TranscriptionResult:
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
         }
 
+    def render(self, output_format: str) -> str:
+        """The content of a result file, ending in a newline.
 
-def render(result: TranscriptionResult, output_format: OutputFormat) -> str:
-    """A result as the content of a file, ending in a newline."""
-    if output_format == "json":
-        return json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n"
-    return result.text + "\n"
+        Args:
+            output_format: ``"txt"`` or ``"json"``.
+        """
+        if output_format == "json":
+            return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        return self.text + "\n"

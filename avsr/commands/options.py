@@ -29,7 +29,7 @@ Device = Annotated[
 ]
 Beam = Annotated[
     int | None,
-    typer.Option(min=1, help="Beams of the search; 1 is greedy. Default: the model's own."),
+    typer.Option(min=1, help="Beams of the search. Default: 1, greedy."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 

@@ -1,0 +1,54 @@
+"""Fixtures that several suites share."""
+
+from pathlib import Path
+
+import pytest
+from tests.clips import write_clip
+from tests.signals import portrait, specks, tone
+from tests.tiny import tiny_model
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+WORDS = ["bin", "lay", "place", "set", "blue", "green", "red", "white", "at", "by", "in", "with"]
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of the tiny random model, with a tokenizer of whole words."""
+    from avsr.processing import AvsrProcessor
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    model = tiny_model()
+    special = ["<unk>", "<s>", "</s>"]
+    markers = ["<pad>", "<audio>", "</audio>", "<video>", "</video>"]
+    fill = [f"word{index}" for index in range(27 - len(special) - len(WORDS))]
+    vocabulary = {token: i for i, token in enumerate([*special, *WORDS, *fill, *markers])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>",
+        pad_token="<pad>", additional_special_tokens=markers[1:],
+    )  # fmt: skip
+    model.save_pretrained(folder)
+    AvsrProcessor.from_config(model.config, fast).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small clips: ``av.mp4``, ``no_face.mp4``, ``mute.mp4``, ``sound.wav``, ...
+
+    ``av`` shows a portrait with a tone, ``mute`` the portrait without a sound track, ``silent`` the
+    portrait with a silent one, ``no_face`` noise with a tone, ``blind`` noise without sound.
+    """
+    folder = tmp_path_factory.mktemp("media")
+    face = [portrait()] * 25
+    aac = {"sound_codec": "aac"}
+    write_clip(folder / "av.mp4", face, sound=tone(1.0), **aac)
+    write_clip(folder / "mute.mp4", face)
+    write_clip(folder / "silent.mp4", face, sound=0 * tone(1.0), **aac)
+    write_clip(folder / "no_face.mp4", specks(25), sound=tone(1.0, 300.0), **aac)
+    write_clip(folder / "blind.mp4", specks(25))
+    write_clip(folder / "sound.wav", sound=tone(1.2, 180.0))
+    write_clip(folder / "silence.wav", sound=0 * tone(1.0))
+    return folder

@@ -1,0 +1,165 @@
+"""The recogniser on arrays, with a tiny random model, and what its results hold."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import avsr
+import numpy as np
+import pytest
+import torch
+from avsr.clip import Clip
+from avsr.errors import InputError, ModelUnavailableError, UsageError
+from avsr.transcription import Rates, Segment, TranscriptionResult
+from avsr_frontends.landmarks import TrackReport
+from tests.signals import tone
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_folder: Path) -> avsr.Recognizer:
+    return avsr.load(tiny_folder, device="cpu")
+
+
+def _clip(seconds: float = 1.0, coverage: float = 1.0) -> Clip:
+    n_frames = round(seconds * 25)
+    mouth = np.random.default_rng(0).integers(0, 255, (n_frames, 96, 96), dtype=np.uint8)
+    gaps = [] if coverage == 1 else [(0.0, 0.4)]
+    report = TrackReport(n_frames=n_frames, coverage=coverage, face_width_px=90.0, gaps=gaps)
+    return Clip(audio=tone(seconds), mouth=mouth, face=report)
+
+
+def test_waveform(recognizer: avsr.Recognizer) -> None:
+    result = recognizer.transcribe(tone(1.0))
+    assert (result.modality, result.reason) == ("audio", "there is no picture")
+    assert result.rates == Rates(audio=4, video=None)
+    assert result.duration_s == 1.0
+    assert result.text == result.segments[0].text == " ".join(result.text.split())
+    assert result.confidence is not None
+    assert 0 < result.confidence <= 1
+    assert set(result.timings) == {"encoders", "language model"}
+
+
+def test_tensor_gives_the_same_as_array(recognizer: avsr.Recognizer) -> None:
+    array, tensor = tone(1.0), torch.from_numpy(tone(1.0))
+    first, second = recognizer.transcribe(array), recognizer.transcribe(tensor)
+    assert first.segments == second.segments
+
+
+def test_rates_and_modality_reach_the_model(recognizer: avsr.Recognizer) -> None:
+    clip = _clip()
+    seen = {}
+    for modality, audio_rate, video_rate in [
+        ("av", 4, 2), ("av", 16, 2), ("av", 4, 5), ("audio", 16, None), ("video", None, 5),
+    ]:  # fmt: skip
+        result = recognizer.transcribe(
+            clip, modality=modality, audio_rate=audio_rate, video_rate=video_rate
+        )
+        assert (result.modality, result.reason) == (modality, "as asked")
+        assert result.rates == Rates(audio=audio_rate, video=video_rate)
+        seen[modality, audio_rate, video_rate] = result.segments[0].avg_logprob
+    assert len(set(seen.values())) == len(seen)
+
+
+def test_default_is_the_finest_trained_rate(recognizer: avsr.Recognizer) -> None:
+    default = recognizer.transcribe(_clip())
+    assert default.rates == Rates(audio=4, video=2)
+    explicit = recognizer.transcribe(_clip(), audio_rate=4, video_rate=2)
+    assert default.segments == explicit.segments
+
+
+def test_long_input_is_read_in_pieces(recognizer: avsr.Recognizer) -> None:
+    result = recognizer.transcribe(tone(20.0))
+    assert len(result.segments) == 2
+    assert result.segments[0].end == result.segments[1].start
+    assert result.text == " ".join(s.text for s in result.segments if s.text)
+    assert "read in 2 pieces" in result.warnings[0]
+
+
+def test_sound_that_outlasts_the_picture_is_still_heard(recognizer: avsr.Recognizer) -> None:
+    result = recognizer.transcribe(replace(_clip(2.0), mouth=_clip(1.0).mouth))
+    assert [(s.start, s.end) for s in result.segments] == [(0.0, 1.0), (1.0, 2.0)]
+    alone = recognizer.transcribe(tone(2.0)[16_000:])
+    assert result.segments[1].avg_logprob == pytest.approx(alone.segments[0].avg_logprob, abs=1e-5)
+
+
+def test_rare_face_is_doubted(recognizer: avsr.Recognizer) -> None:
+    partly = recognizer.transcribe(_clip(coverage=0.6))
+    assert partly.modality == "av"
+    assert partly.warnings == ("face found in only 60% of the frames (none at 0.0-0.4 s)",)
+    rarely = recognizer.transcribe(_clip(coverage=0.2), modality="video")
+    assert "do not trust this text" in rarely.warnings[0]
+
+
+def test_silence_gives_no_words(recognizer: avsr.Recognizer) -> None:
+    result = recognizer.transcribe(0 * tone(1.0))
+    assert (result.text, result.segments, result.confidence) == ("", (), None)
+    assert result.reason == "the sound is silent"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16"),
+        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5"),
+        ({"modality": "lips"}, "trained on (audio, video, av), got 'lips'"),
+    ],
+)
+def test_untrained_requests(recognizer: avsr.Recognizer, options: dict, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        recognizer.transcribe(tone(1.0), **options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (np.zeros((2, 16_000), np.float32), "one-dimensional floats at 16000 Hz"),
+        (np.zeros(16_000, np.int16), "got int16 [16000]"),
+        (np.full(16_000, np.nan, np.float32), "not finite"),
+        (np.zeros(100, np.float32), "only 0.01 s long"),
+    ],
+)
+def test_bad_arrays(recognizer: avsr.Recognizer, source: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        recognizer.transcribe(source)
+    assert message in str(caught.value)
+
+
+def test_missing_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match="no such model; give a bundled name"):
+        avsr.load("nonesuch")
+    with pytest.raises(ModelUnavailableError, match=r"not a model folder \(it has no config.json\)"):
+        avsr.load(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelUnavailableError, match="cannot load this model"):
+        avsr.load(tmp_path)
+
+
+def test_missing_device(tiny_folder: Path) -> None:
+    with pytest.raises(UsageError, match="--device cuda:99: not usable here"):
+        avsr.load(tiny_folder, device="cuda:99")
+
+
+def test_json_has_the_usual_keys_and_ours() -> None:
+    result = TranscriptionResult(
+        text="bin blue",
+        segments=(
+            Segment(start=0.0, end=1.0, text="bin", avg_logprob=math.log(0.5)),
+            Segment(start=1.0, end=4.0, text="blue", avg_logprob=0.0),
+        ),
+        modality="av",
+        reason="there are sound and a face",
+        rates=Rates(audio=4, video=2),
+        duration_s=4.0,
+        face=TrackReport(n_frames=100, coverage=0.9, face_width_px=80.0, gaps=[(1.0, 1.4)]),
+        path=Path("clip.mp4"),
+        model="tiny",
+    )
+    values = json.loads(result.render("json"))
+    assert values["text"] == "bin blue"
+    assert values["segments"][1]["text"] == "blue"
+    assert (values["modality"], values["audio_rate"], values["video_rate"]) == ("av", 4, 2)
+    assert values["confidence"] == pytest.approx(0.5**0.25, abs=1e-4)
+    assert values["face"]["gaps"] == [[1.0, 1.4]]
+    assert result.render("txt") == "bin blue\n"
