@@ -1,0 +1,563 @@
+"""The model: audio and lip video encoders, compression, projectors and a language model with LoRA.
+
+Shapes: B batch, T frames, S positions, L text tokens, D hidden size, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers.modeling_outputs import ModelOutput
+
+from avsr.checkpoint import load_model, save_model
+from avsr.config import MODALITIES, AvsrConfig
+from avsr.generation import (
+    AvsrGeneration,
+    decoding_config,
+    generate_tokens,
+    merge_generations,
+)
+from avsr.route import Route, check_rate, nearest_rate, plan_routes
+from avsr.rows import group_rows, restore_rows, row_order
+from avsr.sequence import (
+    Span,
+    TokenSequence,
+    append_text,
+    join_spans,
+    merge_rows,
+    strip_bos,
+    text_cross_entropy,
+    token_budget,
+)
+from avsr.streams import (
+    EncodedStream,
+    EncodedStreams,
+    StreamInputs,
+    frame_mask,
+    given_audio,
+    given_video,
+)
+from avsr_adapters import (
+    COMPRESSORS,
+    LoraAdapters,
+    RateProjector,
+    active_adapters,
+    adapter_names,
+    decorrelation_loss,
+    linear_layer_names,
+)
+from avsr_frontends.audio import audio_frame_count
+from avsr_frontends.avhubert import AvHubertEncoder
+from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
+from avsr_frontends.whisper import WhisperAudioEncoder
+
+
+@dataclass
+class AvsrOutput(ModelOutput):
+    """What :class:`AvsrForConditionalGeneration` returns.
+
+    Attributes:
+        loss: scalar, ``ce_loss`` plus, while training, the weighted ``decorrelation_loss``.
+        logits: [B, S, V] over prefix and text; a row's padding is on the left of its prefix and
+            on the right of its text.
+        ce_loss: scalar, mean cross-entropy of the text and its EOS.
+        decorrelation_loss: scalar, unweighted; only where the model's weight for it is not 0.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    ce_loss: Tensor | None = None
+    decorrelation_loss: Tensor | None = None
+
+
+class AvsrForConditionalGeneration(PreTrainedModel):
+    """Audio, lip video or both to text, at compression rates chosen per call.
+
+    The encoders and the language model are frozen; projectors, LoRA and CTC heads are trained.
+    All public methods take either processor outputs (``input_features``, ``video_values``) or, to
+    share encoders between calls, encoder outputs (``audio_features``, ``video_features``).
+    """
+
+    config_class = AvsrConfig
+    config: AvsrConfig
+    main_input_name = "input_features"
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # the Trainer averages over accumulated batches itself
+    _supports_sdpa = True
+    _supports_flash_attn = True
+
+    def __init__(self, config: AvsrConfig) -> None:
+        super().__init__(config)
+        text_config = config.text_config
+        self.language_model = AutoModelForCausalLM.from_config(
+            text_config, dtype=torch.get_default_dtype()
+        )
+        # A base model's own generation settings may ask for sampling; decoding never samples.
+        self.language_model.generation_config = GenerationConfig(
+            bos_token_id=config.bos_token_id,
+            eos_token_id=config.eos_token_id,
+            pad_token_id=config.pad_token_id,
+        )
+        self.audio_encoder = self.audio_projector = self.audio_ctc_head = None
+        self.video_encoder = self.video_projector = self.video_ctc_head = None
+        n_ctc = text_config.vocab_size + 1
+        if config.audio_config is not None:
+            width = config.audio_config.d_model
+            self.audio_encoder = WhisperAudioEncoder(config.audio_config)
+            self.audio_projector = self._build_projector("audio", width)
+            self.audio_ctc_head = nn.Linear(width, n_ctc) if config.audio_ctc else None
+        if config.video_config is not None:
+            width = config.video_config.hidden_size
+            self.video_encoder = AvHubertEncoder(config.video_config)
+            self.video_projector = self._build_projector("video", width)
+            self.video_ctc_head = nn.Linear(width, n_ctc) if config.video_ctc else None
+        if config.prompt_embeddings:
+            for modality in MODALITIES:
+                n_tokens = len((config.prompt_ids or {}).get(modality, ()))
+                shape = (1, n_tokens, text_config.hidden_size)
+                self.register_buffer(f"prompt_{modality}", torch.zeros(shape))
+        self._freeze_base_models()
+        self.lora = self._build_lora()
+        if config.official_numerics:
+            self.round_rotary_frequencies()
+        # Every part has initialised itself: a second pass over the whole would undo LoRA's zeros.
+        self._no_split_modules = list(self.language_model._no_split_modules or [])
+
+    def _build_projector(self, stream: str, width: int) -> RateProjector:
+        config = self.config
+        rates = config.audio_rates if stream == "audio" else config.video_rates
+        stacked = config.compression == "stack"
+        return RateProjector(
+            rates,
+            [width * rate if stacked else width for rate in rates],
+            config.projector_hidden_size,
+            config.text_config.hidden_size,
+            per_rate=config.projector_per_rate,
+            activation=config.projector_activation,
+            layer_norm=getattr(config, f"{stream}_projector_layer_norm"),
+        )
+
+    def _build_lora(self) -> LoraAdapters | None:
+        config = self.config
+        if config.lora_strategy is None:
+            return None
+        names = adapter_names(
+            config.lora_strategy, config.tasks, config.audio_rates, config.video_rates
+        )
+        return LoraAdapters(
+            self.language_model,
+            names,
+            rank=config.lora_rank,
+            scaling=config.lora_scaling,
+            target_modules=config.lora_target_modules or linear_layer_names(self.language_model),
+            dropout=config.lora_dropout,
+        )
+
+    def _freeze_base_models(self) -> None:
+        for part in (self.language_model, self.audio_encoder, self.video_encoder):
+            if part is not None:
+                for name, parameter in part.named_parameters():
+                    parameter.requires_grad_(".lora_" in name)
+
+    def train(self, mode: bool = True) -> "AvsrForConditionalGeneration":
+        """Switch to training, leaving frozen encoders (dropout, BatchNorm) in evaluation."""
+        super().train(mode)
+        for encoder in (self.audio_encoder, self.video_encoder):
+            if encoder is not None and not any(
+                parameter.requires_grad and ".lora_" not in name
+                for name, parameter in encoder.named_parameters()
+            ):
+                encoder.eval()
+        return self
+
+    def round_rotary_frequencies(self) -> None:
+        """Round the language model's rotary frequencies to bfloat16, as published runs did."""
+        for module in self.language_model.modules():
+            for name in ("inv_freq", "original_inv_freq"):
+                frequencies = getattr(module, name, None)
+                if isinstance(frequencies, Tensor):
+                    frequencies.copy_(frequencies.to(torch.bfloat16))
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def encode_audio(
+        self, input_features: Tensor, audio_lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run the audio encoder.
+
+        Args:
+            input_features: [B, M, F] log-mel; exact or padded to 30 s, as the config says.
+            audio_lengths: [B] samples at 16 kHz; None when every frame is real.
+
+        Returns:
+            [B, T, W] features and [B] real frames (50 per second).
+        """
+        if self.audio_encoder is None:
+            raise ValueError("this model has no audio encoder")
+        batch, available = input_features.shape[0], input_features.shape[-1] // 2
+        padded = self.config.audio_context == "padded"
+        counts = [available] * batch
+        if audio_lengths is not None:
+            official = self.config.official_numerics
+            counts = [
+                min(available, audio_frame_count(n, padded=padded, official_numerics=official))
+                for n in audio_lengths.tolist()
+            ]
+        frames = torch.tensor(counts, device=input_features.device)
+        longest = max(counts)
+        input_features = input_features.to(self.audio_encoder.conv1.weight.dtype)
+        if padded:
+            return self.audio_encoder(input_features)[:, :longest], frames
+        features = self.audio_encoder(
+            input_features[..., : 2 * longest], frame_mask=frame_mask(frames, longest)
+        )
+        return features, frames
+
+    def encode_video(
+        self, video_values: Tensor, video_lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run the video encoder.
+
+        Args:
+            video_values: [B, T, 1, 88, 88] normalised mouth crops.
+            video_lengths: [B] frames; None when every frame is real.
+
+        Returns:
+            [B, T, W] features and [B] real frames (25 per second).
+        """
+        if self.video_encoder is None:
+            raise ValueError("this model has no video encoder")
+        batch, available = video_values.shape[:2]
+        if video_lengths is None:
+            video_lengths = torch.full((batch,), available)
+        frames = video_lengths.to(video_values.device).clamp(max=available)
+        if self.config.trim_video_to_rate:
+            rate = self.config.video_rates[0]
+            frames = torch.where(frames >= rate, frames // rate * rate, frames)
+        longest = int(frames.max())
+        video_values = video_values[:, :longest].to(self.video_encoder.dtype)
+        features = self.video_encoder(video_values, frame_mask=frame_mask(frames, longest))
+        return features, frames
+
+    def get_audio_features(
+        self, input_features: Tensor, audio_lengths: Tensor | None = None, *, rate: int
+    ) -> Tensor:
+        """Encode, compress and project audio: [B, S, D]. Tokens past a clip mean nothing."""
+        features, lengths = self.encode_audio(input_features, audio_lengths)
+        stream = EncodedStream(features=features, lengths=lengths, fps=AUDIO_ENCODER_FPS)
+        return self._shorten("audio", stream, check_rate(self.config, "audio", rate)).embeds
+
+    def get_video_features(
+        self, video_values: Tensor, video_lengths: Tensor | None = None, *, rate: int
+    ) -> Tensor:
+        """Encode, compress and project video: [B, S, D]. Tokens past a clip mean nothing."""
+        features, lengths = self.encode_video(video_values, video_lengths)
+        stream = EncodedStream(features=features, lengths=lengths, fps=VIDEO_FPS)
+        return self._shorten("video", stream, check_rate(self.config, "video", rate)).embeds
+
+    def ctc_logits(
+        self, *, audio_features: Tensor | None = None, video_features: Tensor | None = None
+    ) -> Tensor:
+        """Score every encoder frame of one stream for CTC: [B, T, V + 1], the blank last.
+
+        Raises:
+            ValueError: not exactly one stream is given, or the model has no CTC head for it.
+        """
+        if (audio_features is None) == (video_features is None):
+            raise ValueError("give audio_features or video_features, not both")
+        head = self.video_ctc_head if audio_features is None else self.audio_ctc_head
+        if head is None:
+            raise ValueError("this model has no CTC head for that stream")
+        return head(video_features if audio_features is None else audio_features)
+
+    def forward(
+        self,
+        input_features: Tensor | None = None,
+        audio_lengths: Tensor | None = None,
+        video_values: Tensor | None = None,
+        video_lengths: Tensor | None = None,
+        labels: Tensor | None = None,
+        modality: str | Sequence[str] | None = None,
+        audio_rate: int | Sequence[int | None] | None = None,
+        video_rate: int | Sequence[int | None] | None = None,
+        audio_features: Tensor | None = None,
+        audio_frame_lengths: Tensor | None = None,
+        video_features: Tensor | None = None,
+        video_frame_lengths: Tensor | None = None,
+        allow_untrained_rate: bool = False,
+        logits_to_keep: int = 0,
+    ) -> AvsrOutput:
+        """Score the prefix (BOS ... prompt) or, with labels, prefix and text.
+
+        Streams are those of :class:`~avsr.streams.StreamInputs`.
+
+        Args:
+            labels: [B, L] text and EOS, -100 for padding; a BOS in front is ignored.
+            modality: "audio", "video" or "av", for all rows or one per row; None: what is given.
+            audio_rate: trained rate, for all rows or one per row; None: the finest.
+            video_rate: likewise.
+            allow_untrained_rate: use the nearest trained rate's projector and adapters.
+            logits_to_keep: only the last positions' logits; 0 for all. With labels of length L,
+                ``L + 1`` spares the prefix, whose logits the loss does not need.
+
+        Raises:
+            ValueError: untrained modality or rate, a missing stream.
+        """
+        inputs = StreamInputs(
+            input_features=input_features,
+            audio_lengths=audio_lengths,
+            video_values=video_values,
+            video_lengths=video_lengths,
+            audio_features=audio_features,
+            audio_frame_lengths=audio_frame_lengths,
+            video_features=video_features,
+            video_frame_lengths=video_frame_lengths,
+        )
+        routes = self._plan(inputs, modality, audio_rate, video_rate, allow_untrained_rate)
+        sequence = prefix = self._build_prefix(self._encode(inputs, routes), routes)
+        if labels is not None:
+            labels = strip_bos(labels, self.config.bos_token_id)
+            sequence = append_text(prefix, self._embed(labels.clamp(min=0)), labels)
+        with_hidden_states = self.config.decorrelation_weight > 0 and labels is not None
+        logits, hidden_states = self._run_language_model(
+            sequence, routes, logits_to_keep, with_hidden_states
+        )
+        output = AvsrOutput(logits=logits)
+        if labels is not None:
+            self._add_losses(output, labels, prefix, hidden_states)
+        return output
+
+    @torch.no_grad()
+    def generate(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, *, num_beams: int = 1, max_new_tokens: int | None = None, **inputs: Any
+    ) -> Tensor:
+        """Transcribe by greedy (one beam) or beam search; never samples.
+
+        Args:
+            num_beams: width of the search.
+            max_new_tokens: bound on the tokens; None: by the longest clip's duration.
+            inputs: streams, modality and rates as in :meth:`forward`; labels are ignored.
+
+        Returns:
+            [B, L] new token ids, padded after EOS.
+        """
+        generation = self._generate(num_beams, max_new_tokens, scores=False, **inputs)
+        return generation.sequences  # pyright: ignore[reportReturnType]
+
+    @torch.no_grad()
+    def generate_with_scores(
+        self, *, num_beams: int = 1, max_new_tokens: int | None = None, **inputs: Any
+    ) -> AvsrGeneration:
+        """Like :meth:`generate`, with the log-probability of every token."""
+        return self._generate(num_beams, max_new_tokens, scores=True, **inputs)
+
+    def fold_lora(
+        self, modality: str, audio_rate: int | None = None, video_rate: int | None = None
+    ) -> None:
+        """Add the adapters of one modality and pair of rates to the language model's weights.
+
+        Until :meth:`unfold_lora`, calls that need other adapters are errors.
+        """
+        if self.lora is not None:
+            route = plan_routes(
+                self.config, 1, modality, audio_rate, video_rate, given=("audio", "video")
+            )[0]
+            self.lora.fold(self._adapters(route))
+
+    def unfold_lora(self) -> None:
+        """Restore the language model's weights exactly."""
+        if self.lora is not None:
+            self.lora.unfold()
+
+    def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, save_directory: str | Path, **options: Any
+    ) -> None:
+        """Write a model folder, see :func:`avsr.checkpoint.save_model`."""
+        save_model(self, Path(save_directory), **options)
+
+    @classmethod
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, pretrained_model_name_or_path: str | Path, **options: Any
+    ) -> "AvsrForConditionalGeneration":
+        """Read a model folder or hub id, see :func:`avsr.checkpoint.load_model`."""
+        return load_model(cls, pretrained_model_name_or_path, **options)
+
+    def _plan(
+        self,
+        inputs: StreamInputs,
+        modality: str | Sequence[str] | None,
+        audio_rate: int | Sequence[int | None] | None,
+        video_rate: int | Sequence[int | None] | None,
+        allow_untrained_rate: bool,
+    ) -> list[Route]:
+        given = [name for name in ("audio", "video") if getattr(inputs, name) is not None]
+        return plan_routes(
+            self.config,
+            inputs.batch_size,
+            modality,
+            audio_rate,
+            video_rate,
+            given=given,
+            allow_untrained_rate=allow_untrained_rate,
+        )
+
+    def _encode(self, inputs: StreamInputs, routes: Sequence[Route]) -> EncodedStreams:
+        """Run the encoders that the routes need, unless the caller has done so."""
+        audio, video = given_audio(inputs), given_video(inputs)
+        if audio is None and any(route.has_audio for route in routes):
+            features, lengths = self.encode_audio(inputs.input_features, inputs.audio_lengths)
+            audio = EncodedStream(features=features, lengths=lengths, fps=AUDIO_ENCODER_FPS)
+        if video is None and any(route.has_video for route in routes):
+            features, lengths = self.encode_video(inputs.video_values, inputs.video_lengths)
+            video = EncodedStream(features=features, lengths=lengths, fps=VIDEO_FPS)
+        return EncodedStreams(audio=audio, video=video)
+
+    def _build_prefix(self, streams: EncodedStreams, routes: Sequence[Route]) -> TokenSequence:
+        """BOS ... prompt of every row."""
+        parts = []
+        for route, rows in group_rows(routes).items():
+            chosen = streams if len(rows) == len(routes) else streams.rows(rows)
+            parts.append((rows, join_spans(self._spans(chosen, route), len(rows))))
+        return merge_rows(parts)
+
+    def _spans(self, streams: EncodedStreams, route: Route) -> list[Span]:
+        config = self.config
+        spans = []
+        if config.bos_token_id is not None:
+            spans.append(self._token_span(config.bos_token_id))
+        if route.has_audio:
+            spans.append(self._token_span(config.audio_start_token_id))
+            spans.append(self._shorten("audio", streams.audio, route.audio_rate))
+            spans.append(self._token_span(config.audio_end_token_id))
+        if route.has_video:
+            spans.append(self._token_span(config.video_start_token_id))
+            spans.append(self._shorten("video", streams.video, route.video_rate))
+            spans.append(self._token_span(config.video_end_token_id))
+        if config.prompt_embeddings:
+            spans.append(Span(embeds=getattr(self, f"prompt_{route.modality}")[0]))
+        else:
+            spans.append(self._token_span(*(config.prompt_ids or {}).get(route.modality, ())))
+        return spans
+
+    def _token_span(self, *token_ids: int | None) -> Span:
+        if None in token_ids:
+            raise ValueError(
+                "the configuration lacks the id of <audio>, </audio>, <video> or </video>"
+            )
+        device = self.language_model.get_input_embeddings().weight.device
+        return Span(embeds=self._embed(torch.tensor(token_ids, dtype=torch.long, device=device)))
+
+    def _shorten(self, stream: str, encoded: EncodedStream, rate: int) -> Span:
+        """Compress and project one stream."""
+        projector = self.audio_projector if stream == "audio" else self.video_projector
+        compress = COMPRESSORS[self.config.compression]
+        tokens, lengths = compress(encoded.features, rate, encoded.lengths)
+        rates = self.config.audio_rates if stream == "audio" else self.config.video_rates
+        weight = next(projector.parameters())
+        return Span(
+            embeds=projector(tokens.to(weight.dtype), nearest_rate(rates, rate)), lengths=lengths
+        )
+
+    def _embed(self, token_ids: Tensor) -> Tensor:
+        return self.language_model.get_input_embeddings()(token_ids)
+
+    def _adapters(self, route: Route) -> tuple[str, ...]:
+        """Names of the adapters that serve a route; an untrained rate uses the nearest one's."""
+        config = self.config
+        if config.lora_strategy is None:
+            return ()
+        audio_rate = nearest_rate(config.audio_rates, route.audio_rate)
+        video_rate = nearest_rate(config.video_rates, route.video_rate)
+        return active_adapters(config.lora_strategy, route.task, audio_rate, video_rate)
+
+    def _adapter_groups(self, routes: Sequence[Route]) -> dict[tuple[str, ...], list[int]]:
+        """Row numbers by the adapters they need."""
+        return group_rows([self._adapters(route) for route in routes])
+
+    def _activate(self, adapters: tuple[str, ...]) -> None:
+        if self.lora is not None:
+            self.lora.activate(adapters)
+
+    def _run_language_model(
+        self,
+        sequence: TokenSequence,
+        routes: Sequence[Route],
+        logits_to_keep: int,
+        with_hidden_states: bool,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return logits [B, S, V] and, if asked for, hidden states of each layer [B, S, D]."""
+        groups = self._adapter_groups(routes)
+        outputs = []
+        for adapters, rows in groups.items():
+            self._activate(adapters)
+            part = sequence if len(groups) == 1 else sequence.rows(rows)
+            outputs.append(
+                self.language_model(
+                    inputs_embeds=part.embeds,
+                    attention_mask=None if part.mask is None else part.mask.long(),
+                    position_ids=part.positions(),
+                    use_cache=False,
+                    output_hidden_states=with_hidden_states,
+                    logits_to_keep=logits_to_keep,
+                )
+            )
+        back = row_order(list(groups.values()))
+        logits = restore_rows([output.logits for output in outputs], back)
+        if not with_hidden_states:
+            return logits, []
+        layers = zip(*(output.hidden_states for output in outputs), strict=True)
+        return logits, [restore_rows(layer, back) for layer in layers]
+
+    def _add_losses(
+        self, output: AvsrOutput, labels: Tensor, prefix: TokenSequence, hidden: list[Tensor]
+    ) -> None:
+        output.loss = output.ce_loss = text_cross_entropy(output.logits, labels)
+        if not hidden:
+            return
+        n_prefix = prefix.embeds.shape[1]
+        output.decorrelation_loss = decorrelation_loss(
+            [states[:, :n_prefix] for states in hidden],
+            prefix.full_mask(),
+            self.config.decorrelation_layers,
+        )
+        if self.training:
+            weighted = self.config.decorrelation_weight * output.decorrelation_loss
+            output.loss = output.ce_loss + weighted
+
+    def _generate(
+        self,
+        num_beams: int,
+        max_new_tokens: int | None,
+        *,
+        scores: bool,
+        modality: str | Sequence[str] | None = None,
+        audio_rate: int | Sequence[int | None] | None = None,
+        video_rate: int | Sequence[int | None] | None = None,
+        allow_untrained_rate: bool = False,
+        labels: Tensor | None = None,
+        **streams: Tensor,
+    ) -> AvsrGeneration:
+        inputs = StreamInputs(**streams)
+        routes = self._plan(inputs, modality, audio_rate, video_rate, allow_untrained_rate)
+        encoded = self._encode(inputs, routes)
+        prefix = self._build_prefix(encoded, routes)
+        if max_new_tokens is None:
+            max_new_tokens = token_budget(encoded.duration_s, self.config.max_tokens_per_second)
+        settings = decoding_config(
+            self.language_model.generation_config,
+            num_beams=num_beams,
+            max_new_tokens=max_new_tokens,
+            scores=scores,
+        )
+        groups = self._adapter_groups(routes)
+        parts = []
+        for adapters, rows in groups.items():
+            self._activate(adapters)
+            part = prefix if len(groups) == 1 else prefix.rows(rows)
+            parts.append((rows, generate_tokens(self.language_model, part, settings)))
+        return merge_generations(parts, self.config.pad_token_id or 0)

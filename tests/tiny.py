@@ -1,0 +1,102 @@
+"""Tiny configurations, models and inputs that the suites share."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, WhisperConfig
+
+from avsr.config import AvsrConfig
+from avsr.model import AvsrForConditionalGeneration
+from avsr_frontends.avhubert import AvHubertConfig
+
+VOCAB_SIZE = 32
+BOS, EOS, PAD = 1, 2, 27
+TOKENS = {
+    "bos_token_id": BOS,
+    "eos_token_id": EOS,
+    "pad_token_id": PAD,
+    "audio_start_token_id": 28,
+    "audio_end_token_id": 29,
+    "video_start_token_id": 30,
+    "video_end_token_id": 31,
+}
+PROMPT_IDS = {"audio": [3, 4, 5], "video": [3, 6, 5], "av": [3, 4, 7, 6, 5]}
+
+
+def tiny_config(**changes: Any) -> AvsrConfig:
+    """A whole model of a few thousand parameters; ``changes`` are AvsrConfig fields."""
+    settings: dict[str, Any] = {
+        "audio_config": WhisperConfig(
+            d_model=16,
+            encoder_layers=1,
+            encoder_attention_heads=2,
+            encoder_ffn_dim=32,
+            num_mel_bins=80,
+            max_source_positions=1500,
+        ),
+        "video_config": AvHubertConfig(
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+            positional_conv_kernel=8,
+            positional_conv_groups=4,
+            resnet_channels=(4, 4, 4, 4, 4),
+            pixel_pooling=4,
+        ),
+        "text_config": LlamaConfig(
+            vocab_size=VOCAB_SIZE,
+            hidden_size=24,
+            intermediate_size=48,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+            bos_token_id=BOS,
+            eos_token_id=EOS,
+        ),
+        "projector_hidden_size": 20,
+        "lora_rank": 4,
+        "lora_scaling": 0.5,
+        "prompt_ids": PROMPT_IDS,
+        **TOKENS,
+    }
+    return AvsrConfig(**{**settings, **changes})
+
+
+def tiny_model(seed: int = 0, **changes: Any) -> AvsrForConditionalGeneration:
+    """A model in evaluation mode whose adapters are not zero."""
+    torch.manual_seed(seed)
+    model = AvsrForConditionalGeneration(tiny_config(**changes)).eval()
+    randomise(model)
+    return model
+
+
+def randomise(model: AvsrForConditionalGeneration) -> None:
+    """Give every adapter and every norm weights that matter."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name or "embed_tokens" in name:
+                parameter.normal_(std=0.5)
+
+
+def tiny_features(lengths: list[int], seed: int = 0) -> dict[str, Tensor]:
+    """Encoder outputs of clips of so many video frames (two audio frames each)."""
+    generator = torch.Generator().manual_seed(seed)
+    longest = max(lengths)
+    return {
+        "audio_features": torch.randn(len(lengths), 2 * longest, 16, generator=generator),
+        "audio_frame_lengths": torch.tensor([2 * n for n in lengths]),
+        "video_features": torch.randn(len(lengths), longest, 16, generator=generator),
+        "video_frame_lengths": torch.tensor(lengths),
+    }
+
+
+def row_of(batch: dict[str, Tensor], row: int) -> dict[str, Tensor]:
+    """One clip of :func:`tiny_features`, without padding."""
+    single = {name: value[row : row + 1] for name, value in batch.items()}
+    for stream in ("audio", "video"):
+        n_frames = int(single[f"{stream}_frame_lengths"])
+        single[f"{stream}_features"] = single[f"{stream}_features"][:, :n_frames]
+    return single
