@@ -20,11 +20,12 @@ class AvHubertConfig(PreTrainedConfig):
         positional_conv_groups: groups of the positional convolution.
         resnet_channels: channels of the 3-D convolution and of each ResNet stage.
         resnet_blocks: basic blocks in each stage; every stage but the first halves the picture.
+            A stage of no blocks is left out, and needs as many channels as the one before.
         resnet_activation: "prelu" (one slope per channel) or "relu".
         patch_stem: the first convolution takes steps of four pixels in place of two and a
             max-pooling, which makes it about four times cheaper (not in AV-HuBERT).
-        pixel_pooling: the picture is average-pooled by this factor before the first convolution
-            (1: not at all; 2 makes the picture front end about four times cheaper).
+        picture_size: side of the central square of the picture that is looked at, in pixels;
+            None for all of it (AV-HuBERT). A smaller square is cheaper.
         clip_normalisation: subtract each pixel's mean over the clip and divide by the clip's
             standard deviation, which removes the speaker's still appearance (not in AV-HuBERT).
         audio_feature_size: width of the audio input (26 log filterbanks x 4 frames).
@@ -46,7 +47,7 @@ class AvHubertConfig(PreTrainedConfig):
     resnet_blocks: list[int] | tuple[int, ...] = (2, 2, 2, 2)
     resnet_activation: str = "prelu"
     patch_stem: bool = False
-    pixel_pooling: int = 1
+    picture_size: int | None = None
     clip_normalisation: bool = False
     audio_feature_size: int = 104
     dropout: float = 0.1

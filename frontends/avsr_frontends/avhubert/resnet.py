@@ -46,7 +46,7 @@ class VideoResNet(nn.Module):
         super().__init__()
         channels, activation = config.resnet_channels, config.resnet_activation
         stem = channels[0]
-        self.pixel_pooling = config.pixel_pooling
+        self.picture_size = config.picture_size
         self.has_max_pooling = not config.patch_stem
         step = 4 if config.patch_stem else 2
         self.frontend3D = nn.Sequential(
@@ -56,17 +56,19 @@ class VideoResNet(nn.Module):
         )
         self.trunk = nn.Module()
         for index, (width, depth) in enumerate(zip(channels[1:], config.resnet_blocks, strict=True)):
-            stride = 1 if index == 0 else 2
-            stage = [BasicBlock(channels[index], width, stride, activation)]
-            stage += [BasicBlock(width, width, 1, activation) for _ in range(depth - 1)]
-            self.trunk.add_module(f"layer{index + 1}", nn.Sequential(*stage))
+            stage = nn.Sequential()
+            for block in range(depth):
+                stride = 2 if index > 0 and block == 0 else 1
+                in_channels = channels[index] if block == 0 else width
+                stage.append(BasicBlock(in_channels, width, stride, activation))
+            self.trunk.add_module(f"layer{index + 1}", stage)
 
     def forward(self, video_values: Tensor) -> Tensor:
         """Encode [B, T, 1, H, W] into [B, T, C]."""
         batch, n_frames = video_values.shape[:2]
         frames = video_values[:, :, 0]
-        if self.pixel_pooling > 1:
-            frames = functional.avg_pool2d(frames, self.pixel_pooling)
+        if self.picture_size is not None:
+            frames = central_square(frames, self.picture_size)
         hidden = self._convolve_in_time(frames)  # [B*T, C, H/2, W/2]
         norm, activation = self.frontend3D[1], self.frontend3D[2]
         # BatchNorm3d has one statistic per channel, so a time axis of length one is the same.
@@ -84,15 +86,23 @@ class VideoResNet(nn.Module):
         """
         convolution = self.frontend3D[0]
         taps = convolution.kernel_size[0]
+        if torch.is_autocast_enabled(frames.device.type):  # before the copies, not after
+            frames = frames.to(torch.get_autocast_dtype(frames.device.type))
         padded = functional.pad(frames, (0, 0, 0, 0, taps // 2, taps // 2))
-        windows = padded.unfold(1, taps, 1)  # [B, T, H, W, taps]
-        windows = windows.permute(0, 1, 4, 2, 3).flatten(0, 1)  # [B*T, taps, H, W]
-        return functional.conv2d(
-            windows,
+        windows = padded.unfold(1, taps, 1).flatten(0, 1)  # [B*T, H, W, taps]
+        hidden = functional.conv2d(
+            windows.permute(0, 3, 1, 2),  # channels last in memory, the quickest for few channels
             convolution.weight[:, 0],
             stride=convolution.stride[1:],
             padding=convolution.padding[1:],
         )
+        return hidden.contiguous()
+
+
+def central_square(frames: Tensor, size: int) -> Tensor:
+    """Cut [..., H, W] to the ``size`` x ``size`` pixels around its centre."""
+    top, left = (frames.shape[-2] - size) // 2, (frames.shape[-1] - size) // 2
+    return frames[..., top : top + size, left : left + size]
 
 
 def normalise_clip(video_values: Tensor, frame_mask: Tensor | None) -> Tensor:

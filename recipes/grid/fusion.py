@@ -1,0 +1,171 @@
+"""The whole miniature: build it from its trained parts, its training losses, its dev WER."""
+
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+from encoders import audio_encoder_config, video_encoder_config
+from pairs import PairSampler
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+from train_language_model import PROMPTS, language_model_config
+from transformers import LlamaForCausalLM
+
+from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
+from avsr.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
+
+AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
+TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
+MISMATCHED_SHARE = 0.2  # of audio-visual clips: the lips of somebody else
+CTC_WEIGHT = 0.3
+COMBINATIONS = (
+    *[("audio", rate, None) for rate in AUDIO_RATES],
+    *[("video", None, rate) for rate in VIDEO_RATES],
+    *[("av", a, v) for a in AUDIO_RATES for v in VIDEO_RATES],
+)
+
+
+def build_model(
+    language_model_dir: Path, audio_dir: Path, video_dir: Path
+) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
+    """Join the trained encoders and language model with fresh projectors, LoRA and CTC heads."""
+    tokenizer = load_sentencepiece(language_model_dir / "tokenizer.model")
+    token_ids = add_model_tokens(tokenizer)
+    config = AvsrConfig(
+        audio_config=audio_encoder_config(),
+        video_config=video_encoder_config(),
+        text_config=language_model_config(),
+        audio_rates=list(AUDIO_RATES),
+        video_rates=list(VIDEO_RATES),
+        projector_hidden_size=256,
+        lora_strategy="shared",
+        lora_rank=16,
+        lora_scaling=1.0,
+        lora_target_modules=None,
+        decorrelation_weight=0.1,
+        prompts=PROMPTS,
+        prompt_ids={name: plain_ids(tokenizer, text) for name, text in PROMPTS.items()},
+        audio_ctc=True,
+        video_ctc=True,
+        **token_ids,
+    )
+    model = AvsrForConditionalGeneration(config)
+    base = LlamaForCausalLM.from_pretrained(language_model_dir / "language_model").state_dict()
+    load_base_weights(model.language_model, base)
+    for stream, folder in (("audio", audio_dir), ("video", video_dir)):
+        trained = torch.load(folder / "checkpoint.pt", weights_only=True)["average"]
+        prefix = "encoder."
+        encoder = {k[len(prefix) :]: v for k, v in trained.items() if k.startswith(prefix)}
+        getattr(model, f"{stream}_encoder").load_state_dict(encoder)
+    return model, AvsrProcessor.from_config(config, tokenizer)
+
+
+def load_base_weights(language_model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load plain Llama weights into a model whose linear layers peft has wrapped."""
+    own = language_model.state_dict()
+    renamed = {name.replace(".base_layer.", "."): name for name in own if ".lora_" not in name}
+    missing = set(renamed) ^ set(weights)
+    if missing:
+        raise ValueError(f"language model weights differ in {sorted(missing)[:3]}")
+    language_model.load_state_dict({renamed[k]: v for k, v in weights.items()}, strict=False)
+
+
+def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
+    """Token ids with EOS, [B, L], -100 for padding."""
+    end = processor.tokenizer.eos_token_id
+    rows = [torch.tensor([*plain_ids(processor.tokenizer, text), end]) for text in texts]
+    return pad_sequence(rows, batch_first=True, padding_value=-100)
+
+
+def ctc_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """CTC loss [B, T, V + 1] against the text tokens, without EOS."""
+    targets = labels[:, :-1] if bool((labels >= 0).all()) else labels
+    real = [row[row >= 0] for row in targets]
+    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
+    return functional.ctc_loss(
+        log_probs,
+        torch.cat(real),
+        torch.full((len(labels),), logits.shape[1]),
+        torch.tensor([len(row) for row in real]),
+        blank=logits.shape[-1] - 1,
+        zero_infinity=True,
+    )
+
+
+def training_loss(
+    model: AvsrForConditionalGeneration,
+    audio: Tensor,
+    video: Tensor,
+    labels: Tensor,
+    generator: np.random.Generator,
+) -> tuple[Tensor, dict[str, float]]:
+    """One sampled rate pair, three tasks (Omni-AVSR), plus CTC on both encoders.
+
+    Args:
+        model: the model, in training mode.
+        audio: [B, T_a, W] audio encoder output.
+        video: [B, T_v, W] video encoder output of the same clips.
+        labels: [B, L].
+        generator: chooses the rates and the mismatched pairs.
+
+    Returns:
+        The loss and its parts for the log.
+    """
+    audio_rate = int(generator.choice(AUDIO_RATES))
+    video_rate = int(generator.choice(VIDEO_RATES))
+    n_mismatched = round(len(video) * MISMATCHED_SHARE)
+    order = np.arange(len(video))
+    chosen = generator.permutation(len(video))[:n_mismatched]
+    order[chosen] = np.roll(chosen, 1)
+    total, parts = torch.zeros(()), {}
+    for modality, weight in TASK_WEIGHTS.items():
+        streams = {}
+        if modality != "video":
+            streams |= {"audio_features": audio, "audio_rate": audio_rate}
+        if modality != "audio":
+            paired = video if modality == "video" else video[torch.from_numpy(order)]
+            streams |= {"video_features": paired, "video_rate": video_rate}
+        output = model(
+            labels=labels, modality=modality, logits_to_keep=labels.shape[1] + 1, **streams
+        )
+        total = total + weight * output.loss / 3
+        parts[modality] = output.ce_loss.item()
+        parts[f"cos_{modality}"] = output.decorrelation_loss.item()
+    ctc = {
+        "ctc_audio": ctc_loss(model.ctc_logits(audio_features=audio), labels),
+        "ctc_video": ctc_loss(model.ctc_logits(video_features=video), labels),
+    }
+    parts |= {name: value.item() for name, value in ctc.items()}
+    return total + CTC_WEIGHT * (ctc["ctc_audio"] + ctc["ctc_video"]) / 2, parts
+
+
+@torch.no_grad()
+def dev_wer(
+    model: AvsrForConditionalGeneration,
+    processor: AvsrProcessor,
+    sampler: PairSampler,
+    combinations: tuple = COMBINATIONS,
+) -> dict[str, float]:
+    """Greedy WER of the clean clips of the sampler's first corpus, for each combination."""
+    was_training = model.training
+    model.eval()
+    hypotheses: dict[str, list[str]] = {}
+    references: list[str] = []
+    for start in range(0, len(sampler.corpora[0]), 50):
+        indices = range(start, min(start + 50, len(sampler.corpora[0])))
+        batch = sampler.clean(list(indices))
+        references += batch.texts
+        audio, video = model.audio_encoder(batch.mels), model.video_encoder(batch.pictures)
+        for modality, audio_rate, video_rate in combinations:
+            streams = {}
+            if audio_rate:
+                streams |= {"audio_features": audio, "audio_rate": audio_rate}
+            if video_rate:
+                streams |= {"video_features": video, "video_rate": video_rate}
+            ids = model.generate(modality=modality, max_new_tokens=10, **streams)
+            name = modality + "".join(f"_{r}" for r in (audio_rate, video_rate) if r)
+            hypotheses.setdefault(name, []).extend(processor.batch_decode(ids))
+    model.train(was_training)
+    return {n: round(float(jiwer.wer(references, texts)), 4) for n, texts in hypotheses.items()}

@@ -1,0 +1,131 @@
+"""Train encoders, projectors and LoRA together, end to end, before the encoders are frozen.
+
+    python recipes/grid/polish.py --language-model DIR --audio DIR --video DIR \\
+        --corpora DIR DIR --shares 0.7 0.3 --dev DIR --babble DIR --out DIR --steps 600
+
+For the first steps the encoders stand still, until projectors and LoRA have found their way; then
+everything but the language model's own weights moves. Stops and resumes anywhere.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from corpus import load_corpus
+from fusion import build_model, dev_wer, text_labels, training_loss
+from pairs import PairSampler
+from train_encoder import load_noise, update_average
+
+CHECKPOINT_EVERY = 100
+FROZEN_STEPS = 150
+EMA_DECAY = 0.99
+DECAY_SHARE = 0.5
+
+
+def encoder_learning_rate(step: int, steps: int, peak: float) -> float:
+    """Zero while the encoders stand still, then warm-up and a linear fall over the last half."""
+    if step < FROZEN_STEPS:
+        return 0.0
+    warm = min(1.0, (step - FROZEN_STEPS + 1) / 50)
+    return peak * warm * min(1.0, (steps - step) / (steps * DECAY_SHARE))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--language-model", required=True, type=Path)
+    parser.add_argument("--audio", required=True, type=Path)
+    parser.add_argument("--video", required=True, type=Path)
+    parser.add_argument("--corpora", nargs="+", required=True)
+    parser.add_argument("--shares", nargs="+", type=float, required=True)
+    parser.add_argument("--dev", nargs="+", required=True)
+    parser.add_argument("--babble", nargs="*", default=[])
+    parser.add_argument("--noise")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of the new parts")
+    parser.add_argument("--encoder-learning-rate", type=float, default=5e-4)
+    parser.add_argument("--strength", type=float, default=0.8, help="of the augmentation")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    noise = load_noise(args.noise, [load_corpus(folder) for folder in args.babble])
+    sampler = PairSampler([load_corpus(f) for f in args.corpora], noise, args.seed + 1)
+    dev = {Path(f).name: PairSampler([load_corpus(f)], None, 0) for f in args.dev}
+    parts = (args.language_model, args.audio, args.video)
+    model, processor = build_model(*parts)
+    average, _ = build_model(*parts)
+    average.load_state_dict(model.state_dict())
+    encoders = [model.audio_encoder, model.video_encoder]
+    for encoder in encoders:
+        encoder.requires_grad_(True)
+    moving = [p for encoder in encoders for p in encoder.parameters()]
+    moving_ids = {id(p) for p in moving}
+    new = [p for p in model.parameters() if p.requires_grad and id(p) not in moving_ids]
+    optimizer = torch.optim.AdamW(
+        [{"params": new}, {"params": moving}], betas=(0.9, 0.98), weight_decay=0.05
+    )
+    step, checkpoint = 0, args.out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    began, first_step, log = time.time(), step, []
+    model.train()
+    while step < args.steps:
+        generator = np.random.default_rng((args.seed, step, 7))
+        batch = sampler.draw(step, args.batch_size, args.shares, args.strength)
+        frozen = step < FROZEN_STEPS
+        for encoder in encoders:
+            encoder.train(not frozen)
+        slow = encoder_learning_rate(step, args.steps, args.encoder_learning_rate)
+        optimizer.param_groups[0]["lr"] = args.learning_rate * min(
+            1.0, (step + 1) / 50, 2 * (args.steps - step) / args.steps
+        )
+        optimizer.param_groups[1]["lr"] = slow
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.set_grad_enabled(not frozen):
+                audio = model.audio_encoder(batch.mels)
+                video = model.video_encoder(batch.pictures)
+            loss, values = training_loss(
+                model, audio, video, text_labels(processor, batch.texts), generator
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([*new, *moving], 1.0)
+        optimizer.step()
+        step += 1
+        update_average(average, model, min(EMA_DECAY, step / (step + 10)))
+        log.append(values)
+        if step % CHECKPOINT_EVERY == 0 or step == args.steps:
+            means = {k: round(float(np.mean([v[k] for v in log])), 4) for k in log[0]}
+            rate = (step - first_step) / (time.time() - began)
+            line = {"step": step, **means, "left_s": round((args.steps - step) / rate)}
+            line |= {name: dev_wer(average, processor, each) for name, each in dev.items()}
+            log = []
+            print(json.dumps(line), flush=True)
+            with open(args.out / "log.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            state = {
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step,
+            }
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    average.save_pretrained(args.out / "model")
+    processor.save_pretrained(args.out / "model")
+
+
+if __name__ == "__main__":
+    main()

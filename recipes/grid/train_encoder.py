@@ -1,0 +1,210 @@
+"""Train one encoder to name the word (and phone) that is spoken in every frame.
+
+    python recipes/grid/train_encoder.py audio --corpora DIR DIR --shares 0.5 0.5 --steps 6000
+
+Stops and resumes anywhere: run the same command again. The learning rate stays constant until
+the last fifth of ``--steps``, so that a run can be lengthened: resume with more steps before the
+decay begins.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from audio_augmentation import NoiseSource
+from corpus import IGNORED, WORDS, Corpus, load_corpus, phone_inventory
+from encoders import build_encoder
+from streams import StreamSampler
+from torch import Tensor, nn
+from torch.nn import functional
+
+DECAY_SHARE = 0.2  # of all steps, at the end
+CLEAN_SHARE = 0.2  # of all steps, at the start, before augmentation ramps up
+RAMP_SHARE = 0.2  # of all steps, while it ramps up
+CHECKPOINT_EVERY = 250  # steps
+EMA_DECAY = 0.998
+
+
+class FrameClassifier(nn.Module):
+    """An encoder with one linear head for words and one for phones."""
+
+    def __init__(self, stream: str, n_phones: int) -> None:
+        super().__init__()
+        self.encoder = build_encoder(stream)
+        width = self.encoder.config.hidden_size
+        self.word_head = nn.Linear(width, len(WORDS))
+        self.phone_head = nn.Linear(width, n_phones + 1)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        features = functional.dropout(self.encoder(inputs), 0.1, self.training)
+        return self.word_head(features), self.phone_head(features)
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Warm up over 200 steps, stay, fall linearly to zero over the last fifth."""
+    decay_from = steps * (1 - DECAY_SHARE)
+    rate = peak * min(1.0, (step + 1) / 200)
+    return rate * min(1.0, max(0.02, (steps - step) / (steps - decay_from)))
+
+
+def augmentation_strength(step: int, steps: int) -> float:
+    """Nothing for the first fifth of the steps, then up to full strength."""
+    return float(np.clip((step / steps - CLEAN_SHARE) / RAMP_SHARE, 0.0, 1.0))
+
+
+def frame_loss(outputs: tuple[Tensor, Tensor], words: Tensor, phones: Tensor) -> Tensor:
+    """Cross-entropy on words plus, where phone times are known, half of that on phones."""
+    loss = functional.cross_entropy(
+        outputs[0].flatten(0, 1).float(), words.flatten(), label_smoothing=0.05
+    )
+    if (phones != IGNORED).any():
+        loss = loss + 0.5 * functional.cross_entropy(
+            outputs[1].flatten(0, 1).float(), phones.flatten(), ignore_index=IGNORED
+        )
+    return loss
+
+
+def collapse(frames: np.ndarray) -> list[str]:
+    """Words of a frame-wise labelling: runs of at least two frames, silence left out."""
+    words, run, previous = [], 0, -1
+    for label in [*frames.tolist(), 0]:
+        if label != previous:
+            if run >= 2 and previous > 0:
+                words.append(WORDS[previous])
+            run, previous = 0, label
+        run += 1
+    return [word for index, word in enumerate(words) if index == 0 or words[index - 1] != word]
+
+
+@torch.no_grad()
+def frame_wer(model: nn.Module, sampler: StreamSampler) -> float:
+    """Word error rate of collapsed frame labels on the clean clips of the first corpus."""
+    import jiwer
+
+    model.eval()
+    corpus = sampler.corpora[0]
+    hypotheses = []
+    for start in range(0, len(corpus), 50):
+        indices = range(start, min(start + 50, len(corpus)))
+        inputs = sampler.clean_inputs(list(indices))
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(inputs)[0]
+        hypotheses += [" ".join(collapse(row.numpy())) for row in logits.argmax(-1)]
+    model.train()
+    return float(jiwer.wer([line["text"] for line in corpus.lines], hypotheses))
+
+
+def shares_at(step: int, steps: int, shares: list[float], first: int | None) -> list[float]:
+    """Corpus probabilities; for the first fourth of the steps only corpus ``first``, if given."""
+    if first is not None and step < 0.25 * steps:
+        return [float(index == first) for index in range(len(shares))]
+    return shares
+
+
+def load_noise(folder: str | None, babble: list[Corpus]) -> NoiseSource:
+    """Babble of the given corpora and, where a folder of recordings is named, those."""
+    recordings = []
+    if folder:
+        from avsr_frontends.media import read_audio
+
+        recordings = [read_audio(path) for path in sorted(Path(folder).glob("*.flac"))]
+    return NoiseSource(babble, recordings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stream", choices=["audio", "video"])
+    parser.add_argument("--corpora", nargs="+", required=True, help="prepared training corpora")
+    parser.add_argument("--shares", nargs="+", type=float, required=True)
+    parser.add_argument("--first", type=int, help="corpus to begin with, alone")
+    parser.add_argument("--dev", nargs="+", required=True, help="prepared development corpora")
+    parser.add_argument("--babble", nargs="*", default=[], help="corpora whose voices are noise")
+    parser.add_argument("--noise", help="folder of noise recordings")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    corpora = [load_corpus(folder) for folder in args.corpora]
+    phones = phone_inventory([line for corpus in corpora for line in corpus.lines])
+    noise = None
+    if args.stream == "audio":
+        noise = load_noise(args.noise, [load_corpus(folder) for folder in args.babble])
+    sampler = StreamSampler(args.stream, corpora, phones, noise, args.seed)
+    dev = [StreamSampler(args.stream, [load_corpus(d)], phones, None, 0) for d in args.dev]
+
+    model = FrameClassifier(args.stream, len(phones))
+    average = FrameClassifier(args.stream, len(phones))
+    average.load_state_dict(model.state_dict())
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05)
+    step, checkpoint = 0, out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    began, first_step, losses = time.time(), step, []
+    while step < args.steps:
+        shares = shares_at(step, args.steps, args.shares, args.first)
+        batch = sampler.draw(step, args.batch_size, shares, augmentation_strength(step, args.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, args.steps, args.learning_rate)
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = model(batch.inputs)
+        loss = frame_loss(outputs, batch.words, batch.phones)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        update_average(average, model, min(EMA_DECAY, step / (step + 10)))
+        losses.append(loss.item())
+        if step % CHECKPOINT_EVERY == 0 or step == args.steps:
+            rate = (step - first_step) / (time.time() - began)
+            line = {
+                "step": step,
+                "loss": round(float(np.mean(losses)), 4),
+                "dev_wer": [round(frame_wer(average, each), 4) for each in dev],
+                "steps_per_s": round(rate, 3),
+                "left_s": round((args.steps - step) / rate),
+            }
+            losses = []
+            print(json.dumps(line), flush=True)
+            with open(out / "log.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            save_checkpoint(checkpoint, model, average, optimizer, step)
+
+
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential moving average of the weights; buffers are copied."""
+    with torch.no_grad():
+        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+        for kept, current in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(current)
+
+
+def save_checkpoint(path: Path, model, average, optimizer, step: int) -> None:
+    """Write beside the old checkpoint, then replace it, so that a kill leaves one whole."""
+    state = {
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+    }
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+if __name__ == "__main__":
+    main()
