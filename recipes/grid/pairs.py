@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from audio_augmentation import NoiseSource, distort_mel, log_mel
 from corpus import Corpus
-from streams import LENGTHS_S, draw_plan, render_sound
+from streams import draw_plan, render_sound
 from torch import Tensor
 from video_augmentation import augment_pictures, cut_pictures, place_pictures
+
+LENGTHS_S = (2.6, 2.8, 3.0, 3.2)  # one is drawn per batch; the words must fit
 
 
 @dataclass(frozen=True)

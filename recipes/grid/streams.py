@@ -20,7 +20,7 @@ from splicing import Plan, choose_window, place_words, spliced_clip, whole_clip
 from torch import Tensor
 from video_augmentation import augment_pictures, cut_pictures, place_pictures
 
-LENGTHS_S = (2.6, 2.8, 3.0, 3.0, 3.2, 3.4)  # one is drawn per batch
+LENGTHS_S = (1.8, 2.0, 2.2, 2.4, 3.2)  # one is drawn per batch; words fill about 1.6 s
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import torch
 from audio_augmentation import NoiseSource
 from corpus import IGNORED, WORDS, Corpus, load_corpus, phone_inventory
 from encoders import build_encoder
+from grammar_search import best_sentence
 from streams import StreamSampler
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,21 +68,9 @@ def frame_loss(outputs: tuple[Tensor, Tensor], words: Tensor, phones: Tensor) ->
     return loss
 
 
-def collapse(frames: np.ndarray) -> list[str]:
-    """Words of a frame-wise labelling: runs of at least two frames, silence left out."""
-    words, run, previous = [], 0, -1
-    for label in [*frames.tolist(), 0]:
-        if label != previous:
-            if run >= 2 and previous > 0:
-                words.append(WORDS[previous])
-            run, previous = 0, label
-        run += 1
-    return [word for index, word in enumerate(words) if index == 0 or words[index - 1] != word]
-
-
 @torch.no_grad()
 def frame_wer(model: nn.Module, sampler: StreamSampler) -> float:
-    """Word error rate of collapsed frame labels on the clean clips of the first corpus."""
+    """WER of the best sentences of the grammar on the clean clips of the first corpus."""
     import jiwer
 
     model.eval()
@@ -92,7 +81,8 @@ def frame_wer(model: nn.Module, sampler: StreamSampler) -> float:
         inputs = sampler.clean_inputs(list(indices))
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(inputs)[0]
-        hypotheses += [" ".join(collapse(row.numpy())) for row in logits.argmax(-1)]
+        scores = logits.float().log_softmax(-1).numpy()
+        hypotheses += [best_sentence(row) for row in scores]
     model.train()
     return float(jiwer.wer([line["text"] for line in corpus.lines], hypotheses))
 
