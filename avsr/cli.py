@@ -13,9 +13,9 @@ from typing import Any
 import typer
 
 from avsr.commands.evaluate import evaluate
+from avsr.commands.messages import say
 from avsr.commands.options import print_version
 from avsr.commands.transcribe import transcribe
-from avsr.commands.messages import say
 from avsr.errors import AvsrError, one_line
 
 _INTERRUPTED = 130  # 128 + SIGINT, what shells expect

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from avsr.timings import Timings
 from avsr_frontends.landmarks import FaceTrack, FaceTracker, TrackReport
 from avsr_frontends.media import DecodeReport, MediaError, MediaInfo, probe, read_audio
 from avsr_frontends.mouth import NoFaceError, extract_mouth
 from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
-
-from avsr.timings import Timings
 
 SILENCE_PEAK = 1e-4  # full scale is 1; below -80 dB nothing was recorded
 
@@ -79,7 +79,7 @@ def read_clip(
         end: seconds within the file; None is its end.
         sound: whether the sound is wanted.
         picture: whether the picture is wanted.
-        timings: receives the stages ``decode``, ``imports`` (mediapipe, the first time) and ``face``.
+        timings: receives the stages ``decode``, ``imports`` (of mediapipe) and ``face``.
 
     Raises:
         MediaError: if the file, or the only wanted track in it, cannot be read.
@@ -129,7 +129,8 @@ class _MeasuredTracker(FaceTracker):
 def _read_mouth(
     info: MediaInfo, start: float | None, end: float | None, timings: Timings
 ) -> tuple[np.ndarray | None, TrackReport, list[str]]:
-    with _MeasuredTracker(timings) as tracker:
+    tracker = _MeasuredTracker(timings)
+    with tracker:
         decode_before = timings.seconds.get("decode", 0.0)
         inner = Timings()
         try:

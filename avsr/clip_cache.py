@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from avsr_frontends.landmarks import TrackReport
 
 from avsr.atomic import atomic_file
 from avsr.clip import Clip, read_clip
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
+from avsr_frontends.landmarks import TrackReport
 
 _FORMAT = 1  # raised whenever crops or audio are made differently
 
@@ -38,7 +38,9 @@ class ClipCache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"{folder}: cannot make this cache folder ({error.strerror})") from None
+            raise UsageError(
+                f"{folder}: cannot make this cache folder ({error.strerror})"
+            ) from None
         self.folder = folder
 
     def clip(self, utterance: Utterance, *, sound: bool = True, picture: bool = True) -> Clip:

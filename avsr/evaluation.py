@@ -8,8 +8,6 @@ what a row needs, counts with an empty hypothesis.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from avsr_frontends.media import MediaError
-
 from avsr.clip import Clip
 from avsr.clip_cache import ClipCache
 from avsr.conditions import Condition, UtteranceOutcome
@@ -20,6 +18,7 @@ from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
 from avsr.text import WordErrors, count_word_errors, normalise
+from avsr_frontends.media import MediaError
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
@@ -75,7 +74,9 @@ def evaluate(
     """
     for utterance in utterances:
         if not normalise(utterance.text):
-            raise UsageError(f"utterance {utterance.id!r} has no word in its text: mend the manifest")
+            raise UsageError(
+                f"utterance {utterance.id!r} has no word in its text: mend the manifest"
+            )
     reader = _ClipReader(cache, conditions)
     outcomes: list[UtteranceOutcome] = []
     for index, utterance in enumerate(utterances):
@@ -116,5 +117,3 @@ class _ClipReader:
             failure=None if clip.duration_s > 0 else f"{utterance.path}: has zero length",
             warnings=clip.warnings,
         )
-
-

@@ -110,7 +110,9 @@ class BatchRun:
         wanted = [waveforms[index] for index in clips]
         if modality == "av":
             pairs = zip(wanted, clips, strict=True)
-            wanted = [fit_to_lips(wave, _present(self._clips[index].mouth)) for wave, index in pairs]
+            wanted = [
+                fit_to_lips(wave, _present(self._clips[index].mouth)) for wave, index in pairs
+            ]
         key = (*clips, *(len(waveform) for waveform in wanted))
         if key not in done:
             done[key] = encode_audio(self._loaded, wanted)
@@ -147,5 +149,3 @@ class BatchRun:
 def _present(value: Value | None) -> Value:
     assert value is not None
     return value
-
-

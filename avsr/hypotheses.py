@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 from torch import Tensor
 
 from avsr.config import Modality
 from avsr.pretrained import LoadedModel
+from avsr.sequence import token_budget
+from avsr_frontends.rates import (
+    AUDIO_ENCODER_FPS,
+    SAMPLE_RATE,
+    SAMPLES_PER_VIDEO_FRAME,
+    VIDEO_FPS,
+)
 
 DEFAULT_BEAMS = 1  # greedy
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
@@ -98,19 +106,47 @@ def decode(
     Returns:
         One hypothesis for each clip of the batch.
     """
-    streams: dict[str, Tensor] = {}
-    rates: dict[str, int | None] = {}
-    if modality != "video" and audio is not None:
+    audio = None if modality == "video" else audio
+    video = None if modality == "audio" else video
+    streams: dict[str, Any] = {}
+    if audio is not None:
         streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
-        rates["audio_rate"] = audio_rate
-    if modality != "audio" and video is not None:
+    if video is not None:
         streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
-        rates["video_rate"] = video_rate
     output = loaded.model.generate_with_scores(
-        **streams, **rates, modality=modality, num_beams=num_beams
+        **streams,
+        modality=modality,
+        audio_rate=None if audio is None else audio_rate,
+        video_rate=None if video is None else video_rate,
+        num_beams=num_beams,
     )
-    texts = loaded.processor.batch_decode(output.sequences)
     return [
-        Hypothesis(text=" ".join(text.split()), avg_logprob=min(0.0, float(score)))
-        for text, score in zip(texts, output.sequence_scores, strict=True)
+        _hypothesis(loaded, token_ids[:budget], log_probs[:budget])
+        for token_ids, log_probs, budget in zip(
+            output.sequences,  # pyright: ignore[reportArgumentType]
+            output.token_log_probs,  # pyright: ignore[reportArgumentType]
+            _token_budgets(loaded, audio, video),
+            strict=True,
+        )
     ]
+
+
+def _token_budgets(loaded: LoadedModel, *streams: Encoded | None) -> list[int]:
+    """Most tokens that each clip may have: its own, not those of the longest in the batch."""
+    durations = torch.stack(
+        [
+            stream.frame_lengths / fps
+            for stream, fps in zip(streams, (AUDIO_ENCODER_FPS, VIDEO_FPS), strict=True)
+            if stream is not None
+        ]
+    )
+    per_second = loaded.model.config.max_tokens_per_second
+    return [token_budget(seconds, per_second) for seconds in durations.amax(dim=0).tolist()]
+
+
+def _hypothesis(loaded: LoadedModel, token_ids: Tensor, log_probs: Tensor) -> Hypothesis:
+    text = loaded.processor.decode(token_ids)
+    n_tokens = max(1, int((log_probs < 0).sum()))  # padding has a log-probability of 0
+    return Hypothesis(
+        text=" ".join(text.split()), avg_logprob=min(0.0, float(log_probs.sum()) / n_tokens)
+    )

@@ -1,7 +1,7 @@
 """Manifests: JSON Lines files that name clips and their texts.
 
 Each line is an object with ``id``, ``path`` (relative to the manifest's folder) and ``text``;
-``speaker``, ``start`` and ``end`` (seconds within the file) are optional, and other keys are ignored.
+``speaker``, ``start`` and ``end`` (seconds within the file) are optional; other keys are ignored.
 """
 
 import json
@@ -37,8 +37,8 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     """Read a manifest.
 
     Raises:
-        UsageError: if the file is missing or empty, a line is malformed, or an id comes twice. Media
-            files are not looked at.
+        UsageError: if the file is missing or empty, a line is malformed, or an id comes twice;
+            media files are not looked at.
     """
     path = Path(path)
     try:
@@ -56,7 +56,9 @@ def read_manifest(path: str | Path) -> list[Utterance]:
         except ValueError as error:
             raise UsageError(f"{path} line {number}: {error}") from None
         if utterance.id in utterances:
-            raise UsageError(f"{path} line {number}: id {utterance.id!r} comes twice; make it unique")
+            raise UsageError(
+                f"{path} line {number}: id {utterance.id!r} comes twice; make it unique"
+            )
         utterances[utterance.id] = utterance
     if not utterances:
         raise UsageError(f"{path}: the manifest is empty; add one JSON object per line")
@@ -95,6 +97,10 @@ def _seconds(entry: dict[str, Any], key: str) -> float | None:
     value = entry.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value < float("inf")
+    ):
         raise ValueError(f"{key!r} must be seconds from 0 on, got {value!r}")
     return float(value)

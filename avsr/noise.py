@@ -37,7 +37,9 @@ def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[np
         ValueError: if the lengths differ, or speech or noise is silent, so that no ratio exists.
     """
     if speech.shape != noise.shape:
-        raise ValueError(f"speech and noise must be equally long, got {speech.shape}, {noise.shape}")
+        raise ValueError(
+            f"speech and noise must be equally long, got {speech.shape}, {noise.shape}"
+        )
     speech = np.asarray(speech, dtype=np.float64)
     noise = np.asarray(noise, dtype=np.float64)
     speech_power, noise_power = np.mean(speech**2), np.mean(noise**2)

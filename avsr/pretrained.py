@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
+from avsr.config import MODALITIES, Modality
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
 from avsr.processing import AvsrProcessor
+from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
+MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
 DEFAULT_MODEL = "grid-tiny"
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 _WHAT_IT_READS = {
@@ -36,9 +39,17 @@ class LoadedModel:
     note: str = ""
 
     @property
-    def modalities(self) -> list[str]:
+    def modalities(self) -> list[Modality]:
         """Modalities that the model was trained on."""
-        return list(self.model.config.modalities or ())
+        return [name for name in MODALITIES if name in (self.model.config.modalities or ())]
+
+    @property
+    def max_segment_s(self) -> float:
+        """Longest piece of a clip, in seconds, that the model should be given at once."""
+        audio_config: Any = self.model.config.audio_config
+        if audio_config is None:
+            return MAX_SEGMENT_S
+        return min(MAX_SEGMENT_S, audio_config.max_source_positions / AUDIO_ENCODER_FPS)
 
     def rates(self, stream: Literal["audio", "video"]) -> list[int]:
         """Trained rates of a stream, finest first; empty for a model without its encoder."""
@@ -60,8 +71,11 @@ class LoadedModel:
                 f"modality must be auto or one that {self.name} was trained on "
                 f"({', '.join(self.modalities)}), got {modality!r}"
             )
-        for stream, rate in (("audio", audio_rate), ("video", video_rate)):
-            trained = self.rates(stream)
+        requests = (
+            ("audio", audio_rate, self.rates("audio")),
+            ("video", video_rate, self.rates("video")),
+        )
+        for stream, rate, trained in requests:
             if rate is not None and rate not in trained:
                 raise UsageError(
                     f"{self.name} was not trained at {stream} rate {rate}; use "
@@ -135,7 +149,7 @@ def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
         return name, name, ""
     known = ", ".join(bundled_models()) or "none"
     raise ModelUnavailableError(
-        f"{name}: no such model; give a bundled name ({known}), a model folder, or a hub id owner/name"
+        f"{name}: no such model; give a bundled name ({known}), a folder, or a hub id owner/name"
     )
 
 

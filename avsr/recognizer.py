@@ -4,18 +4,26 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from avsr_frontends.media import MediaError
-from avsr_frontends.rates import SAMPLE_RATE
 from torch import Tensor
 
 from avsr.clip import Clip, read_clip
 from avsr.errors import InputError
-from avsr.hypotheses import DEFAULT_BEAMS, Encoded, Hypothesis, decode, encode_audio, encode_video, fit_to_lips
+from avsr.hypotheses import (
+    DEFAULT_BEAMS,
+    Encoded,
+    Hypothesis,
+    decode,
+    encode_audio,
+    encode_video,
+    fit_to_lips,
+)
 from avsr.modality import Modality, ModalityChoice, RequestedModality, choose_modality
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
-from avsr.segmentation import MAX_SEGMENT_S, segment_spans
+from avsr.segmentation import segment_spans
 from avsr.timings import Timings
 from avsr.transcription import Rates, Segment, TranscriptionResult
+from avsr_frontends.media import MediaError
+from avsr_frontends.rates import SAMPLE_RATE
 
 MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
 
@@ -76,16 +84,21 @@ class Recognizer:
         try:
             clip = self._read(source, modality, timings)
             choice = choose_modality(clip, self._possible(modality))
+            _check_length(clip)
         except MediaError as error:
             raise InputError(str(error)) from error
         except InputError as error:
             raise InputError(f"{path}: {error}" if path else str(error)) from error
         chosen = choice or ModalityChoice(modality="audio", reason="the sound is silent")
         rates = Rates(
-            audio=None if chosen.modality == "video" else audio_rate or self.loaded.rates("audio")[0],
-            video=None if chosen.modality == "audio" else video_rate or self.loaded.rates("video")[0],
+            audio=None
+            if chosen.modality == "video"
+            else audio_rate or self.loaded.rates("audio")[0],
+            video=None
+            if chosen.modality == "audio"
+            else video_rate or self.loaded.rates("video")[0],
         )
-        spans = self._spans(clip) if choice is not None else []
+        spans = segment_spans(clip, self.loaded.max_segment_s) if choice is not None else []
         with self._lock:
             segments = tuple(
                 self._transcribe_span(clip, span, chosen.modality, rates, num_beams, timings)
@@ -118,25 +131,12 @@ class Recognizer:
     ) -> Clip:
         modality = self._possible(modality)
         if isinstance(source, Clip):
-            clip = source
-        elif isinstance(source, str | Path):
-            clip = read_clip(
+            return source
+        if isinstance(source, str | Path):
+            return read_clip(
                 source, sound=modality != "video", picture=modality != "audio", timings=timings
             )
-        else:
-            clip = Clip(audio=_waveform(source))
-        if clip.duration_s < MIN_CLIP_S:
-            raise InputError(
-                f"only {clip.duration_s:.2f} s long, need {MIN_CLIP_S} s; record a longer clip"
-            )
-        return clip
-
-    def _spans(self, clip: Clip) -> list[tuple[float, float]]:
-        limit_s = MAX_SEGMENT_S
-        audio_config = self.loaded.model.config.audio_config
-        if audio_config is not None:
-            limit_s = min(limit_s, audio_config.max_source_positions / 50)
-        return segment_spans(clip, limit_s)
+        return Clip(audio=_waveform(source))
 
     def _transcribe_span(
         self,
@@ -180,6 +180,13 @@ class Recognizer:
         )
 
 
+def _check_length(clip: Clip) -> None:
+    if clip.duration_s < MIN_CLIP_S:
+        raise InputError(
+            f"only {clip.duration_s:.2f} s long, need {MIN_CLIP_S} s; record a longer clip"
+        )
+
+
 def _waveform(samples: np.ndarray | Tensor) -> np.ndarray:
     """Check an array given as sound; returns [N] float32."""
     array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
@@ -201,7 +208,8 @@ def _doubts(clip: Clip, choice: ModalityChoice, n_segments: int) -> list[str]:
         more = ", ..." if len(clip.face.gaps) > 5 else ""
         trust = "; do not trust this text" if choice.low_coverage else ""
         doubts.append(
-            f"face found in only {clip.face.coverage:.0%} of the frames (none at {gaps}{more}){trust}"
+            f"face found in only {clip.face.coverage:.0%} of the frames "
+            f"(none at {gaps}{more}){trust}"
         )
     if n_segments > 1:
         doubts.append(f"long input: read in {n_segments} pieces, cut at quiet moments")

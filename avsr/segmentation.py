@@ -1,18 +1,18 @@
 """Cutting a long clip into pieces that a model can take, at quiet moments."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
-from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
 from avsr.clip import Clip
+from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
-MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
 _WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
 _TOLERATED_S = 0.5  # streams that differ by less than this end together
 
 
-def segment_spans(clip: Clip, max_segment_s: float = MAX_SEGMENT_S) -> list[tuple[float, float]]:
+def segment_spans(clip: Clip, max_segment_s: float) -> list[tuple[float, float]]:
     """Cut a clip into pieces of at most ``max_segment_s``.
 
     Each cut lies in the second half of the piece it ends, where the sound is quietest; without
@@ -24,16 +24,16 @@ def segment_spans(clip: Clip, max_segment_s: float = MAX_SEGMENT_S) -> list[tupl
     """
     edges = [0.0, *_early_end(clip), clip.duration_s]
     cuts: list[float] = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
-        audible = clip.audio is not None and not clip.is_silent
-        if audible and start * SAMPLE_RATE < len(clip.audio):
-            cuts += _quiet_cuts(clip.audio, start, end, max_segment_s)
+    for start, end in pairwise(edges):
+        audio = clip.audio
+        if audio is not None and not clip.is_silent and start * SAMPLE_RATE < len(audio):
+            cuts += _quiet_cuts(audio, start, end, max_segment_s)
         else:
             n_pieces = math.ceil((end - start) / max_segment_s)
             step = (end - start) / n_pieces
             cuts += [_on_frame(start + step * index) for index in range(1, n_pieces)]
     edges = sorted([*edges, *cuts])
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _early_end(clip: Clip) -> list[float]:
@@ -45,9 +45,7 @@ def _early_end(clip: Clip) -> list[float]:
     return [cut] if cut > 0 and ends[1] - ends[0] > _TOLERATED_S else []
 
 
-def _quiet_cuts(
-    audio: np.ndarray, start: float, end: float, max_segment_s: float
-) -> list[float]:
+def _quiet_cuts(audio: np.ndarray, start: float, end: float, max_segment_s: float) -> list[float]:
     cuts: list[float] = []
     while end - start > max_segment_s:
         # Two pieces of half the rest are better than a whole one and a scrap.

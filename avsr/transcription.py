@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from avsr.config import Modality
 from avsr_frontends.landmarks import TrackReport
 
-from avsr.config import Modality
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:

@@ -1,24 +1,32 @@
 """Fixtures that several suites share."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.clips import write_clip
-from tests.signals import portrait, specks, tone
-from tests.tiny import tiny_model
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+
+from avsr.processing import AvsrProcessor
+from tests.clips import write_clip
+from tests.signals import portrait, specks, tone
+from tests.tiny import tiny_config, tiny_model
 
 WORDS = ["bin", "lay", "place", "set", "blue", "green", "red", "white", "at", "by", "in", "with"]
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder of the tiny random model, with a tokenizer of whole words."""
-    from avsr.processing import AvsrProcessor
-
+    """A model folder of a tiny random model whose words depend on what it hears and sees."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    model = tiny_model()
+    text_config: dict[str, Any] = tiny_config().to_dict()["text_config"]
+    text_config |= {"tie_word_embeddings": False, "initializer_range": 0.3}
+    model = tiny_model(seed=1, text_config=text_config, max_tokens_per_second=4.0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "projector" in name:
+                parameter.mul_(10)
     special = ["<unk>", "<s>", "</s>"]
     markers = ["<pad>", "<audio>", "</audio>", "<video>", "</video>"]
     fill = [f"word{index}" for index in range(27 - len(special) - len(WORDS))]
@@ -43,11 +51,10 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("media")
     face = [portrait()] * 25
-    aac = {"sound_codec": "aac"}
-    write_clip(folder / "av.mp4", face, sound=tone(1.0), **aac)
+    write_clip(folder / "av.mp4", face, sound=tone(1.0), sound_codec="aac")
     write_clip(folder / "mute.mp4", face)
-    write_clip(folder / "silent.mp4", face, sound=0 * tone(1.0), **aac)
-    write_clip(folder / "no_face.mp4", specks(25), sound=tone(1.0, 300.0), **aac)
+    write_clip(folder / "silent.mp4", face, sound=0 * tone(1.0), sound_codec="aac")
+    write_clip(folder / "no_face.mp4", specks(25), sound=tone(1.0, 300.0), sound_codec="aac")
     write_clip(folder / "blind.mp4", specks(25))
     write_clip(folder / "sound.wav", sound=tone(1.2, 180.0))
     write_clip(folder / "silence.wav", sound=0 * tone(1.0))

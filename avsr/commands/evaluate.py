@@ -162,9 +162,8 @@ def _noise_sources(
     Raises:
         UsageError: if a noise file cannot be read or is silent.
     """
-    from avsr_frontends.media import MediaError, read_audio
-
     from avsr.noise import BABBLE_VOICES, Babble, Recording
+    from avsr_frontends.media import MediaError, read_audio
 
     @lru_cache(maxsize=_KEPT_VOICES)
     def read_voice(utterance: Utterance) -> "np.ndarray":

@@ -1,3 +1,3 @@
-"""The graphical demo of avsr. This release holds no application yet; the package is reserved for it."""
+"""The graphical demo of avsr; this release reserves the name and holds no application yet."""
 
 __all__: list[str] = []

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from avsr.clip import Clip
 from avsr.errors import InputError
 from avsr.modality import choose_modality, fallback_modality

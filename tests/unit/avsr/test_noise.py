@@ -38,8 +38,10 @@ def test_silence_has_no_snr() -> None:
 
 
 def test_choice_depends_on_id_and_seed_alone() -> None:
-    draws = [generator_for(name, seed).integers(1 << 40) for name, seed in
-             [("a", 0), ("a", 0), ("a", 1), ("b", 0)]]
+    draws = [
+        generator_for(name, seed).integers(1 << 40)
+        for name, seed in [("a", 0), ("a", 0), ("a", 1), ("b", 0)]
+    ]
     assert draws[0] == draws[1]
     assert len(set(draws)) == 3
 

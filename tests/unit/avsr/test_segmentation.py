@@ -1,7 +1,10 @@
 """Long clips are cut into pieces that fit, at quiet moments, without losing anything."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+
 from avsr.clip import Clip
 from avsr.segmentation import segment_spans
 
@@ -9,7 +12,7 @@ from avsr.segmentation import segment_spans
 def _check(spans: list[tuple[float, float]], duration_s: float, longest_s: float) -> None:
     assert spans[0][0] == 0
     assert spans[-1][1] == pytest.approx(duration_s)
-    assert all(end == start for (_, end), (start, _) in zip(spans[:-1], spans[1:], strict=True))
+    assert all(end == start for (_, end), (start, _) in pairwise(spans))
     assert all(0 < end - start <= longest_s + 1e-6 for start, end in spans)
 
 

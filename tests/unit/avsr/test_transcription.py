@@ -5,10 +5,11 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import avsr
 import numpy as np
 import pytest
 import torch
+
+import avsr
 from avsr.clip import Clip
 from avsr.errors import InputError, ModelUnavailableError, UsageError
 from avsr.transcription import Rates, Segment, TranscriptionResult
@@ -129,7 +130,9 @@ def test_bad_arrays(recognizer: avsr.Recognizer, source: np.ndarray, message: st
 def test_missing_models(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="no such model; give a bundled name"):
         avsr.load("nonesuch")
-    with pytest.raises(ModelUnavailableError, match=r"not a model folder \(it has no config.json\)"):
+    with pytest.raises(
+        ModelUnavailableError, match=r"not a model folder \(it has no config.json\)"
+    ):
         avsr.load(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelUnavailableError, match="cannot load this model"):
