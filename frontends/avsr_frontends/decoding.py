@@ -1,0 +1,187 @@
+"""Decoding one track frame by frame: damage is counted and skipped, never fatal."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av import logging
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from avsr_frontends.containers import AV_TIME_BASE, Track, track_start
+
+# How far before the wanted time to seek, in seconds. Some containers land later than asked, hence
+# more than one try; after the last, decoding starts at the beginning.
+_SEEK_MARGINS_S = (Fraction(1, 2), Fraction(2), Fraction(8))
+# Up to this size one thread is fast enough, and what the decoder repairs can be observed from it.
+_LARGEST_ON_ONE_THREAD = 1920 * 1088  # pixels
+_MISSING_S = 0.5  # content may end this much before the header says so; headers are imprecise
+
+
+@dataclass
+class DecodeReport:
+    """What was wrong in the decoded part of one file.
+
+    Attributes:
+        corrupt_video_frames: pictures that could not be decoded and were skipped.
+        patched_video_frames: damaged pictures that the decoder repaired as well as it could.
+        missing_video_s: seconds of picture that the header promises but the file lacks.
+        corrupt_audio_frames: sound frames that could not be decoded and were skipped.
+        patched_audio_frames: damaged sound frames that the decoder repaired.
+        missing_audio_s: seconds of sound that the header promises but the file lacks.
+    """
+
+    corrupt_video_frames: int = 0
+    patched_video_frames: int = 0
+    missing_video_s: float = 0.0
+    corrupt_audio_frames: int = 0
+    patched_audio_frames: int = 0
+    missing_audio_s: float = 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for each kind of damage met; empty for a sound file."""
+        sentences = []
+        for kind, name in (("video", "picture"), ("audio", "sound")):
+            if count := getattr(self, f"corrupt_{kind}_frames"):
+                sentences.append(f"{count} corrupt {name} frame(s) skipped")
+            if count := getattr(self, f"patched_{kind}_frames"):
+                sentences.append(f"{count} damaged {name} frame(s) repaired by the decoder")
+            if seconds := getattr(self, f"missing_{kind}_s"):
+                sentences.append(f"the last {seconds:.1f} s of {name} are missing: truncated file")
+        return sentences
+
+    def count(self, what: str, track: Track, amount: int = 1) -> None:
+        """Add to ``corrupt`` or ``patched`` frames of a track's kind."""
+        name = f"{what}_{track.type}_frames"
+        setattr(self, name, getattr(self, name) + amount)
+
+
+def decode(
+    container: InputContainer, track: Track, since: Fraction, report: DecodeReport
+) -> Iterator[Any]:
+    """Yield the frames of a track from ``since`` on, and usually some before.
+
+    Damage before ``since`` is not counted: after a seek, decoders may first meet incomplete data.
+
+    Args:
+        container: an open file.
+        track: one of its tracks.
+        since: seconds of the container's clock.
+        report: damage is added to it.
+
+    Yields:
+        ``av.VideoFrame`` or ``av.AudioFrame``.
+    """
+    observed = track.type == "audio" or track.width * track.height <= _LARGEST_ON_ONE_THREAD
+    track.codec_context.thread_count = 1 if observed else 0
+    if not observed:
+        track.codec_context.thread_type = "AUTO"
+    end = track_start(track)
+    for packet in _packets(container, track, since, report):
+        time = _seconds(packet.pts, packet.time_base)
+        wanted = time is None or time >= since
+        with _complaints() if observed else nullcontext() as complaints:
+            try:
+                frames: list[Any] = packet.decode()
+            except FFmpegError:
+                frames = []
+                report.count("corrupt", track, int(wanted))
+            else:
+                damaged = packet.is_corrupt or bool(complaints)
+                report.count("patched", track, int(wanted and damaged))
+        if time is not None:
+            end = max(end, time + (_seconds(packet.duration, packet.time_base) or 0))
+        for frame in frames:
+            if frame.is_corrupt:
+                report.count("corrupt", track, int(wanted))
+            else:
+                yield frame
+    promised = _promised_end(track)
+    if promised is not None and promised - end > _MISSING_S:
+        setattr(report, f"missing_{track.type}_s", float(promised - end))
+
+
+def frame_time(frame: av.AudioFrame | av.VideoFrame) -> Fraction | None:
+    """Presentation time in seconds of the container's clock, None where the file has none."""
+    return _seconds(frame.pts, frame.time_base)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:
+    return None if ticks is None or time_base is None else ticks * time_base
+
+
+def _promised_end(track: Track) -> Fraction | None:
+    """When the headers say that a track ends, in seconds of the container's clock."""
+    duration = _seconds(track.duration, track.time_base)
+    if duration is not None:
+        return track_start(track) + duration
+    clock = track.metadata.get("DURATION", "").split(":")  # Matroska: hours:minutes:seconds
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in clock)
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _packets(
+    container: InputContainer, track: Track, since: Fraction, report: DecodeReport
+) -> Iterator[av.Packet]:
+    """Yield the packets of a track from before ``since`` until the end or a break in the file."""
+    packets = _from_before(container, track, since)
+    while True:
+        with _complaints() as complaints:
+            try:
+                packet = next(packets, None)
+            except FFmpegError:  # the container itself breaks off here
+                report.count("corrupt", track)
+                return
+        if packet is None:
+            return
+        if complaints:  # data that no packet could be made of
+            report.count("corrupt", track)
+        yield packet
+
+
+def _from_before(container: InputContainer, track: Track, since: Fraction) -> Iterator[av.Packet]:
+    """Seek so that decoding begins early enough for ``since``, and return the packets."""
+    if since <= track_start(track):
+        return container.demux(track)
+    for margin_s in _SEEK_MARGINS_S:
+        try:
+            container.seek(int((since - margin_s) * AV_TIME_BASE))
+            packets = container.demux(track)
+            first = next(packets, None)
+        except FFmpegError:
+            continue
+        time = None if first is None else _seconds(first.pts, first.time_base)
+        if first is not None and time is not None and time < since - _SEEK_MARGINS_S[0] / 2:
+            return itertools.chain([first], packets)
+    container.seek(int(track_start(track) * AV_TIME_BASE))
+    return container.demux(track)
+
+
+_logging_lock = threading.Lock()
+_logging_users = 0
+
+
+@contextmanager
+def _complaints() -> Iterator[list[Any]]:
+    """Collect the errors that FFmpeg logs in this thread while it works around damage."""
+    global _logging_users
+    with _logging_lock:
+        _logging_users += 1
+        logging.set_level(logging.ERROR)
+    try:
+        with logging.Capture(local=True) as complaints:
+            yield complaints
+    finally:
+        with _logging_lock:
+            _logging_users -= 1
+            if _logging_users == 0:
+                logging.set_level(None)
