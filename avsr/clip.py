@@ -4,7 +4,7 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +27,14 @@ class Clip:
         mouth: [T, 96, 96] or [T, 96, 96, 3] uint8, 25 fps; None where no face was found.
         face: how well the face was followed; None without a picture or where it was not asked for.
         warnings: one sentence for each damage met while decoding.
+        undecodable: the tracks ("sound", "picture") that are there but cannot be decoded.
     """
 
     audio: np.ndarray | None = None
     mouth: np.ndarray | None = None
     face: TrackReport | None = None
     warnings: tuple[str, ...] = ()
+    undecodable: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -52,11 +54,10 @@ class Clip:
         """The part between two times in seconds; the face report is that of the whole clip."""
         samples = slice(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE))
         frames = slice(round(start * VIDEO_FPS), round(end * VIDEO_FPS))
-        return Clip(
+        return replace(
+            self,
             audio=None if self.audio is None else self.audio[samples],
             mouth=None if self.mouth is None else self.mouth[frames],
-            face=self.face,
-            warnings=self.warnings,
         )
 
 
@@ -89,26 +90,30 @@ def read_clip(
         info = probe(path)
     audio, mouth, face = None, None, None
     warnings: list[str] = []
-    failure: MediaError | None = None
+    failures: dict[str, MediaError] = {}
     if sound and info.has_audio:
         decoding = DecodeReport()
         try:
             with timings.measure("decode"):
                 audio = read_audio(path, start, end, decoding)
         except MediaError as error:
-            failure = error
+            failures["sound"] = error
         warnings += decoding.warnings
     if picture and info.has_video:
         try:
             mouth, face, damage = _read_mouth(info, start, end, timings)
             warnings += damage
         except MediaError as error:
-            failure = error
-    if failure is not None:
-        if audio is None and face is None:
-            raise failure
-        warnings.append(str(failure))
-    return Clip(audio=audio, mouth=mouth, face=face, warnings=tuple(warnings))
+            failures["picture"] = error
+    if failures and audio is None and face is None:
+        raise next(iter(failures.values()))
+    return Clip(
+        audio=audio,
+        mouth=mouth,
+        face=face,
+        warnings=(*warnings, *map(str, failures.values())),
+        undecodable=tuple(failures),
+    )
 
 
 class _MeasuredTracker(FaceTracker):

@@ -75,6 +75,7 @@ def _save(path: Path, clip: Clip, about: dict[str, Any]) -> None:
     about |= {
         "face": None if clip.face is None else asdict(clip.face),
         "warnings": list(clip.warnings),
+        "undecodable": list(clip.undecodable),
     }
     arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
     if clip.audio is not None:
@@ -105,4 +106,5 @@ def _load(path: Path, key: list[Any], *, sound: bool, picture: bool) -> Clip | N
             mouth=arrays["mouth"] if picture and "mouth" in arrays else None,
             face=TrackReport(**face) if face is not None and picture else None,
             warnings=tuple(about["warnings"]),
+            undecodable=tuple(about["undecodable"]),
         )

@@ -88,13 +88,13 @@ def _choose(clip: Clip) -> ModalityChoice | None:
 
 def _lack_of_sound(clip: Clip) -> str:
     if clip.audio is None:
-        return "there is no sound"
+        return _missing(clip, "sound")
     return "the sound is silent" if clip.is_silent else ""
 
 
 def _lack_of_lips(clip: Clip, coverage_needed: float) -> str:
     if clip.face is None or clip.face.n_frames == 0:
-        return "there is no picture"
+        return _missing(clip, "picture")
     if clip.mouth is None:
         return f"no face was found in {clip.face.n_frames} frames"
     if clip.face.coverage < coverage_needed:
@@ -103,3 +103,9 @@ def _lack_of_lips(clip: Clip, coverage_needed: float) -> str:
             f"{coverage_needed:.0%} needed"
         )
     return ""
+
+
+def _missing(clip: Clip, track: str) -> str:
+    if track in clip.undecodable:
+        return f"the {track} cannot be decoded"
+    return f"there is no {track}"

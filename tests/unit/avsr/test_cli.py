@@ -10,6 +10,7 @@ import pytest
 
 from avsr.cli import run
 from avsr.errors import UsageError
+from avsr.recognizer import Recognizer
 
 
 def _transcribe(tiny_folder: Path, *arguments: object) -> int:
@@ -186,6 +187,29 @@ def test_unwritable_output_is_reported(
     assert _transcribe(tiny_folder, media / "sound.wav", "-o", tmp_path / "out") == 1
     assert "cannot write" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["sound.txt"]
+
+
+def test_interruption_keeps_what_is_done(
+    tiny_folder: Path,
+    media: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    original = Recognizer.transcribe
+
+    def interrupted(self: Recognizer, source: Path, **options: object) -> object:
+        if source.name == "mute.mp4":
+            raise KeyboardInterrupt
+        return original(self, source, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(Recognizer, "transcribe", interrupted)
+    files = [media / "sound.wav", media / "mute.mp4", media / "silence.wav"]
+    assert _transcribe(tiny_folder, *files, "-o", tmp_path) == 130
+    captured = capsys.readouterr()
+    assert [path.name for path in tmp_path.iterdir()] == ["sound.txt"]
+    assert (tmp_path / "sound.txt").read_text() == captured.out
+    assert "avsr: interrupted; what is written is whole" in captured.err
 
 
 def test_debug_shows_the_traceback(

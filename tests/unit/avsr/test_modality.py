@@ -1,5 +1,7 @@
 """What a clip is read from: every combination of what it has and what was asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,8 @@ BLIND = Clip(face=_face(0.0))
         (SILENT, "video", "the sound is silent"),
         (FACELESS, "audio", "no face was found in 25 frames"),
         (RARE_FACE, "audio", "no usable face: found in 20% of 25 frames, 50% needed"),
+        (replace(SOUND_FILE, undecodable=("picture",)), "audio", "the picture cannot be decoded"),
+        (replace(MUTE, undecodable=("sound",)), "video", "the sound cannot be decoded"),
     ],
 )
 def test_auto_says_what_and_why(clip: Clip, modality: str, reason: str) -> None:

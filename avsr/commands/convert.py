@@ -1,0 +1,114 @@
+"""``avsr convert``: a published checkpoint in, a model folder out."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avsr.commands.messages import say
+from avsr.commands.options import Debug, print_version, split_choices
+from avsr.errors import UsageError
+
+if TYPE_CHECKING:
+    pass
+
+_OUR_MODEL_TYPES = ("avsr", "avhubert")
+
+
+class DtypeOption(str, Enum):
+    """Type of the stored weights."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Checkpoint of Llama-AVSR, Llama-MTSK, Llama-MT, Omni-AVSR, or AV-HuBERT.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
+    language_model: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Base language model: folder or hub id (no weights)."),
+    ] = None,
+    audio_encoder: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Base Whisper: folder or hub id. Default: as published."),
+    ] = None,
+    video_encoder: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Base AV-HuBERT file. Default: as published."),
+    ] = None,
+    audio_rates: Annotated[
+        str | None,
+        typer.Option(help="Trained audio rates, such as 4,16. Default: by FILE's name."),
+    ] = None,
+    video_rates: Annotated[
+        str | None,
+        typer.Option(help="Trained video rates, such as 2,5. Default: by FILE's name."),
+    ] = None,
+    modalities: Annotated[
+        str | None,
+        typer.Option(help="What it was trained on: list of audio, video, av. Default: by FILE."),
+    ] = None,
+    lora_scaling: Annotated[
+        float | None,
+        typer.Option(help="LoRA's alpha over its divisor. Default: as published, 0.125."),
+    ] = None,
+    official_numerics: Annotated[
+        bool, typer.Option("--official-numerics", help="Round as the published runs did.")
+    ] = False,
+    dtype: Annotated[
+        DtypeOption | None, typer.Option(help="Type of the weights. Default: as in FILE.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    debug: Debug = False,
+    version: print_version = False,
+) -> int:
+    """Turn a published checkpoint into a model folder.
+
+    All weights come from FILE; base models only give configurations and the tokenizer. Nothing
+    that is pickled in FILE is executed.
+    """
+    chosen_audio = _rates(audio_rates, "--audio-rates")
+    chosen_video = _rates(video_rates, "--video-rates")
+    chosen_modalities = (
+        split_choices(modalities, "--modalities", ("audio", "video", "av")) if modalities else None
+    )
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file")
+
+    import torch
+
+    from avsr.conversion import ConversionOptions, convert_avhubert, is_avhubert_file
+
+    if is_avhubert_file(file):
+        with _output_folder(output) as folder:
+            notes = convert_avhubert(file, folder)
+        say(f"{file}: AV-HuBERT -> {output}")
+    else:
+        if language_model is None:
+            raise UsageError("--language-model DIR is needed: the base model of the checkpoint")
+        options = ConversionOptions(
+            language_model=language_model,
+            audio_encoder=audio_encoder,
+            video_encoder=video_encoder,
+            audio_rates=chosen_audio,
+            video_rates=chosen_video,
+            modalities=chosen_modalities,
+            lora_scaling=lora_scaling,
+            official_numerics=official_numerics,
+            dtype=None if dtype is None else getattr(torch, dtype.value),
+            local_files_only=offline,
+        )
+        notes = _convert_model(file, output, options)
+    for note in notes:
+        say(f"{file}: note: {note}")
+    return 0

@@ -1,0 +1,45 @@
+"""Files are written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from avsr.atomic import atomic_file, write_text_atomically
+
+
+def test_replaces_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text_atomically(path, "old\n")
+    write_text_atomically(path, "grün\n")
+    assert path.read_bytes() == "grün\n".encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_keeps_the_old_content_when_interrupted(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text_atomically(path, "old")
+
+    def half() -> None:
+        with atomic_file(path) as file:
+            file.write(b"ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text_atomically(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_text_atomically(tmp_path / "none" / "a.txt", "x")
