@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from avsr.commands.convert import convert
 from avsr.commands.evaluate import evaluate
 from avsr.commands.messages import say
 from avsr.commands.options import print_version
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(transcribe)
 app.command()(evaluate)
+app.command()(convert)
 
 
 @app.callback()
@@ -82,7 +84,4 @@ def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> in
 
 def main() -> None:
     """Entry point of the ``avsr`` command."""
-    # Quiet the C++ logs of mediapipe's libraries; must be set before they load.
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.exit(run(sys.argv[1:]))

@@ -1,19 +1,18 @@
 """``avsr convert``: a published checkpoint in, a model folder out."""
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avsr.commands.messages import say
-from avsr.commands.options import Debug, print_version, split_choices
+from avsr.commands.messages import ProgressLine, say
+from avsr.commands.options import Debug, print_version, split_choices, split_rates
 from avsr.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
-
-_OUR_MODEL_TYPES = ("avsr", "avhubert")
+    from avsr.conversion import Conversion
 
 
 class DtypeOption(str, Enum):
@@ -82,33 +81,61 @@ def convert(
     chosen_modalities = (
         split_choices(modalities, "--modalities", ("audio", "video", "av")) if modalities else None
     )
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file")
 
     import torch
 
-    from avsr.conversion import ConversionOptions, convert_avhubert, is_avhubert_file
+    from avsr.conversion import (
+        ConversionOptions,
+        convert_avhubert,
+        convert_checkpoint,
+        is_avhubert_file,
+        new_model_folder,
+    )
 
     if is_avhubert_file(file):
-        with _output_folder(output) as folder:
-            notes = convert_avhubert(file, folder)
-        say(f"{file}: AV-HuBERT -> {output}")
-    else:
-        if language_model is None:
-            raise UsageError("--language-model DIR is needed: the base model of the checkpoint")
-        options = ConversionOptions(
-            language_model=language_model,
-            audio_encoder=audio_encoder,
-            video_encoder=video_encoder,
-            audio_rates=chosen_audio,
-            video_rates=chosen_video,
-            modalities=chosen_modalities,
-            lora_scaling=lora_scaling,
-            official_numerics=official_numerics,
-            dtype=None if dtype is None else getattr(torch, dtype.value),
-            local_files_only=offline,
-        )
-        notes = _convert_model(file, output, options)
+        with new_model_folder(output) as folder:
+            _report_notes(file, convert_avhubert(file, folder))
+        say(f"{file}: AV-HuBERT encoder -> {output}")
+        return 0
+    if language_model is None:
+        raise UsageError("--language-model DIR is needed: the base model of the checkpoint")
+    options = ConversionOptions(
+        language_model=language_model,
+        audio_encoder=audio_encoder,
+        video_encoder=video_encoder,
+        audio_rates=chosen_audio,
+        video_rates=chosen_video,
+        modalities=chosen_modalities,
+        lora_scaling=lora_scaling,
+        official_numerics=official_numerics,
+        dtype=None if dtype is None else getattr(torch, dtype.value),
+        local_files_only=offline,
+    )
+    with new_model_folder(output) as folder:
+        conversion = convert_checkpoint(file, folder, options, ProgressLine())
+        _report_notes(file, conversion.notes)
+    say(f"{file}: {_describe(conversion)} -> {output}")
+    return 0
+
+
+def _rates(value: str | None, option: str) -> list[int] | None:
+    return None if value is None else [rate for rate in split_rates(value, option) if rate]
+
+
+def _report_notes(file: Path, notes: Sequence[str]) -> None:
     for note in notes:
         say(f"{file}: note: {note}")
-    return 0
+
+
+def _describe(conversion: "Conversion") -> str:
+    config = conversion.config
+    streams = [
+        f"{stream} rates {','.join(map(str, getattr(config, f'{stream}_rates')))}"
+        for stream in ("audio", "video")
+        if getattr(config, f"{stream}_config") is not None
+    ]
+    lora = config.lora_strategy or "none"
+    return (
+        f"{', '.join(config.modalities or ())}; {config.compression} compression, "
+        f"{', '.join(streams)}; LoRA {lora}; {conversion.n_bytes / 1e6:.0f} MB"
+    )
