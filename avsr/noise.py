@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from avsr.errors import UsageError
 from avsr.manifest import Utterance
 
 BABBLE_VOICES = 8  # voices in a babble: enough that no single one can be followed
@@ -63,20 +64,13 @@ def cut_noise(noise: np.ndarray, n_samples: int, generator: np.random.Generator)
     return np.take(noise, np.arange(start, start + n_samples), mode="wrap")
 
 
-def choose_voices(
-    utterance: Utterance,
-    others: Sequence[Utterance],
-    generator: np.random.Generator,
-    n_voices: int = BABBLE_VOICES,
+def rank_voices(
+    utterance: Utterance, others: Sequence[Utterance], generator: np.random.Generator
 ) -> list[Utterance]:
-    """Choose the utterances whose sum is the babble behind ``utterance``.
+    """Put the utterances that may babble behind ``utterance`` in order, first choices first.
 
-    Clips of other speakers come first; where they are too few, other clips of the same speaker
-    fill up. The utterance itself (same id, or same stretch of the same file) is never chosen, and
-    none comes twice.
-
-    Raises:
-        ValueError: if there are fewer than two other utterances.
+    Clips of other speakers come before other clips of the same speaker. The utterance itself (same
+    id, or same stretch of the same file) is left out.
     """
     own_stretch = (utterance.path, utterance.start, utterance.end)
     candidates = [
@@ -84,15 +78,11 @@ def choose_voices(
         for other in others
         if other.id != utterance.id and (other.path, other.start, other.end) != own_stretch
     ]
-    if len(candidates) < 2:
-        raise ValueError(f"babble needs at least two other utterances, got {len(candidates)}")
     order = [candidates[index] for index in generator.permutation(len(candidates))]
-    same_speaker = [
-        utterance.speaker is not None and other.speaker == utterance.speaker for other in order
-    ]
-    ranked = [other for other, same in zip(order, same_speaker, strict=True) if not same]
-    ranked += [other for other, same in zip(order, same_speaker, strict=True) if same]
-    return ranked[:n_voices]
+    return sorted(
+        order,  # sorting keeps the drawn order among equals
+        key=lambda other: utterance.speaker is not None and other.speaker == utterance.speaker,
+    )
 
 
 class NoiseSource(Protocol):
@@ -116,8 +106,15 @@ class Recording:
     seed: int
 
     def for_utterance(self, utterance: Utterance, n_samples: int) -> np.ndarray:
-        """Take a random stretch, wrapping around at the recording's end."""
-        return cut_noise(self.audio, n_samples, generator_for(utterance.id, self.seed))
+        """Take a random stretch, wrapping around at the recording's end.
+
+        Raises:
+            UsageError: if that stretch is silent.
+        """
+        cut = cut_noise(self.audio, n_samples, generator_for(utterance.id, self.seed))
+        if not cut.any():
+            raise UsageError("the noise recording is silent for the length of a clip; give another")
+        return cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,29 +123,37 @@ class Babble:
 
     Attributes:
         others: where voices are taken from; may hold the utterance itself, which is never chosen.
-        read: gives the audio of an utterance, [M] float at 16 kHz.
+        read: gives the audio of an utterance, [M] float at 16 kHz; None if it has none.
         seed: changes all choices.
-        n_voices: voices in the sum.
+        n_voices: voices in the sum; fewer where there are not as many.
     """
 
     others: Sequence[Utterance]
-    read: Callable[[Utterance], np.ndarray]
+    read: Callable[[Utterance], np.ndarray | None]
     seed: int
     n_voices: int = BABBLE_VOICES
 
     def for_utterance(self, utterance: Utterance, n_samples: int) -> np.ndarray:
-        """Sum the voices.
+        """Sum the first voices that can be heard.
 
         Raises:
-            ValueError: if there are too few voices, or all of them are silent.
+            UsageError: if there are fewer than two.
         """
         generator = generator_for(utterance.id, self.seed)
         total = np.zeros(n_samples, dtype=np.float64)
-        for voice in choose_voices(utterance, self.others, generator, self.n_voices):
-            audio = self.read(voice).astype(np.float64)
-            power = np.mean(audio**2) if len(audio) else 0.0
-            if power > 0:
-                total += cut_noise(audio / np.sqrt(power), n_samples, generator)
-        if not np.any(total):
-            raise ValueError("all voices of the babble are silent")
+        n_voices = 0
+        for voice in rank_voices(utterance, self.others, generator):
+            audio = self.read(voice)
+            if audio is None or not audio.any():
+                continue
+            loudness = np.sqrt(np.mean(audio.astype(np.float64) ** 2))
+            total += cut_noise(audio / loudness, n_samples, generator)
+            n_voices += 1
+            if n_voices == self.n_voices:
+                break
+        if n_voices < 2:
+            raise UsageError(
+                f"babble needs at least two other clips with sound, got {n_voices}; name a "
+                "manifest that has more with --babble-from"
+            )
         return total.astype(np.float32)

@@ -166,8 +166,11 @@ def _noise_sources(
     from avsr_frontends.media import MediaError, read_audio
 
     @lru_cache(maxsize=_KEPT_VOICES)
-    def read_voice(utterance: Utterance) -> "np.ndarray":
-        return read_audio(utterance.path, utterance.start, utterance.end)
+    def read_voice(utterance: Utterance) -> "np.ndarray | None":
+        try:
+            return read_audio(utterance.path, utterance.start, utterance.end)
+        except MediaError:  # no sound, or unreadable: another voice takes its place
+            return None
 
     sources: dict[str, NoiseSource] = {}
     described: dict[str, Any] = {}

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avsr.errors import UsageError
 from avsr.manifest import Utterance
-from avsr.noise import Babble, Recording, choose_voices, cut_noise, generator_for, mix_at_snr
+from avsr.noise import Babble, Recording, cut_noise, generator_for, mix_at_snr, rank_voices
 
 
 def _utterance(name: str, speaker: str | None = None) -> Utterance:
@@ -55,8 +56,8 @@ def test_short_noise_wraps_around() -> None:
 def test_voices_are_others_and_other_speakers_come_first() -> None:
     pool = [_utterance(f"s{speaker}_{n}", f"s{speaker}") for speaker in (1, 2) for n in range(6)]
     for seed in range(20):
-        voices = choose_voices(pool[0], pool, generator_for("s1_0", seed), n_voices=8)
-        assert len({voice.id for voice in voices}) == 8
+        voices = rank_voices(pool[0], pool, generator_for("s1_0", seed))
+        assert len({voice.id for voice in voices}) == 11
         assert pool[0] not in voices
         assert {voice.speaker for voice in voices[:6]} == {"s2"}
 
@@ -65,7 +66,7 @@ def test_same_file_under_another_id_is_not_its_own_babble() -> None:
     own = _utterance("a")
     twin = Utterance(id="twin", path=own.path, text="x")
     others = [own, twin, _utterance("b"), _utterance("c")]
-    voices = choose_voices(own, others, generator_for("a", 0))
+    voices = rank_voices(own, others, generator_for("a", 0))
     assert {voice.id for voice in voices} == {"b", "c"}
 
 
@@ -95,10 +96,26 @@ def test_babble_voices_are_equally_loud() -> None:
         assert spectrum[np.abs(np.fft.rfft(tone)).argmax()] == pytest.approx(2**0.5, rel=0.1)
 
 
+def test_voices_without_sound_are_replaced() -> None:
+    pool = [_utterance(name) for name in "abcdef"]
+
+    def read(utterance: Utterance) -> np.ndarray | None:
+        return {"b": None, "c": np.zeros(100, np.float32)}.get(utterance.id, _tone(utterance.id))
+
+    few = Babble(others=pool, read=read, seed=0, n_voices=3).for_utterance(pool[0], 8000)
+    assert np.mean(few**2) == pytest.approx(3, rel=1e-3)  # d, e and f, each of power 1
+
+
 def test_too_few_voices() -> None:
     pool = [_utterance("a"), _utterance("b")]
-    with pytest.raises(ValueError, match="at least two other utterances, got 1"):
+    with pytest.raises(UsageError, match="at least two other clips with sound, got 1"):
         Babble(others=pool, read=lambda u: _tone(u.id), seed=0).for_utterance(pool[0], 100)
+
+
+def test_silent_stretch_of_a_recording() -> None:
+    source = Recording(audio=np.zeros(1000), seed=0)
+    with pytest.raises(UsageError, match="silent for the length of a clip"):
+        source.for_utterance(_utterance("a"), 10)
 
 
 def test_recording_is_cut_at_a_place_of_its_own_for_each_utterance() -> None:
