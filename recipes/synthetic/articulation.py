@@ -146,7 +146,8 @@ def mouth_motion(
     times = np.arange(-0.1, duration_s + 0.2, _STEP_S)
     rng = np.random.default_rng(seed)
     shifted = [
-        Span(phone.label, phone.start - habits.lead_s, phone.end - habits.lead_s) for phone in phones
+        Span(phone.label, phone.start - habits.lead_s, phone.end - habits.lead_s)
+        for phone in phones
     ]
     curves = _blend(shifted, times, habits, rng)
     closed = _contact(shifted, times, _LIP_CLOSERS)

@@ -32,6 +32,16 @@ class Outline:
     outer_lower: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Paints:
+    """Colours [C] of the parts of the mouth."""
+
+    lip: np.ndarray
+    teeth: np.ndarray
+    cavity: np.ndarray
+    tongue: np.ndarray
+
+
 def half_width(look: Look, shape: MouthShape) -> np.ndarray:
     """Half of the mouth's width in mean-face pixels, [T]."""
     change = np.where(shape.wide > 0, 0.10 * shape.wide, 0.26 * shape.wide)
@@ -59,12 +69,21 @@ def outline(look: Look, shape: MouthShape, x: np.ndarray) -> Outline:
     power = 2.6 - 0.6 * column(shape.protrude)
     profile = np.clip(1 - (np.abs(across) / inner_reach) ** power, 0, None)
     profile = profile * (1 + 0.3 * lips.skew * across)
-    resting = lips.droop * across**2 + lips.tilt * across + 0.8 * np.exp(-((across / 0.3) ** 2)) * lips.bow
+    resting = (
+        lips.droop * across**2
+        + lips.tilt * across
+        + 0.8 * np.exp(-((across / 0.3) ** 2)) * lips.bow
+    )
     bite = column(shape.tuck)
     inner_upper = resting - (_UPPER_SHARE * gap + 1.6 * bite) * profile
     inner_lower = resting + ((1 - _UPPER_SHARE) * gap - 0.6 * bite) * profile
     inner_lower = np.maximum(inner_lower, inner_upper)
-    thin = 1 - 0.5 * column(shape.press) + 0.3 * column(shape.protrude) - 0.12 * column(shape.wide).clip(0)
+    thin = (
+        1
+        - 0.5 * column(shape.press)
+        + 0.3 * column(shape.protrude)
+        - 0.12 * column(shape.wide).clip(0)
+    )
     upper = lips.upper * thin * (1 - 0.15 * bite)
     lower = lips.lower * thin * (1 - 0.45 * bite)
     notch = 1 - lips.bow * np.exp(-((across / 0.16) ** 2))
@@ -77,8 +96,13 @@ def outline(look: Look, shape: MouthShape, x: np.ndarray) -> Outline:
 def mouth_centre_y(look: Look, shape: MouthShape) -> np.ndarray:
     """Mean height of the twenty points that face trackers put on the lips, [T] mean-face pixels."""
     marks = outline(look, shape, look.lips.width * np.array([-0.3, 0.0, 0.3]))
-    weights = ((marks.outer_upper, 5), (marks.inner_upper, 3), (marks.inner_lower, 3), (marks.outer_lower, 5))
-    return sum(weight * curve.mean(axis=1) for curve, weight in weights) / 20
+    weights = (
+        (marks.outer_upper, 5),
+        (marks.inner_upper, 3),
+        (marks.inner_lower, 3),
+        (marks.outer_lower, 5),
+    )
+    return np.stack([curve.mean(axis=1) * weight for curve, weight in weights]).sum(axis=0) / 20
 
 
 def animate(still: np.ndarray, look: Look, shape: MouthShape) -> np.ndarray:
@@ -92,23 +116,32 @@ def animate(still: np.ndarray, look: Look, shape: MouthShape) -> np.ndarray:
     Returns:
         float32 [T, P, P, C] in 0..1.
     """
-    channels = still.shape[2]
     moved = _warp(still, look, shape)
     x, y = patch_grid()
     middle = PATCH_REACH * PATCH_SCALE
     left, right = (int(middle + side * _HALF_BOX[0] * PATCH_SCALE) for side in (-1, 1))
     top, bottom = int(middle - _BOX_ABOVE * PATCH_SCALE), int(middle + _HALF_BOX[1] * PATCH_SCALE)
     box = moved[:, top:bottom, left:right]
-    painted = _paint(box, look, shape, x[0, left:right], y[top:bottom, 0], channels)
+    paints = _paints(look, still[top:bottom, left:right])
+    painted = _paint(box, look, shape, x[0, left:right], y[top:bottom, 0], paints)
     moved[:, top:bottom, left:right] = painted
     return moved
 
 
-def luminance(colour: tuple[float, float, float], channels: int) -> np.ndarray:
-    """[C]: the colour itself, or its grey value for one channel."""
-    if channels == 3:
-        return np.asarray(colour, np.float32)
-    return np.asarray([0.2989 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]], np.float32)
+def _paints(look: Look, skin: np.ndarray) -> _Paints:
+    """The look's colours as lit on this skin [h, w, C]; grey values for one channel."""
+    channels = skin.shape[2]
+    weights = np.eye(3) if channels == 3 else np.array([[0.2989, 0.587, 0.114]])
+    tint = skin.mean(axis=(0, 1)) / (weights @ np.asarray(look.skin.tone))
+    brightness = np.full_like(tint, tint.mean())  # skin tints lips, not teeth
+    lips = look.lips
+    parts = (
+        (lips.colour, tint),
+        (lips.teeth, brightness),
+        (lips.cavity, tint),
+        (lips.tongue, tint),
+    )
+    return _Paints(*((light * (weights @ np.asarray(c))).astype(np.float32) for c, light in parts))
 
 
 def _warp(still: np.ndarray, look: Look, shape: MouthShape) -> np.ndarray:
@@ -134,9 +167,7 @@ def _warp(still: np.ndarray, look: Look, shape: MouthShape) -> np.ndarray:
         down = chin[t] * chin_field + lower[t] * lip_field - _UPPER_SHARE * gap[t] * upper_field
         map_x = columns - PATCH_SCALE * widening[t] * width_field
         map_y = rows - PATCH_SCALE * down.astype(np.float32)
-        warped = cv2.remap(
-            still, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        warped = cv2.remap(still, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         frames[t] = warped.reshape(PATCH_SIZE, PATCH_SIZE, -1)
     return frames
 
@@ -147,7 +178,7 @@ def _cover(distance: np.ndarray, softness: float = 1 / PATCH_SCALE) -> np.ndarra
 
 
 def _paint(
-    skin: np.ndarray, look: Look, shape: MouthShape, x: np.ndarray, y: np.ndarray, channels: int
+    skin: np.ndarray, look: Look, shape: MouthShape, x: np.ndarray, y: np.ndarray, paints: _Paints
 ) -> np.ndarray:
     """Lips over skin, and what is inside the mouth; [T, h, w, C]."""
     lips = look.lips
@@ -165,15 +196,14 @@ def _paint(
     inner *= np.clip(gap / 0.7, 0, 1) * inside_x
     shade = _lip_shade(look, curves, rows)
     light = 1 + look.skin.light[0] * x / 60
-    lip_colour = luminance(lips.colour, channels)
-    lip = (shade * light[None, None])[..., None] * lip_colour
+    lip = (shade * light[None, None])[..., None] * paints.lip
     cover = (outer * lips.strength)[..., None]
     picture = skin + cover * (lip - skin)
     middle = 0.5 * (row(curves.inner_upper) + row(curves.inner_lower))
     line = lips.line * np.exp(-(((rows - middle) / 0.9) ** 2)) * inside_x
     line *= np.clip(1 - gap / 2.5, 0, 1)
     picture *= (1 - line)[..., None]
-    mouth = _inside(look, shape, curves, x, rows, channels)
+    mouth = _inside(look, shape, curves, x, rows, paints)
     return picture + inner[..., None] * (mouth - picture)
 
 
@@ -200,7 +230,7 @@ def _lip_shade(look: Look, curves: Outline, rows: np.ndarray) -> np.ndarray:
 
 
 def _inside(
-    look: Look, shape: MouthShape, curves: Outline, x: np.ndarray, rows: np.ndarray, channels: int
+    look: Look, shape: MouthShape, curves: Outline, x: np.ndarray, rows: np.ndarray, paints: _Paints
 ) -> np.ndarray:
     """Dark cavity, tongue, lower and upper teeth; [T, h, w, C]."""
     lips = look.lips
@@ -212,22 +242,22 @@ def _inside(
     upper_edge = lips.teeth_edge - 0.008 * arch
     sink = frame(_JAW_DROP * shape.jaw)
     lower_edge = lips.teeth_edge + 0.3 + sink + 0.006 * arch
-    cavity = np.broadcast_to(
-        luminance(lips.cavity, channels), (len(shape), rows.shape[1], len(x), channels)
-    )
     tip = frame(shape.tongue)
     tongue_top = upper_edge + (1 - tip) * (sink + 3.5) - 0.5 * tip + 0.02 * arch
     tongue_cover = _cover(rows - tongue_top, 1.5) * _cover(11 - np.abs(x)[None, None], 3)
     tongue_shade = np.clip(0.55 + 0.45 * tip, 0, 1) * np.clip(1 - 0.004 * arch, 0.3, 1)
-    picture = cavity + tongue_cover[..., None] * (
-        tongue_shade[..., None] * luminance(lips.tongue, channels) - cavity
+    picture = paints.cavity + tongue_cover[..., None] * (
+        tongue_shade[..., None] * paints.tongue - paints.cavity
     )
     gaps = 1 - 0.12 * np.cos(2 * np.pi * x / 4.6)[None, None].clip(0.6) * np.exp(-arch / 150)
     tooth = np.clip(1 - 0.0035 * arch, 0.25, 1) * gaps
-    depth = np.clip((rows - curves.inner_upper[:, None]) / 3.0, 0, 1)  # the lip's shadow on the teeth
-    white = luminance(lips.teeth, channels)
-    lower_cover = _cover(rows - lower_edge) * _cover(14 - np.abs(x)[None, None], 3) * (1 - 0.9 * tip**4)
-    picture = picture + lower_cover[..., None] * (0.8 * tooth[..., None] * white - picture)
+    depth = np.clip(
+        (rows - curves.inner_upper[:, None]) / 3.0, 0, 1
+    )  # the lip's shadow on the teeth
+    lower_cover = (
+        _cover(rows - lower_edge) * _cover(14 - np.abs(x)[None, None], 3) * (1 - 0.9 * tip**4)
+    )
+    picture = picture + lower_cover[..., None] * (0.8 * tooth[..., None] * paints.teeth - picture)
     upper_cover = _cover(upper_edge - rows) * _cover(17 - np.abs(x)[None, None], 4)
-    bright = (tooth * (0.55 + 0.45 * depth))[..., None] * white
+    bright = (tooth * (0.55 + 0.45 * depth))[..., None] * paints.teeth
     return picture + upper_cover[..., None] * (bright - picture)

@@ -7,6 +7,7 @@ Lengths are in pixels of the mean-face frame (see `avsr_frontends.mouth`), in wh
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,12 +134,12 @@ class Look:
     camera: Camera
 
 
-def sample_look(rng: random.Random, sources: tuple[Source, ...]) -> Look:
-    """A random appearance; ``sources`` are the kinds of face to choose from."""
+def sample_look(rng: random.Random, sources: Mapping[Source, int]) -> Look:
+    """A random appearance; ``sources`` says how often to choose each kind of face."""
     tone = _skin_tone(rng)
     return Look(
         seed=rng.getrandbits(32),
-        source=rng.choice(sources),
+        source=rng.choices(list(sources), weights=list(sources.values()))[0],
         habits=_sample_habits(rng),
         lips=_sample_lips(rng, tone),
         skin=_sample_skin(rng, tone),
@@ -154,7 +155,7 @@ def _skin_tone(rng: random.Random) -> Colour:
 
 def _sample_habits(rng: random.Random) -> Habits:
     return Habits(
-        amplitude=min(1.5, max(0.3, rng.lognormvariate(-0.25, 0.4))),
+        amplitude=min(1.5, max(0.45, rng.lognormvariate(-0.15, 0.35))),
         rounding=rng.uniform(0.6, 1.15),
         tightness=rng.uniform(0.9, 1.5),
         rest_open=max(0.0, rng.uniform(-0.04, 0.05)),
@@ -163,12 +164,16 @@ def _sample_habits(rng: random.Random) -> Habits:
 
 
 def _sample_lips(rng: random.Random, tone: Colour) -> Lips:
-    redness, darkness = rng.uniform(0.0, 0.3), rng.uniform(0.7, 1.02)
+    redness, darkness = rng.uniform(0.08, 0.35), rng.uniform(0.7, 1.02)
     if rng.random() < 0.15:  # lipstick
         redness, darkness = rng.uniform(0.35, 0.6), rng.uniform(0.4, 0.8)
     red, green, blue = tone
-    colour = (red * darkness, green * darkness * (1 - redness), blue * darkness * (1 - 0.7 * redness))
-    white, dark = rng.uniform(0.6, 1.0) * red, rng.uniform(0.08, 0.4) * red
+    colour = (
+        red * darkness,
+        green * darkness * (1 - redness),
+        blue * darkness * (1 - 0.7 * redness),
+    )
+    white, dark = rng.uniform(0.65, 1.0) * max(red, 0.8), rng.uniform(0.08, 0.4) * red
     return Lips(
         width=rng.uniform(39, 51),
         upper=rng.uniform(2.2, 6.5),
@@ -181,9 +186,9 @@ def _sample_lips(rng: random.Random, tone: Colour) -> Lips:
         colour=colour,
         strength=rng.uniform(0.5, 1.0),
         gloss=rng.uniform(0.0, 0.25),
-        line=rng.uniform(0.2, 0.7),
+        line=rng.uniform(0.15, 0.55),
         teeth_edge=rng.uniform(-0.5, 3.5),
-        teeth=(white, white * 0.97, white * rng.uniform(0.82, 0.95)),
+        teeth=(white, white * 0.94, white * rng.uniform(0.74, 0.88)),
         cavity=(dark, dark * 0.6, dark * 0.6),
         tongue=(red * 0.75, green * rng.uniform(0.45, 0.6), blue * 0.6),
     )
@@ -203,10 +208,12 @@ def _sample_skin(rng: random.Random, tone: Colour) -> Skin:
         folds=rng.choice((0.0, 1.0)) * rng.uniform(0.02, 0.22),
         chin_shade=rng.uniform(0.02, 0.22),
         moustache=rng.uniform(0.1, 0.9) if haired else rng.uniform(0, 0.12) * man,
-        beard=rng.uniform(0.1, 0.9) if haired and rng.random() < 0.7 else rng.uniform(0, 0.15) * man,
+        beard=rng.uniform(0.1, 0.9)
+        if haired and rng.random() < 0.7
+        else rng.uniform(0, 0.15) * man,
         hair=rng.uniform(0.25, 0.9),
         grain=rng.uniform(0.005, 0.035),
-        contrast=rng.uniform(0.45, 1.0),
+        contrast=rng.uniform(0.6, 1.0),
         background=(grey, grey * rng.uniform(0.7, 1), grey * rng.uniform(0.7, 1)),
     )
 

@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 import skimage.data
 from looks import Look, Source
-from skin import PATCH_REACH, PATCH_SCALE, PATCH_SIZE, facial_hair, patch_grid
+from skin import PATCH_REACH, PATCH_SCALE, PATCH_SIZE, patch_grid
 
 CANVAS_REACH = (200, 200, 150)  # mean-face pixels to each side of the mouth, above it and below it
 CANVAS_SIZE = (
@@ -40,7 +40,7 @@ _MOUTH_TARGET = (129.4, 153.7)
 
 @dataclass(frozen=True)
 class _Landmarks:
-    """Pixels of a portrait, measured once with mediapipe: the points of `_TARGETS`, and the lips."""
+    """Pixels of a portrait, measured once with mediapipe: points of `_TARGETS`, and the lips."""
 
     stable: tuple[tuple[float, float], ...]
     lips: tuple[tuple[float, float], ...]
@@ -85,20 +85,18 @@ def portrait_still(look: Look) -> np.ndarray:
         raise ValueError(f"no portrait called {look.source!r}: choose one of {sorted(_PORTRAITS)}")
     canvas = _bend(_mouthless(look.source), look.seed)
     canvas = _recolour(canvas, look)
-    patch = canvas[PATCH_WINDOW]
-    _, y = patch_grid()
-    x = patch_grid()[0]
+    x, y = patch_grid()
     relief = 1 - look.skin.chin_shade * np.exp(-((x / 13) ** 2) - ((y - 13.5) / 4) ** 2)
-    canvas[PATCH_WINDOW] = facial_hair(look.skin, patch * relief[..., None], look.seed)
+    canvas[PATCH_WINDOW] *= relief[..., None]
     return canvas.clip(0, 1).astype(np.float32)
 
 
 @cache
 def _mouthless(source: Source) -> np.ndarray:
-    """The portrait in mean-face coordinates with skin in place of the mouth; float32 RGB in 0..1."""
+    """The portrait in mean-face coordinates, skin in place of the mouth; float32 RGB in 0..1."""
     picture, marks = _picture(source), _PORTRAITS[source]
     mask = np.zeros(picture.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [np.rint(marks.lips).astype(np.int32)], 255)
+    cv2.fillPoly(mask, [np.rint(marks.lips).astype(np.int32)], (255,))
     size = 2 * marks.grow + 1
     mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     filled = cv2.inpaint(picture, mask, 7, cv2.INPAINT_TELEA).astype(np.float32)
@@ -128,20 +126,30 @@ def _bend(canvas: np.ndarray, seed: int) -> np.ndarray:
     height, width = canvas.shape[:2]
     grid = rng.standard_normal((2, 6, 7)).astype(np.float32) * 2.2 * PATCH_SCALE
     moves = [cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC) for part in grid]
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    columns, rows = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
     return cv2.remap(
-        canvas, columns + moves[0], rows + moves[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        canvas,
+        columns + moves[0],
+        rows + moves[1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
     )
 
 
 def _recolour(canvas: np.ndarray, look: Look) -> np.ndarray:
     """Towards the look's skin tone, under the look's light."""
     cheek = canvas[PATCH_WINDOW][20:60, 40:150].reshape(-1, 3).mean(axis=0)
-    ratio = np.asarray(look.skin.tone, np.float32) / cheek
+    ratio = (np.asarray(look.skin.tone, np.float32) / cheek).clip(0.75, 1.2)
     height, width = canvas.shape[:2]
     across = (np.arange(width) / PATCH_SCALE - CANVAS_REACH[0]) / 60
     down = (np.arange(height) / PATCH_SCALE - CANVAS_REACH[1]) / 60
-    light = 1 + look.skin.light[0] * across[None].clip(-2, 2) + look.skin.light[1] * down[:, None].clip(-2, 2)
+    light = (
+        1
+        + look.skin.light[0] * across[None].clip(-2, 2)
+        + look.skin.light[1] * down[:, None].clip(-2, 2)
+    )
     # Only skin-coloured pixels take the skin's tone; clothes and background keep theirs.
     warmth = (canvas[..., 0] - canvas[..., 2]) / (canvas.max(axis=2) + 0.05)
     skin_like = cv2.GaussianBlur(np.clip((warmth - 0.1) / 0.2, 0, 1).astype(np.float32), (0, 0), 4)

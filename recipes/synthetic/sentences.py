@@ -61,5 +61,5 @@ def read_sentences(path: Path) -> list[list[str]]:
 
 
 def transcript(words: Sequence[str]) -> list[str]:
-    """Words in lower case without punctuation, as transcripts have them; same length as ``words``."""
+    """Words in lower case without punctuation; an empty text where nothing is left of one."""
     return [re.sub(r"[^\w']", "", word.lower()) for word in words]

@@ -15,7 +15,7 @@ PATCH_SIZE = int(2 * PATCH_REACH * PATCH_SCALE)  # 192
 
 
 def patch_grid() -> tuple[np.ndarray, np.ndarray]:
-    """x, y of every patch pixel in mean-face pixels from the mouth's centre, float32 [P, P] each."""
+    """x, y of patch pixels in mean-face pixels from the mouth's centre, float32 [P, P] each."""
     axis = ((np.arange(PATCH_SIZE) + 0.5) / PATCH_SCALE - PATCH_REACH).astype(np.float32)
     x, y = np.meshgrid(axis, axis)
     return x, y
@@ -39,15 +39,6 @@ def draw_skin(skin: Skin, seed: int) -> np.ndarray:
     # Hair takes the colour out of the skin that it covers.
     picture = picture + hair[..., None] * 0.5 * (picture.mean(axis=2, keepdims=True) - picture)
     return _with_surroundings(picture, skin, x, y, rng).clip(0, 1).astype(np.float32)
-
-
-def facial_hair(skin: Skin, picture: np.ndarray, seed: int) -> np.ndarray:
-    """The same picture [P, P, 3] with the moustache and beard of ``skin``."""
-    rng = np.random.default_rng(seed)
-    x, y = patch_grid()
-    hair = _hair_cover(skin, x, y, rng)[..., None]
-    picture = picture * (1 - hair * (1 - skin.hair))
-    return picture + hair * 0.5 * (picture.mean(axis=2, keepdims=True) - picture)
 
 
 def _bump(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], size: tuple[float, float]):
@@ -92,7 +83,9 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
 def _hair_cover(skin: Skin, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """How much of each pixel is hair, 0..1; [P, P]."""
     side = np.abs(x)
-    strands = cv2.GaussianBlur(rng.standard_normal(x.shape).astype(np.float32), (0, 0), 0.7, sigmaY=2.5)
+    strands = cv2.GaussianBlur(
+        rng.standard_normal(x.shape).astype(np.float32), (0, 0), 0.7, sigmaY=2.5
+    )
     strands = np.clip(0.8 + 0.25 * strands / strands.std(), 0.1, 1.2)
     lip = np.exp(-((np.clip(np.abs(y + 9) - 4, 0, None) / 2.5) ** 2)) * _edge(26 - side, 5)
     chin_zone = _edge(y - 11 + 0.012 * side**2, 4) * _edge(skin.chin + 6 - y, 6)
@@ -118,7 +111,9 @@ def _with_surroundings(
     tone = np.asarray(skin.tone, np.float32)
     under = tone * rng.uniform(0.45, 0.8) * (1 + skin.light[0] * x / 60)[..., None]
     clothes = rng.uniform(0.05, 0.9, 3)
-    beside = np.asarray(skin.background) * (1 + 0.1 * _texture(rng)[..., None] * rng.uniform(0, 0.5))
+    beside = np.asarray(skin.background) * (
+        1 + 0.1 * _texture(rng)[..., None] * rng.uniform(0, 0.5)
+    )
     beside = np.where((y > rng.uniform(30, 90))[..., None], clothes, beside)
     around = neck * under + (1 - neck) * beside
     return face * picture + (1 - face) * around

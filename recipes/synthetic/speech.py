@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import espeakng_loader
@@ -24,6 +25,7 @@ _PHONE_EVENTS = 1  # espeak_Initialize option
 _UTF8, _SSML, _PHONES = 1, 0x10, 0x100  # espeak_Synth flags; the last reads [[...]] as phones
 _RATE, _PITCH, _PITCH_RANGE, _WORD_GAP = 1, 3, 4, 7  # espeak_SetParameter
 _WORD_EVENT, _PHONE_EVENT = 1, 7
+_NOISE_SEED = ctypes.c_long(1)
 _STOPS = "pbtdkg"
 _STRESS_MARKS = "',%="
 _TRACT_STEP = 50  # Hz; keeps the resampling ratio a small fraction
@@ -54,7 +56,9 @@ class Voice:
     @property
     def name(self) -> str:
         """A short label for manifests, the same for every clip of this voice."""
-        return f"{self.variant}-{self.accent}-{self.pitch}-{round(self.tract * 100)}".replace(" ", "_")
+        return f"{self.variant}-{self.accent}-{self.pitch}-{round(self.tract * 100)}".replace(
+            " ", "_"
+        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def synthesise(
     rates = [1.0] * len(words) if word_rates is None else list(word_rates)
     if not words or not len(words) == len(spoken) == len(rates):
         raise ValueError(
-            f"a sentence needs words, and one spoken form and rate for each: got {len(words)} words, "
+            f"a sentence needs words, each with a spoken form and a rate: got {len(words)} words, "
             f"{len(spoken)} spoken forms, {len(rates)} rates"
         )
     text, starts = "<speak>", []
@@ -172,9 +176,15 @@ def _run(text: str, voice: Voice) -> tuple[np.ndarray, list[_Mark], int]:
         data = espeakng_loader.get_data_path().encode()
         native_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONE_EVENTS)
         if native_rate <= 0:
-            raise RuntimeError("espeak-ng found no data: reinstall it with pip install espeakng-loader")
+            raise RuntimeError(
+                "espeak-ng found no data: reinstall it with pip install espeakng-loader"
+            )
+        library.espeak_ng_SetRandSeed(_NOISE_SEED)  # else it is the time of day
         library.espeak_SetSynthCallback(callback)
-        if library.espeak_SetVoiceByName(f"{voice.accent}+{voice.variant}".encode()):
+        name = f"{voice.accent}+{voice.variant}".encode()
+        # A variant that does not exist would be left out in silence.
+        known = (Path(espeakng_loader.get_data_path()) / "voices" / "!v" / voice.variant).exists()
+        if not known or library.espeak_SetVoiceByName(name):
             raise ValueError(f"espeak-ng has no voice {voice.accent}+{voice.variant}")
         settings = {
             _RATE: voice.rate,
@@ -220,7 +230,9 @@ def _spans(
             continue
         label = mark.phone.lstrip(_STRESS_MARKS)
         start = mark.sample
-        if word_event is not None and (not phones or word_event.sample > phones[-1][1] + 0.015 * rate):
+        if word_event is not None and (
+            not phones or word_event.sample > phones[-1][1] + 0.015 * rate
+        ):
             start = word_event.sample
         elif label[0] in _STOPS and phones and phones[-1][2] is not None:
             start = _closure(native, phones[-1][1], start, rate)
@@ -248,7 +260,7 @@ def _spans(
 
 
 def _closure(native: np.ndarray, vowel_start: int, release: int, rate: int) -> int:
-    """Sample at which the sound before a stop's release falls silent; ``release`` if it does not."""
+    """Sample at which the sound before a stop's release falls silent, else ``release``."""
     step = rate // 200  # 5 ms
     levels = [
         float(np.abs(native[at : at + step].astype(np.float32)).mean())

@@ -11,11 +11,33 @@ TEST_VARIANTS = ("m3", "f2", "Andy", "Michael", "linda", "edward", "Annie")
 DEV_VARIANTS = ("m5", "f4", "paul", "belinda", "adam", "Gene")
 TRAIN_VARIANTS = (
     *("m1", "m2", "m4", "m6", "m7", "m8", "f1", "f3", "f5", "klatt", "klatt2", "klatt3", "klatt4"),
-    *("klatt5", "klatt6", "Alex", "Alicia", "Andrea", "Denis", "Diogo", "Gene2", "Henrique", "Hugo"),
+    *(
+        "klatt5",
+        "klatt6",
+        "Alex",
+        "Alicia",
+        "Andrea",
+        "Denis",
+        "Diogo",
+        "Gene2",
+        "Henrique",
+        "Hugo",
+    ),
     *("Lee", "Marco", "Mike", "Mr serious", "Nguyen", "Reed", "RicishayMax", "Tweaky", "anika"),
     *("announcer", "antonio", "aunty", "benjamin", "boris", "david", "ed", "edward2", "grandma"),
     *("gustave", "iven2", "iven3", "iven4", "john", "kaukovalta", "marcelo", "max", "michel"),
-    *("miguel", "mike2", "norbert", "pablo", "pedro", "quincy", "rob", "robert", "sandro", "shelby"),
+    *(
+        "miguel",
+        "mike2",
+        "norbert",
+        "pablo",
+        "pedro",
+        "quincy",
+        "rob",
+        "robert",
+        "sandro",
+        "shelby",
+    ),
     *("steph", "steph2", "travis", "victor", "zac", "grandpa", "Jacky", "Mario"),
 )
 VARIANTS: dict[Split, tuple[str, ...]] = {
