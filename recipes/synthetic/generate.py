@@ -62,6 +62,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     for name in ("n", "jobs"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
+    if options.duration is not None and not options.duration > 0:
+        parser.error(f"--duration must be above 0 seconds, got {options.duration}")
     return options
 
 
@@ -120,7 +122,7 @@ def _file_pairs(path: Path) -> Iterator[tuple[list[str], list[str]]]:
 def _make(plans: list[ClipPlan], out: Path, jobs: int) -> int:
     """Make what is missing, in order; the number of new clips."""
     clips_folder = out / "clips"
-    clips_folder.mkdir(parents=True, exist_ok=True)
+    (clips_folder if plans[0].media == "mp4" else out).mkdir(parents=True, exist_ok=True)
     n_done = _resume(plans, out)
     write = _array_writer(plans, out) if plans[0].media != "mp4" else _file_record
     start, work = time.monotonic(), functools.partial(make_clip, folder=clips_folder)
