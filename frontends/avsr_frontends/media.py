@@ -205,7 +205,7 @@ def _upright_rgb(frame: av.VideoFrame, track: av.VideoStream) -> np.ndarray:
     """Convert to RGB [H, W, 3] uint8 as shown: square pixels, display matrix applied."""
     aspect = track.sample_aspect_ratio
     width = round(frame.width * aspect) if aspect else frame.width
-    picture = frame.reformat(width=width, format="rgb24").to_ndarray()
+    picture = frame.reformat(width=width, format="rgb24", threads=1).to_ndarray()
     side_data: Any = frame.side_data
     matrix = side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:

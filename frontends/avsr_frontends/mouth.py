@@ -23,6 +23,7 @@ from avsr_frontends.rates import (
 )
 
 SMOOTHING_REACH = 6  # frames each side that are averaged before fitting the transform
+_SMALLEST_SCALE = 0.5  # of one bilinear warp
 _KEEP_BYTES = (
     256_000_000  # decoded pictures kept between tracking and cutting; beyond, decode again
 )
@@ -153,9 +154,13 @@ def cut_mouth(
     matrix = align_to_mean_face(points, geometry)
     mouth = points[list(geometry.mouth_points)] @ matrix[:, :2].T + matrix[:, 2]  # [M, 2]
     corner = np.rint(mouth.mean(axis=0) - MOUTH_SIZE // 2)
+    # A face much larger than the mean face is reduced first: bilinear sampling alone would turn its
+    # fine texture into noise. pyrDown's pixel (x, y) lies on the larger picture's (2x, 2y).
+    while np.hypot(matrix[0, 0], matrix[1, 0]) < _SMALLEST_SCALE:
+        frame = cv2.pyrDown(frame)
+        matrix[:, :2] *= 2
     # Warping straight to the patch (not to the whole mean-face frame) keeps the patch at full
     # size when it leaves that frame, and shows what the picture has there.
-    matrix = matrix.copy()
     matrix[:, 2] -= corner
     return cv2.warpAffine(frame, matrix, (MOUTH_SIZE, MOUTH_SIZE), flags=cv2.INTER_LINEAR)
 
@@ -229,6 +234,8 @@ def normalise_mouth(crops: np.ndarray) -> np.ndarray:
     values = values.astype(np.float32) / 255
     if colour:
         values = values @ np.asarray(GREY_WEIGHTS, dtype=np.float32)
+    else:  # as three equal channels: the weights do not quite sum to one
+        values = values * np.float32(sum(GREY_WEIGHTS))
     return ((values - GREY_MEAN) / GREY_STD)[:, None].astype(np.float32)
 
 

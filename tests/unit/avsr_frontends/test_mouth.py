@@ -53,6 +53,18 @@ def test_size_place_and_tilt_do_not_matter(scale: float, degrees: float) -> None
     np.testing.assert_allclose(mapped, mean_face(), atol=1e-3)
 
 
+def test_a_large_face_is_reduced_without_aliasing() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    crop = crop_mouth([noise], 4 * mean_face()[None])[0]
+    assert crop.std() < 35  # a quarter of the noise's 74 after averaging, were it ideal
+    y, x = np.mgrid[:1024, :1024]
+    slope = np.repeat(((x + y) / 8)[..., None], 3, axis=-1).astype(np.uint8)
+    small = np.repeat(((x + y)[:256, :256] / 2)[..., None], 3, axis=-1).astype(np.uint8)
+    ours = crop_mouth([slope], 4 * mean_face()[None])[0]
+    expected = crop_mouth([small], mean_face()[None])[0]
+    np.testing.assert_allclose(ours.astype(int), expected.astype(int), atol=1)  # nothing shifts
+
+
 def test_patch_at_the_picture_border_keeps_its_size() -> None:
     points = mean_face() - (100, 130)  # mouth at (30, 28)
     crop = crop_mouth([chessboard(80, 100)], points[None])[0]
@@ -96,10 +108,10 @@ def test_normalised_values_and_centre() -> None:
     values = normalise_mouth(crops)
     assert values.shape == (3, 1, 88, 88)
     assert values.dtype == np.float32
-    expected = (crops[:, 4:92, 4:92] / 255 - 0.421) / 0.165
+    expected = (0.9999 * crops[:, 4:92, 4:92] / 255 - 0.421) / 0.165  # the weights' sum
     np.testing.assert_allclose(values[:, 0], expected, atol=1e-5)
     colour = np.repeat(crops[..., None], 3, axis=-1)
-    np.testing.assert_allclose(normalise_mouth(colour), values, atol=1e-3)  # weights sum to 0.9999
+    np.testing.assert_allclose(normalise_mouth(colour), values, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(96, 96), (2, 80, 96), (2, 96, 96, 1), (2, 3, 96, 96)])
