@@ -29,6 +29,7 @@ def read_text_config(source: str | Path, *, local_files_only: bool) -> PreTraine
         InputError: it is no causal language model.
     """
     config = _fetch(AutoConfig.from_pretrained, "--language-model", source, local_files_only)
+    config.name_or_path = ""  # a place on the machine that converts: of no use elsewhere
     if config.is_encoder_decoder or getattr(config, "num_key_value_heads", None) is None:
         raise InputError(
             f"--language-model {source}: is a {config.model_type} model; give the folder of the "
@@ -67,6 +68,7 @@ def read_audio_config(source: str | Path, *, local_files_only: bool) -> WhisperC
         InputError: it is no Whisper.
     """
     config = _fetch(AutoConfig.from_pretrained, "--audio-encoder", source, local_files_only)
+    config.name_or_path = ""
     if not isinstance(config, WhisperConfig):
         raise InputError(f"--audio-encoder {source}: is a {config.model_type}, not a whisper model")
     return config

@@ -106,13 +106,14 @@ def write_safetensors(
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    done = 0
+    done = reported = 0
     with atomic_file(path) as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for tensor in ordered:
             values = tensor.read().contiguous().reshape(-1)
             file.write(values.view(torch.uint8).numpy().data)  # bytes, not copied
             done += tensor.n_bytes
-            if progress is not None:
-                progress("writing MB", done >> 20, end >> 20)
+            if progress is not None and done >> 20 > reported:
+                reported = done >> 20
+                progress("writing MB", reported, end >> 20)
         return file.tell()

@@ -1,0 +1,261 @@
+"""Published checkpoints against tensors computed by the official code, through the public path.
+
+Each case is converted by ``avsr convert``, loaded by ``from_pretrained``, fed by the processor. The
+official single-clip results are the reference; its training batches carry a shorter clip's padding
+*inside* the sequence without any mask, which is expressed here by declaring every frame real.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from avsr import AvsrForConditionalGeneration, AvsrProcessor
+from avsr.cli import run
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+CASES = ["omni-avsr-ST", "llama-mtsk-audiovisual", "llama-avsr-av-avgpool-sink"]
+OTHERS = [  # cases of the same generator that are not everywhere
+    "omni-avsr-S",
+    "omni-avsr-T",
+    "llama-mt",
+    "llama-mtsk-audio",
+    "llama-mtsk-video-stack",
+    "llama-avsr-av-stack",
+    "llama-avsr-audio-stack",
+    "llama-avsr-video-sink-lora",
+]
+MODALITIES = {"audio": "audio", "video": "video", "audiovisual": "av"}
+LOGITS = re.compile(r"(audiovisual|audio|video)(?:_a(\d+))?(?:_v(\d+))?_logits")
+
+pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="golden tensors are not here")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A converted model beside what the official code computed."""
+
+    folder: Path
+    model: AvsrForConditionalGeneration
+    processor: AvsrProcessor
+    meta: dict[str, Any]
+    inputs: dict[str, np.ndarray]
+    expected: dict[str, Tensor]
+
+    def batch(self, *clips: int, modality: str, texts: bool = False) -> dict[str, Tensor]:
+        return dict(
+            self.processor(
+                audio=[self.inputs[f"audio_{clip}"] for clip in clips],
+                video=[self.inputs[f"mouth_u8_{clip}"] for clip in clips],
+                text=[self.meta["texts"][clip] for clip in clips] if texts else None,
+                modality=modality,
+            )
+        )
+
+    def settings(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and options of every combination of task and rates."""
+        found = []
+        for name in self.expected:
+            match = LOGITS.fullmatch(name)
+            if match:
+                task, audio, video = match.groups()
+                rates = {"audio_rate": audio and int(audio), "video_rate": video and int(video)}
+                options = {"modality": MODALITIES[task], **rates}
+                found.append((name.removesuffix("_logits"), options))
+        return found
+
+
+@pytest.fixture(scope="module", params=[*CASES, *OTHERS])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    source = GOLDEN / request.param
+    if not source.is_dir():
+        pytest.skip(f"{request.param} is not among the golden tensors here")
+    meta = json.loads((source / "meta.json").read_text())
+    folder = tmp_path_factory.mktemp("published") / request.param
+    arguments = ["--language-model", source / "llm", "--lora-scaling", meta["lora"]["scaling"]]
+    for stream, base in (("audio", "whisper"), ("video", "avhubert.pt")):
+        if f"{stream}_proj" in {name.partition(".")[0] for name in meta["keys"]}:
+            rates = np.atleast_1d(meta["options"][f"downsample_ratio_{stream}"])
+            arguments += [f"--{stream}-encoder", source / base]
+            arguments += [f"--{stream}-rates", ",".join(map(str, rates))]
+    command = ["convert", source / "checkpoint.pth", "-o", folder, *arguments]
+    assert run([str(argument) for argument in command]) == 0
+    return Case(
+        folder=folder,
+        model=AvsrForConditionalGeneration.from_pretrained(folder),
+        processor=AvsrProcessor.from_pretrained(folder),
+        meta=meta,
+        inputs=dict(np.load(source / "inputs.npz")),
+        expected={k: torch.from_numpy(v) for k, v in np.load(source / "expected.npz").items()},
+    )
+
+
+def assert_close(actual: Tensor, expected: Tensor, atol: float) -> None:
+    torch.testing.assert_close(actual, expected, atol=atol, rtol=0)
+
+
+@torch.no_grad()
+def test_logits(case: Case) -> None:
+    assert case.settings()
+    for name, options in case.settings():
+        batch = case.batch(0, modality=options["modality"])
+        assert_close(case.model(**batch, **options).logits, case.expected[f"{name}_logits"], 1e-4)
+
+
+@torch.no_grad()
+def test_encoder_features(case: Case) -> None:
+    for task, modality in MODALITIES.items():
+        if f"{task}_whisper" in case.expected:
+            batch = case.batch(0, modality=modality)
+            features, lengths = case.model.encode_audio(
+                batch["input_features"], batch["audio_lengths"]
+            )
+            assert_close(features, case.expected[f"{task}_whisper"], 1e-5)
+            assert lengths.tolist() == [case.meta["shapes"][f"{task}_whisper_frames"]]
+        if f"{task}_avhubert" in case.expected:
+            batch = case.batch(0, modality=modality)
+            features, _ = case.model.encode_video(batch["video_values"], batch["video_lengths"])
+            assert_close(features, case.expected[f"{task}_avhubert"], 1e-5)
+
+
+@torch.no_grad()
+def test_projected_tokens(case: Case) -> None:
+    """The audio and video tokens are slices of the official inputs_embeds."""
+    for name, options in case.settings():
+        batch = case.batch(0, modality=options["modality"])
+        embeds = case.expected[f"{name}_inputs_embeds"]
+        start = 2  # BOS and a marker come first
+        for stream, values in (("audio", "input_features"), ("video", "video_values")):
+            if options[f"{stream}_rate"] is None:
+                continue
+            get_features = getattr(case.model, f"get_{stream}_features")
+            tokens = get_features(
+                batch[values], batch[f"{stream}_lengths"], rate=options[f"{stream}_rate"]
+            )
+            assert_close(tokens, embeds[:, start : start + tokens.shape[1]], 1e-5)
+            start += tokens.shape[1] + 2
+        n_prompt = len(case.model.config.prompt_ids[options["modality"]])
+        assert start - 1 + n_prompt == embeds.shape[1]
+
+
+@pytest.mark.parametrize(("beams", "suffix"), [(1, "greedy"), (4, "beam4")])
+def test_generated_ids(case: Case, beams: int, suffix: str) -> None:
+    for name, options in case.settings():
+        batch = case.batch(0, modality=options["modality"])
+        ids = case.model.generate(**batch, **options, num_beams=beams, max_new_tokens=16)
+        assert ids.tolist() == case.expected[f"{name}_{suffix}_ids"].tolist(), name
+
+
+@torch.no_grad()
+def test_rounded_rotary_frequencies(case: Case) -> None:
+    """Encoders and frame counts stay clean here, as in the reference: only the LLM is rounded."""
+    rounded = AvsrForConditionalGeneration.from_pretrained(case.folder, official_numerics=True)
+    for name, options in case.settings():
+        batch = case.batch(0, modality=options["modality"])
+        features: dict[str, Tensor] = {}
+        if options["audio_rate"] is not None:
+            encoded = case.model.encode_audio(batch["input_features"], batch["audio_lengths"])
+            features["audio_features"], features["audio_frame_lengths"] = encoded
+        if options["video_rate"] is not None:
+            encoded = case.model.encode_video(batch["video_values"], batch["video_lengths"])
+            features["video_features"], features["video_frame_lengths"] = encoded
+        logits = rounded(**features, **options).logits[:, -1]
+        assert_close(logits, case.expected[f"{name}_logits_rope_bf16_freqs"], 1e-4)
+
+
+@torch.no_grad()
+def test_clean_and_rounded_frequencies_differ(case: Case) -> None:
+    differences = [
+        (case.expected[f"{name}_logits"][:, -1] - case.expected[f"{name}_logits_rope_bf16_freqs"])
+        for name, _ in case.settings()
+    ]
+    assert max(float(d.abs().max()) for d in differences) > 1e-4
+
+
+def official_training_batch(case: Case, modality: str) -> dict[str, Tensor]:
+    """Clips 0 and 1 without masks: every frame up to the longest clip counts as real.
+
+    Models of one rate drop each clip's trailing frames before padding it with zeros.
+    """
+    batch = case.batch(0, 1, modality=modality, texts=True)
+    for stream in ("audio", "video"):
+        if f"{stream}_lengths" in batch:
+            lengths = batch[f"{stream}_lengths"]
+            if stream == "video" and case.model.config.trim_video_to_rate:
+                rate = case.model.config.video_rates[0]
+                for values, n_frames in zip(batch["video_values"], lengths, strict=True):
+                    values[n_frames // rate * rate :] = 0
+            lengths.fill_(int(lengths.max()))
+    return batch
+
+
+def training_model(case: Case) -> AvsrForConditionalGeneration:
+    weight = case.meta["options"]["sink_loss_factor"] * case.meta["options"]["add_sink_loss"]
+    model = AvsrForConditionalGeneration.from_pretrained(
+        case.folder, decorrelation_weight=weight, decorrelation_layers="released"
+    )
+    return model.train()  # no dropout anywhere; the frozen encoders stay in evaluation
+
+
+def assert_loss(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=0)
+
+
+@torch.no_grad()
+def test_training_losses(case: Case) -> None:
+    model = training_model(case)
+    trained = model.config.modalities
+    # All tasks of one model see the same audio, cut to the video's length.
+    batch = official_training_batch(case, "av" if "av" in trained else trained[0])
+    losses = {tuple(options.values()): model(**batch, **options) for _, options in case.settings()}
+    if "train_ce_loss" in case.expected:
+        (output,) = losses.values()
+        assert_loss(output.ce_loss, case.expected["train_ce_loss"])
+        weighted = output.decorrelation_loss * model.config.decorrelation_weight
+        assert_loss(weighted, case.expected["train_sink_loss"])
+        assert_loss(output.loss, case.expected["train_loss_total"])
+        return
+    if "train_loss_total" in case.expected:  # the mean over rates, or over weighted tasks
+        values = torch.stack([output.loss for output in losses.values()])
+        if len(trained) == 3:
+            values = values * torch.tensor(case.meta["options"]["matry_weights"])
+        assert_loss(values.mean(), case.expected["train_loss_total"])
+        return
+    compared = 0
+    for name, expected in case.expected.items():
+        match = re.fullmatch(r"train_a(\d+)_v(\d+)_losses_audio_video_av", name)
+        if match:
+            audio, video = int(match[1]), int(match[2])
+            outputs = [
+                losses["audio", audio, None],
+                losses["video", None, video],
+                losses["av", audio, video],
+            ]
+            weights = torch.tensor(case.meta["options"]["matry_weights"])
+            weighted = torch.stack([output.loss for output in outputs]) * weights
+            assert_loss(weighted, expected)
+            assert_loss(weighted.mean(), case.expected[f"train_a{audio}_v{video}_loss_total"])
+            compared += 1
+    assert compared
+
+
+def test_labels_are_the_official_tokens(case: Case) -> None:
+    labels = case.batch(0, 1, modality=case.model.config.modalities[0], texts=True)["labels"]
+    assert labels.tolist() == case.expected["train_labels_in"][:, 1:].tolist()
+
+
+@torch.no_grad()
+def test_padding_in_a_batch_changes_nothing(case: Case) -> None:
+    """Where we mask and the official training does not: each clip is as it is alone."""
+    name, options = case.settings()[-1]
+    both = case.batch(0, 1, modality=options["modality"])
+    logits = case.model(**both, **options).logits[:, -1]
+    assert_close(logits[:1], case.expected[f"{name}_logits"][:, -1], 1e-4)
+    alone = case.model(**case.batch(1, modality=options["modality"]), **options).logits[:, -1]
+    assert_close(logits[1:], alone, 1e-4)
