@@ -1,64 +1,87 @@
-"""One clip as arrays: its sound, its mouth crops, and what was met while reading them.
+"""Reading clips: from media files, where the mouth has to be found, or from what is prepared.
 
 Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from avsr.clip_file import CLIP_SUFFIX, Clip, load_clip
+from avsr.manifest import Utterance
+from avsr.mouth_video import read_mouth_video
 from avsr.timings import Timings
 from avsr_frontends.landmarks import FaceTrack, FaceTracker, TrackReport
 from avsr_frontends.media import DecodeReport, MediaError, MediaInfo, probe, read_audio
 from avsr_frontends.mouth import NoFaceError, extract_mouth
-from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
-SILENCE_PEAK = 1e-4  # full scale is 1; below -80 dB nothing was recorded
+MIN_FACE_COVERAGE = 0.5  # share of frames with a face below which lips are not trusted
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """What a model can be given of one file.
+class MouthTracker(FaceTracker):
+    """A face tracker that counts the time its frames take to decode, and keeps its last report.
+
+    As any face tracker it belongs to one thread and must be closed.
 
     Attributes:
-        audio: [N] float32, 16 kHz mono; None without a sound track or where it was not asked for.
-        mouth: [T, 96, 96] or [T, 96, 96, 3] uint8, 25 fps; None where no face was found.
-        face: how well the face was followed; None without a picture or where it was not asked for.
-        warnings: one sentence for each damage met while decoding.
-        undecodable: the tracks ("sound", "picture") that are there but cannot be decoded.
+        timings: where the time goes.
+        report: on the track made last.
     """
 
-    audio: np.ndarray | None = None
-    mouth: np.ndarray | None = None
-    face: TrackReport | None = None
-    warnings: tuple[str, ...] = ()
-    undecodable: tuple[str, ...] = ()
+    def __init__(self, timings: Timings | None = None) -> None:
+        self.timings = timings or Timings()
+        with self.timings.measure("imports"):
+            super().__init__()
+        self.report = TrackReport(n_frames=0, coverage=0.0, face_width_px=0.0)
 
-    @property
-    def duration_s(self) -> float:
-        """Length of the longer stream in seconds."""
-        n_samples = 0 if self.audio is None else len(self.audio)
-        n_frames = len(self.mouth) if self.mouth is not None else 0
-        if self.face is not None:
-            n_frames = max(n_frames, self.face.n_frames)
-        return max(n_samples / SAMPLE_RATE, n_frames / VIDEO_FPS)
+    def track(self, frames: Iterable[np.ndarray]) -> FaceTrack:
+        track = super().track(self.timings.measure_items("decode", frames))
+        self.report = track.report
+        return track
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether the sound track holds nothing above -80 dB."""
-        return self.audio is not None and float(np.abs(self.audio).max(initial=0.0)) < SILENCE_PEAK
 
-    def cut(self, start: float, end: float) -> "Clip":
-        """The part between two times in seconds; the face report is that of the whole clip."""
-        samples = slice(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE))
-        frames = slice(round(start * VIDEO_FPS), round(end * VIDEO_FPS))
-        return replace(
-            self,
-            audio=None if self.audio is None else self.audio[samples],
-            mouth=None if self.mouth is None else self.mouth[frames],
-        )
+def read_utterance(
+    utterance: Utterance,
+    *,
+    sound: bool = True,
+    picture: bool = True,
+    tracker: MouthTracker | None = None,
+) -> Clip:
+    """Read the clip of an utterance, whatever form it is kept in.
+
+    Args:
+        utterance: names a media file, one file for the picture (perhaps of mouth crops already)
+            and one for the sound, or a file of ``avsr prepare``.
+        sound: whether the sound is wanted.
+        picture: whether the picture is wanted.
+        tracker: a tracker of this thread to use again; None makes one where it is needed.
+
+    Raises:
+        MediaError: if the file, or the only wanted track in it, cannot be read.
+    """
+    path, start, end = utterance.path, utterance.start, utterance.end
+    if utterance.audio_path is None and not utterance.cropped:
+        return read_clip(path, start, end, sound=sound, picture=picture, tracker=tracker)
+    heard = Clip()
+    if sound:
+        heard = read_clip(utterance.audio_path or path, start, end, picture=False)
+    if not picture:
+        return heard
+    if utterance.cropped:
+        mouth, damage = read_mouth_video(path, start, end)
+        face = TrackReport(n_frames=len(mouth), coverage=1.0, face_width_px=0.0)
+        seen = Clip(mouth=mouth, face=face, warnings=tuple(damage))
+    else:
+        seen = read_clip(path, start, end, sound=False, tracker=tracker)
+    return replace(
+        seen,
+        audio=heard.audio,
+        warnings=(*heard.warnings, *seen.warnings),
+        undecodable=(*heard.undecodable, *seen.undecodable),
+    )
 
 
 def read_clip(
@@ -69,23 +92,30 @@ def read_clip(
     sound: bool = True,
     picture: bool = True,
     timings: Timings | None = None,
+    tracker: MouthTracker | None = None,
 ) -> Clip:
-    """Decode a file and find the mouth in its picture.
+    """Read a prepared clip, or decode a file and find the mouth in its picture.
 
     A track that cannot be decoded is left out with a warning where the other one can.
 
     Args:
-        path: a media file.
+        path: a media file, or a ``.npz`` file of ``avsr prepare``.
         start: seconds within the file; None is its beginning.
         end: seconds within the file; None is its end.
         sound: whether the sound is wanted.
         picture: whether the picture is wanted.
         timings: receives the stages ``decode``, ``imports`` (of mediapipe) and ``face``.
+        tracker: a tracker of this thread to use again; None makes one where it is needed.
 
     Raises:
         MediaError: if the file, or the only wanted track in it, cannot be read.
     """
     timings = timings or Timings()
+    if Path(path).suffix == CLIP_SUFFIX:
+        with timings.measure("decode"):
+            clip = load_clip(path, sound=sound, picture=picture)
+        whole = start is None and end is None
+        return clip if whole else clip.cut(start or 0.0, clip.duration_s if end is None else end)
     with timings.measure("decode"):
         info = probe(path)
     audio, mouth, face = None, None, None
@@ -101,7 +131,11 @@ def read_clip(
         warnings += decoding.warnings
     if picture and info.has_video:
         try:
-            mouth, face, damage = _read_mouth(info, start, end, timings)
+            with ExitStack() as stack:
+                if tracker is None:
+                    tracker = MouthTracker(timings)
+                    stack.enter_context(tracker)
+                mouth, face, damage = _find_mouth(info, start, end, timings, tracker)
             warnings += damage
         except MediaError as error:
             failures["picture"] = error
@@ -116,34 +150,22 @@ def read_clip(
     )
 
 
-class _MeasuredTracker(FaceTracker):
-    """A tracker that counts the time its frames take to decode, and keeps its last report."""
-
-    def __init__(self, timings: Timings) -> None:
-        with timings.measure("imports"):
-            super().__init__()
-        self._timings = timings
-        self.report = TrackReport(n_frames=0, coverage=0.0, face_width_px=0.0)
-
-    def track(self, frames: Iterable[np.ndarray]) -> FaceTrack:
-        track = super().track(self._timings.measure_items("decode", frames))
-        self.report = track.report
-        return track
-
-
-def _read_mouth(
-    info: MediaInfo, start: float | None, end: float | None, timings: Timings
+def _find_mouth(
+    info: MediaInfo,
+    start: float | None,
+    end: float | None,
+    timings: Timings,
+    tracker: MouthTracker,
 ) -> tuple[np.ndarray | None, TrackReport, list[str]]:
-    tracker = _MeasuredTracker(timings)
-    with tracker:
-        decode_before = timings.seconds.get("decode", 0.0)
-        inner = Timings()
-        try:
-            with inner.measure("all"):
-                mouth = extract_mouth(info.path, start, end, tracker=tracker)
-        except NoFaceError:
-            return None, tracker.report, []
-        finally:
-            decode_s = timings.seconds.get("decode", 0.0) - decode_before
-            timings.add("face", inner.seconds["all"] - decode_s)
-        return mouth.crops, mouth.track, mouth.decoding.warnings
+    tracker.timings = timings
+    decode_before = timings.seconds.get("decode", 0.0)
+    inner = Timings()
+    try:
+        with inner.measure("all"):
+            mouth = extract_mouth(info.path, start, end, tracker=tracker)
+    except NoFaceError:
+        return None, tracker.report, []
+    finally:
+        decode_s = timings.seconds.get("decode", 0.0) - decode_before
+        timings.add("face", inner.seconds["all"] - decode_s)
+    return mouth.crops, mouth.track, mouth.decoding.warnings

@@ -1,25 +1,17 @@
 """A folder of decoded and cropped clips, so that repeated work on a manifest is quick.
 
-One ``.npz`` file for each utterance, named after its id, written whole or not at all. An entry is
+One clip file for each utterance, named after its id, written whole or not at all. An entry is
 used only while the media file has the size and date it was made from.
 """
 
-import json
-import zipfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
-from avsr.atomic import atomic_file
-from avsr.clip import Clip, read_clip
+from avsr.clip import read_utterance
+from avsr.clip_file import CLIP_FORMAT, CLIP_SUFFIX, Clip, load_clip, read_note, save_clip
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
-from avsr_frontends.landmarks import TrackReport
-
-_FORMAT = 1  # raised whenever crops or audio are made differently
 
 
 class ClipCache:
@@ -50,61 +42,30 @@ class ClipCache:
             MediaError: if it is not cached and its file cannot be read.
             OSError: if the entry cannot be written.
         """
-        path = self.folder / f"{quote(utterance.id, safe=' ')[:200]}.npz"
-        key = _key(utterance)
-        if key is not None and (clip := _load(path, key, sound=sound, picture=picture)):
-            return clip
-        clip = read_clip(
-            utterance.path, utterance.start, utterance.end, sound=sound, picture=picture
-        )
-        _save(path, clip, {"key": key, "sound": sound, "picture": picture})
-        return clip
+        if utterance.path.suffix == CLIP_SUFFIX:  # prepared: nothing to gain from another copy
+            return read_utterance(utterance, sound=sound, picture=picture)
+        path = self.folder / f"{quote(utterance.id, safe=' ')[:200]}{CLIP_SUFFIX}"
+        key = source_key(utterance)
+        note = None if key is None else read_note(path)
+        kept = note.key if note is not None else []
+        if kept[:-2] != key or (sound and not kept[-2]) or (picture and not kept[-1]):
+            clip = read_utterance(utterance, sound=sound, picture=picture)
+            save_clip(path, clip, [*(key or []), sound, picture])
+        return load_clip(path, sound=sound, picture=picture)
 
 
-def _key(utterance: Utterance) -> list[Any] | None:
-    """What an entry depends on; None where the file is missing."""
-    try:
-        status = utterance.path.stat()
-    except OSError:
-        return None
-    source = str(utterance.path.resolve())
-    return [_FORMAT, source, status.st_size, status.st_mtime_ns, utterance.start, utterance.end]
+def source_key(utterance: Utterance) -> list[Any] | None:
+    """What a clip file made of an utterance depends on; None where a file of it is missing.
 
-
-def _save(path: Path, clip: Clip, about: dict[str, Any]) -> None:
-    about |= {
-        "face": None if clip.face is None else asdict(clip.face),
-        "warnings": list(clip.warnings),
-        "undecodable": list(clip.undecodable),
-    }
-    arrays = {"about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
-    if clip.audio is not None:
-        arrays["audio"] = clip.audio
-    if clip.mouth is not None:
-        arrays["mouth"] = clip.mouth
-    with atomic_file(path) as file:
-        np.savez(file, **arrays)
-
-
-def _load(path: Path, key: list[Any], *, sound: bool, picture: bool) -> Clip | None:
-    """The entry, or None where there is none that serves."""
-    try:
-        arrays = np.load(path)
-    except (OSError, ValueError, zipfile.BadZipFile):  # missing, or not one of our entries
-        return None
-    with arrays:
-        about = json.loads(arrays["about"].tobytes())
-        if about["key"] != key or (sound and not about["sound"]):
+    Folders do not count, so that a corpus may be moved with its dates.
+    """
+    key: list[Any] = [CLIP_FORMAT, utterance.start, utterance.end, utterance.cropped]
+    for path in (utterance.path, utterance.audio_path):
+        if path is None:
+            continue
+        try:
+            status = path.stat()
+        except OSError:
             return None
-        if picture and not about["picture"]:
-            return None
-        face = about["face"]
-        if face is not None:
-            face["gaps"] = [(start, end) for start, end in face["gaps"]]
-        return Clip(
-            audio=arrays["audio"] if sound and "audio" in arrays else None,
-            mouth=arrays["mouth"] if picture and "mouth" in arrays else None,
-            face=TrackReport(**face) if face is not None and picture else None,
-            warnings=tuple(about["warnings"]),
-            undecodable=tuple(about["undecodable"]),
-        )
+        key += [path.name, status.st_size, status.st_mtime_ns]
+    return key

@@ -8,8 +8,8 @@ what a row needs, counts with an empty hypothesis.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from avsr.clip import Clip
 from avsr.clip_cache import ClipCache
+from avsr.clip_file import Clip
 from avsr.conditions import Condition, UtteranceOutcome
 from avsr.errors import UsageError
 from avsr.evaluation_batch import BatchRun

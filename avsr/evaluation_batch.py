@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from avsr.clip import Clip
+from avsr.clip_file import Clip
 from avsr.conditions import Condition, Sound, UtteranceOutcome
 from avsr.config import Modality
 from avsr.hypotheses import Encoded, decode, encode_audio, encode_video, fit_to_lips

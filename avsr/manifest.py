@@ -1,7 +1,9 @@
 """Manifests: JSON Lines files that name clips and their texts.
 
 Each line is an object with ``id``, ``path`` (relative to the manifest's folder) and ``text``;
-``speaker``, ``start`` and ``end`` (seconds within the file) are optional; other keys are ignored.
+``speaker``, ``start`` and ``end`` (seconds within the file) are optional, and so are ``audio`` (a
+file of its own for the sound) and ``cropped`` (true where the video holds 96x96 mouth crops
+already); other keys are ignored.
 """
 
 import json
@@ -23,6 +25,8 @@ class Utterance:
         speaker: who speaks, or None where unknown.
         start: start within the file in seconds, or None for its beginning.
         end: end within the file in seconds, or None for its end.
+        audio_path: the file with the sound, or None where ``path`` holds it.
+        cropped: whether the picture shows mouth crops of 96x96 pixels already.
     """
 
     id: str
@@ -31,6 +35,8 @@ class Utterance:
     speaker: str | None = None
     start: float | None = None
     end: float | None = None
+    audio_path: Path | None = None
+    cropped: bool = False
 
 
 def read_manifest(path: str | Path) -> list[Utterance]:
@@ -52,7 +58,7 @@ def read_manifest(path: str | Path) -> list[Utterance]:
         if not line.strip():
             continue
         try:
-            utterance = _parse(line, path.parent)
+            utterance = parse_line(line, path.parent)
         except ValueError as error:
             raise UsageError(f"{path} line {number}: {error}") from None
         if utterance.id in utterances:
@@ -65,7 +71,16 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     return list(utterances.values())
 
 
-def _parse(line: str, folder: Path) -> Utterance:
+def parse_line(line: str, folder: Path) -> Utterance:
+    """Read one line of a manifest.
+
+    Args:
+        line: a JSON object.
+        folder: what its paths are relative to.
+
+    Raises:
+        ValueError: if it is malformed; the message is part of a line.
+    """
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
@@ -75,7 +90,7 @@ def _parse(line: str, folder: Path) -> Utterance:
     start, end = (_seconds(entry, key) for key in ("start", "end"))
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"end ({end}) must come after start ({start or 0.0})")
-    speaker = entry.get("speaker")
+    speaker, audio = entry.get("speaker"), entry.get("audio")
     return Utterance(
         id=_string(entry, "id"),
         path=folder / _string(entry, "path"),
@@ -83,6 +98,8 @@ def _parse(line: str, folder: Path) -> Utterance:
         speaker=None if speaker is None else str(speaker),
         start=start,
         end=end,
+        audio_path=None if audio is None else folder / _string(entry, "audio"),
+        cropped=bool(entry.get("cropped", False)),
     )
 
 

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from avsr.clip import Clip
+from avsr.clip import MIN_FACE_COVERAGE
+from avsr.clip_file import Clip
 from avsr.config import Modality
 from avsr.errors import InputError
 
 RequestedModality = Literal["auto", "audio", "video", "av"]
-
-MIN_FACE_COVERAGE = 0.5  # share of frames with a face below which lips are not trusted
 
 
 @dataclass(frozen=True, kw_only=True)

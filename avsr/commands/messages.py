@@ -24,11 +24,23 @@ class ProgressLine:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._started = stage, now
-        left_s = (now - self._started) / done * (total - done) if done else 0.0
-        text = f"{stage}: {done}/{total}" + (f", {left_s:.0f} s left" if 0 < done < total else "")
+        text = f"{stage}: {done}/{total}"
+        if 0 < done < total and now > self._started:
+            per_s = done / (now - self._started)
+            rate = f"{per_s:.1f}" if per_s >= 1 else f"{per_s:.2f}"
+            text += f", {rate}/s, {_clock((total - done) / per_s)} left"
         if sys.stderr.isatty():
             end = "\n" if done == total else ""
             print(f"\r\033[K{text}", end=end, file=sys.stderr, flush=True)
         elif done == total or now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
             say(text)
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as people read them: 45 s, 3:05, 2:03:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"

@@ -31,6 +31,15 @@ Beam = Annotated[
     int | None,
     typer.Option(min=1, help="Beams of the search. Default: 1, greedy."),
 ]
+Layout = Annotated[
+    str,
+    typer.Option(
+        help="jsonl, fairseq, autoavsr, lrs2, lrs3, grid or folder; auto goes by what is there."
+    ),
+]
+Split = Annotated[
+    str | None, typer.Option(help="Part of the corpus, such as test. Default: all there is.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 

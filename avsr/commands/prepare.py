@@ -1,0 +1,65 @@
+"""``avsr prepare``: a corpus in, mouth crops, 16 kHz sound and a manifest out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avsr.commands.messages import ProgressLine, say
+from avsr.commands.options import Debug, Layout, Split, print_version
+from avsr.errors import UsageError
+
+
+def prepare(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of the corpus, or a label file.", show_default=False)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to fill.", show_default=False),
+    ],
+    layout: Layout = "auto",
+    split: Split = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: all cores.")
+    ] = None,
+    max_seconds: Annotated[
+        float, typer.Option(min=1.0, help="Long LRS clips are cut at words to at most this.")
+    ] = 16.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many clips.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with any clip.")
+    ] = False,
+    debug: Debug = False,
+    version: print_version = False,
+) -> int:
+    """Decode a corpus and find the mouths once.
+
+    DIR/manifest.jsonl then serves evaluate and train. A run that was stopped, however, goes on
+    where it was. Clips that fail, or show no face, stay in the manifest, marked, and are listed.
+    """
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"-o {output}: is a file; give a folder")
+
+    from dataclasses import replace
+
+    from avsr.datasets import read_dataset
+    from avsr.preparation import MANIFEST
+    from avsr.preparation import prepare as run_preparation
+    from avsr.worker_pool import available_cores
+
+    dataset = read_dataset(source, layout, split)
+    say(f"{source}: layout {dataset.layout}, {len(dataset.clips)} clips")
+    report = run_preparation(
+        replace(dataset, clips=dataset.clips[:limit]),
+        output,
+        longest_s=max_seconds,
+        n_workers=jobs or available_cores(),
+        progress=ProgressLine(),
+    )
+    for line in report.lines():
+        say(line)
+    if report.n_kept:
+        say(f"{report.n_kept} clips were prepared already")
+    say(f"-> {output / MANIFEST}")
+    return 1 if strict and report.problems else 0

@@ -1,0 +1,161 @@
+"""What every layout is read into: clips with their words, and what was wrong with the labels."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from avsr.errors import UsageError
+from avsr.manifest import Utterance
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".flv", ".wmv", ".ts")
+)
+SOUND_SUFFIXES = frozenset((".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"))
+
+ProblemKind = Literal[
+    "missing label",
+    "empty text",
+    "bad label",
+    "duplicate id",
+    "unreadable",
+    "damaged",
+    "no face",
+    "low coverage",
+    "no sound",
+    "too long",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with one clip.
+
+    Attributes:
+        kind: for counting.
+        id: the clip, or the place in a label file where it has no id.
+        detail: what exactly, one line.
+    """
+
+    kind: ProblemKind
+    id: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedWord:
+    """A word and when it is said, in seconds from the start of its clip."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceClip:
+    """A clip of a corpus.
+
+    Attributes:
+        utterance: its id, files and text.
+        words: the words with their times; empty where the corpus has none.
+        split: the part of the corpus it belongs to, or None.
+        is_long: whether it is to be cut at word boundaries where it exceeds the longest length.
+    """
+
+    utterance: Utterance
+    words: tuple[TimedWord, ...] = ()
+    split: str | None = None
+    is_long: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A corpus, or a part of it, as its label files have it; media files are not looked at.
+
+    Attributes:
+        layout: the name of the layout it was read by.
+        clips: in a fixed order, with unique ids and texts that are not empty.
+        problems: clips that had to be left out because of their labels.
+    """
+
+    layout: str
+    clips: Sequence[SourceClip]
+    problems: Sequence[Problem] = ()
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        """The clips without what only preparation needs."""
+        return [clip.utterance for clip in self.clips]
+
+
+@dataclass
+class DatasetBuilder:
+    """Collects clips and problems while a layout is read."""
+
+    layout: str
+    _clips: dict[str, SourceClip] = field(default_factory=dict)
+    _problems: list[Problem] = field(default_factory=list)
+
+    def add(self, clip: SourceClip) -> None:
+        """Take a clip, or note why it cannot be taken."""
+        utterance = clip.utterance
+        if not utterance.text.strip():
+            self.note("empty text", utterance.id, f"{utterance.path}: its transcript is empty")
+        elif (first := self._clips.get(utterance.id)) is not None:
+            same = first.utterance.path
+            self.note("duplicate id", utterance.id, f"{utterance.path}: the id is that of {same}")
+        else:
+            self._clips[utterance.id] = clip
+
+    def note(self, kind: ProblemKind, clip_id: str, detail: str) -> None:
+        """Note a problem."""
+        self._problems.append(Problem(kind=kind, id=clip_id, detail=detail))
+
+    def finish(self, source: Path) -> Dataset:
+        """The dataset.
+
+        Raises:
+            UsageError: if there is no clip.
+        """
+        if not self._clips:
+            found = ", ".join(f"{n} {kind}" for kind, n in count_problems(self._problems).items())
+            raise UsageError(
+                f"{source}: no clip with a transcript in layout {self.layout} ({found or 'empty'})"
+            )
+        return Dataset(
+            layout=self.layout,
+            clips=tuple(self._clips.values()),
+            problems=tuple(self._problems),
+        )
+
+
+def count_problems(problems: Iterable[Problem]) -> dict[ProblemKind, int]:
+    """How many problems of each kind, in the order of first appearance."""
+    return dict(Counter(problem.kind for problem in problems))
+
+
+def read_label_lines(path: Path) -> list[str]:
+    """The lines of a label file.
+
+    Raises:
+        UsageError: if it cannot be read as UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot read these labels ({error})") from None
+
+
+def choose_split(source: Path, available: Sequence[str], split: str | None) -> list[str]:
+    """The parts of a corpus to read: the one that is named, else all.
+
+    Raises:
+        UsageError: if there is no such part; the message lists those that are there.
+    """
+    if split is None:
+        return list(available)
+    if split not in available:
+        there = ", ".join(available) or "none"
+        raise UsageError(f"{source}: no split {split!r} here; there are: {there}")
+    return [split]
