@@ -17,6 +17,7 @@ from avsr.commands.evaluate import evaluate
 from avsr.commands.messages import say
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
+from avsr.commands.train import train
 from avsr.commands.transcribe import transcribe
 from avsr.errors import AvsrError, one_line
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command()(transcribe)
 app.command()(evaluate)
 app.command()(prepare)
+app.command()(train)
 app.command()(convert)
 
 

@@ -1,0 +1,321 @@
+"""One training run from settings to a model folder."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments
+from transformers.trainer_callback import TrainerState
+
+from avsr.clip_cache import ClipCache
+from avsr.errors import UsageError, one_line
+from avsr.manifest import Utterance, read_manifest
+from avsr.training.augmentation import TrainingNoise, build_babble
+from avsr.training.averaging import average_checkpoints
+from avsr.training.build import build_model
+from avsr.training.examples import (
+    Example,
+    Progress,
+    TrainingSet,
+    carve_dev,
+    select_examples,
+)
+from avsr.training.objective import TrainingObjective
+from avsr.training.routes import RoutePlan
+from avsr.training.run_folder import STATE_FILE, RunFolder
+from avsr.training.settings import TrainConfig
+from avsr.training.trained_weights import read_trained, trains_base_models
+from avsr.training.trainer import AvsrTrainer, LogLines
+from avsr_frontends.media import read_audio
+
+Say = Callable[[str], None]
+
+BABBLE = "babble"
+_MODEL_FILES_ONLY = shutil.ignore_patterns(
+    "optimizer*", "scheduler.pt", "rng_state*", "trained.safetensors", STATE_FILE, "pytorch_model*"
+)
+
+
+def train(
+    config: TrainConfig,
+    *,
+    say: Say = lambda message: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Path:
+    """Train, or go on from the last complete checkpoint of the output folder.
+
+    Started by ``accelerate launch`` or ``torchrun``, it runs on all their processes.
+
+    Args:
+        config: the settings.
+        say: told in single lines what happens; only on the first process.
+        progress: told how far the first look at the clips is.
+
+    Returns:
+        The folder of the final model.
+
+    Raises:
+        UsageError: settings, manifests or data that cannot be used.
+        ModelUnavailableError: the model to start from cannot be loaded.
+    """
+    folder = RunFolder(config.output)
+    arguments = _arguments(config, folder)
+    first = arguments.process_index == 0
+    say = say if first else (lambda message: None)
+    if first:
+        folder.begin(config, arguments.world_size)
+    if folder.origin().get("result"):
+        say(f"{folder.path}: this run is finished; its model is {folder.model}")
+        return folder.model
+    model, processor = build_model(config)
+    try:
+        plan = RoutePlan(model.config, config.objective, config.seed)
+    except ValueError as error:
+        raise UsageError(f"objective: {one_line(error)}") from None
+    with arguments.main_process_first(local=False, desc="decoding clips"):
+        train_set, dev_set = _data(config, folder, model.config, say, progress)
+    trainer = AvsrTrainer(
+        TrainingObjective(model),
+        arguments,
+        train_set=train_set,
+        dev_set=dev_set,
+        processor=processor,
+        plan=plan,
+        batch=config.batch,
+        self_contained=True if trains_base_models(config.objective.train) else None,
+        callbacks=_callbacks(config, folder, say),
+    )
+    for callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(callback)
+    learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    say(
+        f"training {learned / 1e6:.2f} M of {model.num_parameters() / 1e6:.2f} M weights on "
+        f"{len(train_set)} clips, {trainer.batch_sampler.steps_per_epoch} steps an epoch, "
+        f"{arguments.world_size} process{'es' if arguments.world_size > 1 else ''}"
+    )
+    _run(trainer, folder, say)
+    _finish(trainer, folder, config, say)
+    return folder.model
+
+
+def _run(trainer: AvsrTrainer, folder: RunFolder, say: Say) -> None:
+    checkpoint = folder.last_checkpoint()
+    state = None
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+        say(f"going on from {checkpoint}")
+        if trainer.is_world_process_zero():
+            folder.forget_log_after(state.global_step)
+        if state.global_step >= state.max_steps or _was_stopped(state):
+            trainer.state = state
+            trainer.load_trained(read_trained(checkpoint))
+            return
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+
+def _was_stopped(state: TrainerState) -> bool:
+    control: Any = (state.stateful_callbacks or {}).get("TrainerControl", {})
+    return bool(control.get("args", {}).get("should_training_stop"))
+
+
+def _finish(trainer: AvsrTrainer, folder: RunFolder, config: TrainConfig, say: Say) -> None:
+    """Choose the final model: the best checkpoint, or the average of the last ones."""
+    checkpoints = folder.checkpoints()
+    best_step, best_loss = trainer.state.best_global_step, trainer.state.best_metric
+    chosen = folder.path / f"checkpoint-{best_step}" if best_step else checkpoints[-1]
+    result: dict[str, Any] = {"checkpoint": chosen.name, "dev_loss": best_loss}
+    averaged = checkpoints[-config.checkpoint.average :]
+    tensors = None
+    if len(averaged) > 1 and trainer.is_fsdp_enabled:
+        say("the average of checkpoints is left out: it needs a run without FSDP")
+    elif len(averaged) > 1:
+        tensors = average_checkpoints(averaged)
+        trainer.load_trained(tensors)
+        loss = trainer.dev_loss() if config.has_dev else None
+        if loss is not None and best_loss is not None and loss >= best_loss:
+            say(f"the average of {len(averaged)} checkpoints is no better on dev ({loss:.4f})")
+            tensors = None
+        else:
+            result = {"average_of": [path.name for path in averaged], "dev_loss": loss}
+    if trainer.is_world_process_zero():
+        if tensors is None:
+            shutil.copytree(chosen, folder.model, ignore=_MODEL_FILES_ONLY, dirs_exist_ok=True)
+        else:
+            trainer.write_model(folder.model)
+        folder.note(result=result)
+        what = result.get("checkpoint") or f"the average of {len(averaged)} checkpoints"
+        dev = "" if result["dev_loss"] is None else f", dev loss {result['dev_loss']:.4f}"
+        say(f"the final model is {what}{dev}: {folder.model}")
+    trainer.accelerator.wait_for_everyone()
+
+
+def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
+    optimizer, checkpoint = config.optimizer, config.checkpoint
+    if checkpoint.tensorboard:
+        if find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
+            raise UsageError(
+                "checkpoint.tensorboard needs a package that is not there: pip install tensorboard"
+            )
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.path / "tensorboard"))
+    strategy = "epoch" if checkpoint.every is None else "steps"
+    arguments = TrainingArguments(
+        output_dir=str(folder.path),
+        seed=config.seed,
+        use_cpu=config.device == "cpu",
+        gradient_accumulation_steps=config.batch.accumulation,
+        learning_rate=optimizer.learning_rate,
+        lr_scheduler_type=optimizer.schedule,
+        warmup_steps=optimizer.warmup_steps,
+        num_train_epochs=optimizer.epochs,
+        max_steps=optimizer.max_steps or -1,
+        weight_decay=optimizer.weight_decay,
+        adam_beta1=optimizer.beta1,
+        adam_beta2=optimizer.beta2,
+        max_grad_norm=optimizer.max_grad_norm,
+        bf16=optimizer.bf16,
+        logging_steps=checkpoint.log_every,
+        logging_nan_inf_filter=False,  # the log is to show what happened
+        report_to="tensorboard" if checkpoint.tensorboard else "none",
+        disable_tqdm=True,
+        log_level="warning",
+        eval_strategy=strategy if config.has_dev else "no",
+        eval_steps=checkpoint.every,
+        save_strategy=strategy,
+        save_steps=checkpoint.every or 500,
+        save_total_limit=checkpoint.keep,
+        metric_for_best_model="loss" if config.has_dev else None,
+        greater_is_better=False if config.has_dev else None,
+        restore_callback_states_from_checkpoint=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=config.data.workers,
+        dataloader_pin_memory=torch.cuda.is_available() and config.device == "auto",
+        ddp_find_unused_parameters=True,  # a step trains only the adapters of its rates
+        ddp_broadcast_buffers=False,
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # several GPUs are for several processes, never for threads
+    return arguments
+
+
+def _callbacks(config: TrainConfig, folder: RunFolder, say: Say) -> list:
+    def write(step: int, values: dict[str, float]) -> None:
+        folder.add_to_log(step, values)
+        say(f"step {step}: " + " ".join(f"{name} {value:.4g}" for name, value in values.items()))
+
+    callbacks: list = [LogLines(write)]
+    if config.checkpoint.patience is not None:
+        callbacks.append(EarlyStoppingCallback(config.checkpoint.patience))
+    return callbacks
+
+
+def _data(
+    config: TrainConfig, folder: RunFolder, model_config: Any, say: Say, progress: Progress
+) -> tuple[TrainingSet, TrainingSet | None]:
+    sound = any(name != "video" for name in model_config.modalities)
+    picture = any(name != "audio" for name in model_config.modalities)
+    cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
+    left_out: dict[str, str] = {}
+
+    def examples_of(manifests: Sequence[str]) -> list[Example]:
+        utterances = _read_manifests(manifests)
+        examples, reasons = select_examples(
+            utterances,
+            cache,
+            sound=sound,
+            picture=picture,
+            max_duration_s=config.data.max_duration_s,
+            normalise_text=config.data.normalise_text,
+            progress=progress,
+        )
+        left_out.update(reasons)
+        if not examples:
+            raise UsageError(f"{', '.join(manifests)}: no clip can be used; {_some(left_out)}")
+        return examples
+
+    examples = examples_of(config.data.train)
+    dev: list[Example] | None = None
+    if config.data.dev is not None:
+        dev = examples_of([config.data.dev])
+        _check_apart(examples, dev)
+    elif config.data.dev_speakers:
+        try:
+            examples, dev = carve_dev(examples, config.data.dev_speakers, config.seed)
+        except ValueError as error:
+            raise UsageError(one_line(error)) from None
+    if left_out:
+        say(f"{len(left_out)} clips are left out: {_some(left_out)}")
+    folder.note(left_out=left_out, n_train=len(examples), n_dev=len(dev or ()))
+    noise = _noise(config, examples, cache) if sound else None
+    train_set = TrainingSet(
+        examples,
+        cache,
+        sound=sound,
+        picture=picture,
+        augmentation=config.augmentation,
+        noise=noise,
+        seed=config.seed,
+    )
+    if dev is None:
+        return train_set, None
+    return train_set, TrainingSet(dev, cache, sound=sound, picture=picture)
+
+
+def _read_manifests(manifests: Sequence[str]) -> list[Utterance]:
+    utterances: dict[str, Utterance] = {}
+    for manifest in manifests:
+        for utterance in read_manifest(manifest):
+            if utterance.id in utterances:
+                raise UsageError(
+                    f"{manifest}: id {utterance.id!r} is in another training manifest as well"
+                )
+            utterances[utterance.id] = utterance
+    return list(utterances.values())
+
+
+def _check_apart(examples: Sequence[Example], dev: Sequence[Example]) -> None:
+    trained = {_stretch(example) for example in examples}
+    shared = [example.utterance.id for example in dev if _stretch(example) in trained]
+    if shared:
+        raise UsageError(
+            f"data.dev: {len(shared)} clips are in data.train as well, such as {shared[0]}"
+        )
+
+
+def _stretch(example: Example) -> tuple:
+    utterance = example.utterance
+    return utterance.path.resolve(), utterance.start, utterance.end
+
+
+def _noise(
+    config: TrainConfig, examples: Sequence[Example], cache: ClipCache
+) -> TrainingNoise | None:
+    settings = config.augmentation
+    if not settings.noise:
+        return None
+    recordings = []
+    for name in settings.noise:
+        if name == BABBLE:
+            recordings.append(
+                build_babble(
+                    [example.utterance for example in examples],
+                    lambda utterance: cache.clip(utterance, picture=False).audio,
+                    n_voices=settings.babble_voices,
+                    seed=config.seed,
+                )
+            )
+            continue
+        recording = read_audio(name)
+        if not recording.any():
+            raise UsageError(f"augmentation.noise: {name} is silent")
+        recordings.append(recording)
+    return TrainingNoise(recordings=tuple(recordings), snr_db=settings.snr_db, clean=settings.clean)
+
+
+def _some(left_out: dict[str, str], most: int = 3) -> str:
+    listed = [f"{name} ({reason})" for name, reason in list(left_out.items())[:most]]
+    more = f" and {len(left_out) - most} more (run.json lists all)" if len(left_out) > most else ""
+    return ", ".join(listed) + more

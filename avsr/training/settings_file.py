@@ -1,0 +1,211 @@
+"""Reading settings from YAML and ``key=value``: strict, and every error reported at once."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avsr.errors import UsageError
+from avsr.training.settings import TrainConfig, conflicts
+
+
+class SettingsError(UsageError):
+    """Wrong settings.
+
+    Attributes:
+        problems: one sentence each.
+    """
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        count = "one setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        listed = list(problems)
+        if len(listed) > 1:
+            listed = [f"({number}) {text}" for number, text in enumerate(listed, start=1)]
+        super().__init__(f"{source}: {count} wrong: {' '.join(listed)}")
+        self.problems = tuple(problems)
+
+
+def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file, apply ``section.key=value`` changes and check everything.
+
+    Numbers in scientific notation, which YAML takes for text (``1e-3``), are numbers where a
+    number is expected.
+
+    Raises:
+        SettingsError: listing all unknown names (with the nearest known one), wrong types and
+            settings that cannot stand together.
+        UsageError: the file is missing or no YAML.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such settings file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: cannot read this as YAML ({error})") from None
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path}: expected settings such as 'output: runs/first', got {tree!r}")
+    problems: list[str] = []
+    for override in overrides:
+        _apply(tree, override, problems)
+    config = parse_settings(tree, problems)
+    if problems or config is None:
+        raise SettingsError(str(path), problems)
+    if found := conflicts(config):
+        raise SettingsError(str(path), found)
+    return config
+
+
+def parse_settings(tree: Mapping[str, Any], problems: list[str]) -> TrainConfig | None:
+    """Turn nested mappings into settings; adds to ``problems`` and returns None where it cannot."""
+    known = sorted(name for name, _ in _leaves(TrainConfig, ""))
+    before = len(problems)
+    config = _section(TrainConfig, tree, "", known, problems)
+    return config if len(problems) == before else None
+
+
+def dump_settings(config: TrainConfig) -> str:
+    """All settings as YAML that :func:`load_settings` reads back."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+
+
+def changed_settings(old: TrainConfig, new: TrainConfig) -> list[str]:
+    """Dotted names of the settings that differ."""
+    before, after = dict(_values(old, "")), dict(_values(new, ""))
+    return [name for name in after if before[name] != after[name]]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _apply(tree: dict[str, Any], override: str, problems: list[str]) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        problems.append(f'"{override}" is not of the form section.key=value.')
+        return
+    *sections, key = name.strip().split(".")
+    for section in sections:
+        inner = tree.setdefault(section, {})
+        if inner is None:
+            inner = tree[section] = {}
+        if not isinstance(inner, dict):
+            problems.append(f'"{override}": {section} holds no settings.')
+            return
+        tree = inner
+    try:
+        tree[key] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        problems.append(f'"{override}": cannot read the value as YAML.')
+
+
+def _section(
+    kind: type, tree: Mapping[str, Any], prefix: str, known: Sequence[str], problems: list[str]
+) -> Any:
+    types_of = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        if name not in types_of:
+            problems.append(_unknown(path, known))
+            continue
+        wanted = types_of[name]
+        if not dataclasses.is_dataclass(wanted):
+            values[name] = _checked(value, wanted, path, problems)
+        elif isinstance(value, Mapping) or value is None:
+            values[name] = _section(wanted, value or {}, f"{path}.", known, problems)  # pyright: ignore
+        else:
+            problems.append(f"{path} must hold settings, got {value!r}.")
+    return kind(**values)
+
+
+def _unknown(path: str, known: Sequence[str]) -> str:
+    ends = {name.rpartition(".")[2]: name for name in known}
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.75)
+    if not near:
+        near = [
+            ends[end] for end in difflib.get_close_matches(path.rpartition(".")[2], list(ends), n=1)
+        ]
+    return f"{path} is unknown" + (f"; did you mean {near[0]}?" if near else ".")
+
+
+def _checked(value: Any, wanted: Any, path: str, problems: list[str]) -> Any:
+    """Convert a value to a type; a problem is noted where it does not fit."""
+    try:
+        return _convert(value, wanted)
+    except (ValueError, OverflowError):
+        problems.append(f"{path} must be {_describe(wanted)}, got {value!r}.")
+        return None
+
+
+def _convert(value: Any, wanted: Any) -> Any:
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(value, next(kind for kind in arguments if kind is not type(None)))
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ValueError
+        return value
+    if origin is tuple:
+        items = value if isinstance(value, list | tuple) else [value]
+        if value is None:
+            raise ValueError
+        return tuple(_convert(item, arguments[0]) for item in items)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError
+        return {_convert(k, arguments[0]): _convert(v, arguments[1]) for k, v in value.items()}
+    return _convert_plain(value, wanted)
+
+
+def _convert_plain(value: Any, wanted: type) -> Any:
+    if wanted in (int, float) and not isinstance(value, bool):
+        if isinstance(value, str):
+            value = float(value)  # 1e-3 is text to YAML
+        if wanted is float and isinstance(value, int | float):
+            return float(value)
+        if isinstance(value, int | float) and value == int(value):
+            return int(value)
+    elif isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
+        return value
+    raise ValueError
+
+
+def _describe(wanted: Any) -> str:
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        kinds = [_describe(kind) for kind in arguments if kind is not type(None)]
+        return " or ".join(kinds) + (" or nothing" if type(None) in arguments else "")
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin is tuple:
+        return f"a list, each item {_describe(arguments[0])}"
+    if origin is dict:
+        return "names with values"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[wanted]
+
+
+def _leaves(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, wanted in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(wanted):
+            yield from _leaves(wanted, f"{prefix}{name}.")  # pyright: ignore[reportArgumentType]
+        else:
+            yield f"{prefix}{name}", wanted
+
+
+def _values(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from _values(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", value

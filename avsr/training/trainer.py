@@ -1,0 +1,249 @@
+"""The Hugging Face Trainer with our batches, our loss and our checkpoints.
+
+Everything distributed (several processes, nodes, sharding) is the Trainer's and accelerate's.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from avsr.processing import AvsrProcessor
+from avsr.training.batching import FrameBatchSampler, Pick, batch_clips, bucket_clips
+from avsr.training.collator import Collator
+from avsr.training.examples import TrainingSet
+from avsr.training.objective import TrainingObjective
+from avsr.training.routes import RoutePlan
+from avsr.training.settings import BatchSettings
+from avsr.training.trained_weights import load_trained, read_trained, save_trained
+
+_WRAPPED = "model."  # where the objective keeps the model
+
+
+class AvsrTrainer(Trainer):
+    """Trains an objective; a checkpoint is a model folder with what resuming needs beside it.
+
+    Args:
+        objective: the model and its loss.
+        arguments: of the Trainer.
+        train_set: clips to train on.
+        dev_set: clips to choose checkpoints on, or None.
+        processor: saved with the model.
+        plan: chooses the passes of a step.
+        batch: sizes of batches.
+        self_contained: checkpoints hold all weights; None: only where a base model is unnamed.
+        callbacks: more callbacks.
+    """
+
+    def __init__(
+        self,
+        objective: TrainingObjective,
+        arguments: TrainingArguments,
+        *,
+        train_set: TrainingSet,
+        dev_set: TrainingSet | None,
+        processor: AvsrProcessor,
+        plan: RoutePlan,
+        batch: BatchSettings,
+        self_contained: bool | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        self._processor = processor
+        self._plan = plan
+        self._batch = batch
+        self._self_contained = self_contained
+        self._sums: dict[str, list[float]] = {}  # log name -> sum and number of values
+        self._clips_trained = 0
+        self._train_set, self._dev_set = train_set, dev_set
+        super().__init__(
+            model=objective,
+            args=arguments,
+            train_dataset=train_set,
+            eval_dataset=dev_set,
+            data_collator=Collator(processor, plan),
+            callbacks=list(callbacks),
+        )
+        group_size = self.accelerator.num_processes * arguments.gradient_accumulation_steps
+        self.batch_sampler = FrameBatchSampler(
+            [example.n_frames for example in train_set.examples],
+            max_frames=batch.max_frames,
+            max_clips=batch.max_clips,
+            group_size=group_size,
+            seed=arguments.seed,
+        )
+        self.add_callback(_EpochOfSampler(self.batch_sampler))
+
+    @property
+    def objective(self) -> TrainingObjective:
+        """What is trained, without the wrappers of distributed training."""
+        return self.accelerator.unwrap_model(self.model)
+
+    def get_train_dataloader(self) -> DataLoader:
+        return self.accelerator.prepare(
+            DataLoader(
+                self._train_set,
+                batch_sampler=self.batch_sampler,
+                collate_fn=self.data_collator,
+                num_workers=self.args.dataloader_num_workers,
+                pin_memory=self.args.dataloader_pin_memory,
+            )
+        )
+
+    def compute_loss(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        outputs = model(**inputs)
+        self._clips_trained += len(inputs["labels"])
+        for name in ("cross_entropy", "decorrelation"):
+            values = outputs[name].tolist() if name in outputs else []
+            short = "ce" if name == "cross_entropy" else "decorrelation"
+            for item, value in zip(inputs["routes"], values, strict=bool(values)):
+                entry = self._sums.setdefault(f"{short}_{item.route.task}", [0.0, 0.0])
+                entry[0] += value
+                entry[1] += 1
+        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add each task's mean loss since the last line, over all processes."""
+        if "loss" in logs and self._sums:
+            names = sorted(self._sums)
+            values = torch.tensor([self._sums[name] for name in names], dtype=torch.float64)
+            # float32 is all that every device can add up
+            values = self.accelerator.reduce(values.float().to(self.args.device), "sum").cpu()
+            logs |= {
+                name: round(float(total / count), 6)
+                for name, (total, count) in zip(names, values, strict=True)
+            }
+            self._sums.clear()
+        super().log(logs, start_time)
+
+    def evaluate(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Measure the dev clips, log it and tell the callbacks, see :meth:`measure_dev`."""
+        metrics = self.measure_dev(metric_key_prefix)
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def dev_loss(self) -> float:
+        """The loss by which checkpoints are compared."""
+        return self.measure_dev("dev")["dev_loss"]
+
+    @torch.no_grad()
+    def measure_dev(self, prefix: str) -> dict[str, float]:
+        """Cross-entropy per text token of every modality and rate on the dev clips.
+
+        Returns:
+            ``<prefix>_loss``, weighted as in training, and ``<prefix>_ce_...`` for each pass.
+        """
+        routes = self._plan.all()
+        sums = torch.zeros(len(routes) + 1, device=self.args.device)
+        self.model.eval()
+        for batch, counts in self._dev_batches():
+            outputs = self.model(**self._prepare_inputs(batch))
+            n_tokens = (batch["labels"] >= 0).sum().to(sums) * counts
+            sums[:-1] += outputs["cross_entropy"].float() * n_tokens
+            sums[-1] += n_tokens
+        sums = self.accelerator.reduce(sums, "sum").cpu()
+        means = (sums[:-1] / sums[-1]).tolist()
+        total_weight = sum(item.weight for item in routes)
+        loss = sum(item.weight * mean for item, mean in zip(routes, means, strict=True))
+        metrics = {f"{prefix}_loss": loss / total_weight}
+        for item, mean in zip(routes, means, strict=True):
+            metrics[f"{prefix}_ce_{item.name}"] = mean
+        return metrics
+
+    def _dev_batches(self) -> Iterator[tuple[dict[str, Any], bool]]:
+        """This process's share, as many on each: the last one may only fill up (weight 0)."""
+        dev = self._dev_set
+        if dev is None:
+            raise ValueError("there are no dev clips to evaluate on")
+        n_frames = [example.n_frames for example in dev.examples]
+        batches = batch_clips(
+            bucket_clips(n_frames), n_frames, self._batch.max_frames, self._batch.max_clips
+        )
+        n_processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        n_each = math.ceil(len(batches) / n_processes)
+        collate = Collator(self._processor, self._plan, every_route=True)
+        for number in range(rank, n_each * n_processes, n_processes):
+            counts = number < len(batches)
+            chosen = batches[number] if counts else batches[0]
+            yield collate([dev[Pick(index, 0, 0, 0)] for index in chosen]), counts
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None
+    ) -> None:
+        """Write a model folder and, for resuming and averaging, the weights that learn."""
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir or str(self.args.output_dir))
+        if state_dict is not None:
+            state_dict = {
+                name.removeprefix(_WRAPPED): tensor for name, tensor in state_dict.items()
+            }
+        self.write_model(folder, state_dict)
+        save_trained(self.objective.model, folder, state_dict)
+
+    def write_model(self, folder: Path, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Write a model folder that ``avsr`` loads.
+
+        Args:
+            folder: made where missing.
+            state_dict: weights in place of the model's own.
+        """
+        self.objective.model.save_pretrained(
+            folder, state_dict=state_dict, self_contained=self._self_contained
+        )
+        self._processor.save_pretrained(folder)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        if self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            self.load_trained(read_trained(Path(resume_from_checkpoint)))
+
+    def load_trained(self, tensors: dict[str, Tensor]) -> None:
+        """Give the model other trained weights."""
+        load_trained(self.objective.model, tensors)
+
+
+class LogLines(TrainerCallback):
+    """Passes every line of the log on.
+
+    Args:
+        write: is given the step and the values.
+    """
+
+    def __init__(self, write: Callable[[int, dict[str, float]], None]) -> None:
+        self._write = write
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if state.is_world_process_zero and logs:
+            self._write(state.global_step, dict(logs))
+
+
+class _EpochOfSampler(TrainerCallback):
+    """Tells the sampler its epoch, which accelerate does not when it skips batches to resume."""
+
+    def __init__(self, sampler: FrameBatchSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+        self._sampler.set_epoch(state.global_step // self._sampler.steps_per_epoch)

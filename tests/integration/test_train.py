@@ -1,0 +1,188 @@
+"""``avsr train`` from settings to a model: it learns, resumes exactly, and runs on two processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from avsr.cli import run as avsr_run
+from avsr.pretrained import load_model
+from avsr.training.averaging import average_checkpoints
+from avsr.training.run import train
+from avsr.training.run_folder import RunFolder
+from avsr.training.settings_file import load_settings
+from avsr.training.trained_weights import read_trained
+from tests.training_data import write_corpus
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder)
+    write_corpus(folder, 4, prefix="dev")
+    return folder
+
+
+def settings(corpus: Path, model: Path, output: Path, **changes: Any) -> dict[str, Any]:
+    tree: dict[str, Any] = {
+        "output": str(output),
+        "device": "cpu",
+        "init": {"model": str(model)},
+        "data": {"train": [str(corpus / "train.jsonl")], "dev": str(corpus / "dev.jsonl")},
+        "batch": {"max_frames": 60},
+        "augmentation": {"noise": ["babble"], "snr_db": [10, 20], "video_mask": False},
+        "optimizer": {"learning_rate": "3e-3", "max_steps": 8},
+        "checkpoint": {"every": 4, "log_every": 1, "average": 2},
+    }
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        tree.setdefault(section, {})[key] = value
+    return tree
+
+
+def run(tree: dict[str, Any], folder: Path) -> RunFolder:
+    """Train by settings; the log is in the run's folder."""
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    train(load_settings(path))
+    return RunFolder(tree["output"])
+
+
+def losses(folder: RunFolder) -> dict[int, float]:
+    return {line["step"]: line["loss"] for line in folder.log() if "loss" in line}
+
+
+@pytest.fixture(scope="module")
+def finished(
+    corpus: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
+    """A run of eight steps that nothing stopped."""
+    folder = tmp_path_factory.mktemp("run")
+    return run(settings(corpus, tiny_folder, folder / "run"), folder)
+
+
+def test_the_loss_falls(corpus: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    tree = settings(
+        corpus, tiny_folder, tmp_path / "run", optimizer__max_steps=40, checkpoint__every=40,
+        optimizer__learning_rate=1e-2, objective__matryoshka="all",
+    )  # fmt: skip
+    logged = losses(run(tree, tmp_path))
+    first = sum(logged[step] for step in range(1, 6))
+    last = sum(logged[step] for step in range(36, 41))
+    assert last < 0.6 * first
+
+
+def test_a_run_leaves_a_model_and_its_origin(finished: RunFolder) -> None:
+    loaded = load_model(finished.model, device="cpu")
+    assert loaded.modalities == ["audio", "video", "av"]
+    origin = finished.origin()
+    assert origin["n_train"] == 8
+    assert origin["n_dev"] == 4
+    assert origin["sessions"][0]["seed"] == 7
+    assert "torch" in origin["sessions"][0]["versions"]
+    assert load_settings(finished.path / "settings.yaml").checkpoint.every == 4
+    assert [path.name for path in finished.checkpoints()] == ["checkpoint-4", "checkpoint-8"]
+    names = {name for line in finished.log() for name in line}
+    assert {"ce_asr", "ce_vsr", "ce_avsr", "eval_loss", "eval_ce_avsr_a16_v5"} <= names
+
+
+def test_the_final_model_is_the_better_of_best_and_average(finished: RunFolder) -> None:
+    result = finished.origin()["result"]
+    best = min(line["eval_loss"] for line in finished.log() if "eval_loss" in line)
+    assert result["dev_loss"] <= best
+    expected = (
+        average_checkpoints(finished.checkpoints())
+        if "average_of" in result
+        else read_trained(finished.path / result["checkpoint"])
+    )
+    weights = dict(load_model(finished.model, device="cpu").model.named_parameters())
+    for name, tensor in expected.items():
+        assert (weights[name] == tensor).all(), name
+
+
+def test_a_killed_run_goes_on_with_the_same_losses(
+    corpus: Path, tiny_folder: Path, finished: RunFolder, tmp_path: Path
+) -> None:
+    tree = settings(corpus, tiny_folder, tmp_path / "run")
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    killer = (
+        "import os, sys; from avsr.training import run_folder as f; "
+        "add = f.RunFolder.add_to_log\n"
+        "def fatal(self, step, values):\n"
+        "    add(self, step, values)\n"
+        "    if step == 6: os.kill(os.getpid(), 9)\n"
+        "f.RunFolder.add_to_log = fatal\n"
+        "from avsr.cli import run; run(['train', sys.argv[1]])"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", killer, str(path)], env=_environment(), capture_output=True
+    )
+    assert killed.returncode == -9, killed.stderr.decode()
+    folder = RunFolder(tmp_path / "run")
+    assert max(losses(folder)) == 6
+    (tmp_path / "run" / "checkpoint-6").mkdir()  # a checkpoint that the kill cut short
+    assert avsr_run(["train", str(path)]) == 0
+    assert losses(folder) == losses(finished)
+    steps = [line["step"] for line in folder.log() if "loss" in line]
+    assert steps == list(range(1, 9))
+    assert avsr_run(["train", str(path)]) == 0  # finished: nothing is done again
+    assert len(folder.origin()["sessions"]) == 3
+    assert avsr_run(["train", str(path), "seed=8"]) == 2  # another run must not mix with it
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_accumulation(
+    corpus: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    single = settings(corpus, tiny_folder, tmp_path / "single", batch__accumulation=2)
+    double = settings(corpus, tiny_folder, tmp_path / "double")
+    expected = losses(run(single, tmp_path))
+    path = tmp_path / "double.yaml"
+    path.write_text(yaml.safe_dump(double))
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
+    command = [sys.executable, *launch, "--standalone", "-m", "avsr", "train", str(path)]
+    done = subprocess.run(command, env=_environment(), capture_output=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    folder = RunFolder(tmp_path / "double")
+    assert folder.origin()["sessions"][0]["processes"] == 2
+    assert losses(folder) == pytest.approx(expected, abs=1e-4)
+    dev = {line["step"]: line["eval_loss"] for line in folder.log() if "eval_loss" in line}
+    dev_single = RunFolder(tmp_path / "single").log()
+    assert dev == pytest.approx(
+        {line["step"]: line["eval_loss"] for line in dev_single if "eval_loss" in line}, abs=1e-4
+    )
+
+
+def test_wrong_settings_are_told_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("outptu: run\noptimizer: {learning_rate: quick}\n")
+    assert avsr_run(["train", str(path), "batch.max_frame=10"]) == 2
+    message = capfd.readouterr().err
+    for part in ("did you mean output?", "learning_rate must be a number", "batch.max_frames?"):
+        assert part in message
+    assert message.count("\n") == 1
+
+
+def test_check_prints_all_settings(
+    corpus: Path, tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(settings(corpus, tiny_folder, tmp_path / "run")))
+    assert avsr_run(["train", str(path), "--check", "optimizer.max_steps=3"]) == 0
+    shown = yaml.safe_load(capfd.readouterr().out)
+    assert shown["optimizer"]["max_steps"] == 3
+    assert shown["optimizer"]["learning_rate"] == 3e-3
+    assert not (tmp_path / "run").exists()
+
+
+def _environment() -> dict[str, str]:
+    folders = [str(ROOT / name) for name in (".", "frontends", "adapters", "demo")]
+    path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
