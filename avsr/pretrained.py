@@ -146,7 +146,7 @@ def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
             raise ModelUnavailableError(f"{folder}: not a model folder (it has no config.json)")
         return folder.resolve().name, str(folder), ""
     if isinstance(name_or_folder, str) and _looks_like_hub_id(name):
-        return name, name, ""
+        return name, _fetch(name), ""
     known = ", ".join(bundled_models()) or "none"
     raise ModelUnavailableError(
         f"{name}: no such model; give a bundled name ({known}), a folder, or a hub id owner/name"
@@ -156,3 +156,15 @@ def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
 def _looks_like_hub_id(name: str) -> bool:
     owner, _, repository = name.partition("/")
     return bool(owner and repository) and "/" not in repository and not name.startswith((".", "~"))
+
+
+def _fetch(hub_id: str) -> str:
+    """Folder of a model from the hub, downloaded the first time unless ``HF_HUB_OFFLINE=1``."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return snapshot_download(hub_id)
+    except Exception as error:  # any failure is the same to the user, with its cause
+        raise ModelUnavailableError(
+            f"{hub_id}: no such folder, and it cannot be fetched from the hub: {one_line(error)}"
+        ) from error

@@ -139,6 +139,21 @@ def test_missing_models(tmp_path: Path) -> None:
         avsr.load(tmp_path)
 
 
+def test_hub_ids(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(hub_id: str) -> str:
+        if hub_id == "owner/name":
+            return str(tiny_folder)
+        raise OSError("no\nnetwork")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    result = avsr.load("owner/name", device="cpu").transcribe(tone(1.0))
+    assert result.model == "owner/name"
+    with pytest.raises(ModelUnavailableError, match="cannot be fetched from the hub: no network"):
+        avsr.load("owner/other")
+    with pytest.raises(ModelUnavailableError, match="no such model"):
+        avsr.load("./owner/name")
+
+
 def test_missing_device(tiny_folder: Path) -> None:
     with pytest.raises(UsageError, match="--device cuda:99: not usable here"):
         avsr.load(tiny_folder, device="cuda:99")
