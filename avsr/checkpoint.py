@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from avsr.base_models import ADDED_ROWS, base_weights, is_base_weight, split_added_rows
+from avsr.base_models import ADDED_ROWS, added_rows, base_weights, is_base_weight
 from avsr.config import AvsrConfig
 from avsr.weights import assign_weights, read_safetensors, read_weights, save_weights, state_names
 
@@ -103,17 +103,21 @@ def load_model(
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no config.json: it is no model folder")
     config = AvsrConfig.from_pretrained(folder, **changes)
-    if isinstance(dtype, str):
-        dtype = None if dtype == "auto" else getattr(torch, dtype)
-    dtype = dtype or config.dtype  # pyright: ignore[reportAssignmentType]
+    weights_dtype = _torch_dtype(dtype) or _torch_dtype(config.dtype)
     with init_empty_weights(include_buffers=False), no_init_weights():
         model = cls(config)
     model.language_model.tie_weights()  # pyright: ignore
     tensors = read_weights(folder)
     if config.base_models:
-        tensors = _with_base_models(model, dict(tensors), folder, dtype, local_files_only)
-    assign_weights(model, tensors, source=str(folder), dtype=dtype)  # pyright: ignore
+        tensors = _with_base_models(model, dict(tensors), folder, weights_dtype, local_files_only)
+    assign_weights(model, tensors, source=str(folder), dtype=weights_dtype)
     return model.eval()
+
+
+def _torch_dtype(name: torch.dtype | str | None) -> torch.dtype | None:
+    if isinstance(name, torch.dtype) or name in (None, "auto"):
+        return None if name == "auto" else name  # pyright: ignore[reportReturnType]
+    return getattr(torch, name)
 
 
 def _base_parts(config: AvsrConfig) -> list[str]:
@@ -140,10 +144,9 @@ def _save_adapters(
 ) -> dict[str, Tensor]:
     """Write the LoRA folders; return the other trained tensors."""
     lora: Any = model.lora
-    for name in lora.names if lora is not None else ():
+    for name, adapter_config in () if lora is None else lora.configs.items():
         target = folder / LORA_FOLDER / name
         target.mkdir(parents=True, exist_ok=True)
-        adapter_config = lora.configs[name]
         adapter_config.base_model_name_or_path = model.config.base_models["text"]["name"]
         adapter_config.save_pretrained(target)
         marker = f".{name}.weight"
@@ -155,7 +158,7 @@ def _save_adapters(
         save_weights(adapter, target, storage_dtype)
         (target / "model.safetensors").rename(target / "adapter_model.safetensors")
     kept = {name: tensor for name, tensor in tensors.items() if not is_base_weight(name)}
-    return {**kept, **split_added_rows(model, tensors)}
+    return {**kept, **added_rows(model, tensors)}
 
 
 def _peft_name(key: str, adapter: str) -> str:

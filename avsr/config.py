@@ -1,6 +1,6 @@
 """Architecture of a model: its parts, its trained rates and tasks, its tokens and prompts."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from transformers import AutoConfig, PreTrainedConfig, WhisperConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -73,9 +73,9 @@ class AvsrConfig(PreTrainedConfig):
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
     }
 
-    audio_config: dict | PreTrainedConfig | None = None
-    video_config: dict | PreTrainedConfig | None = None
-    text_config: dict | PreTrainedConfig | None = None
+    audio_config: Any = None  # a dict or a configuration; a configuration once constructed
+    video_config: Any = None
+    text_config: Any = None
     modalities: list[str] | tuple[str, ...] | None = None
     audio_rates: list[int] | tuple[int, ...] = (4, 16)
     video_rates: list[int] | tuple[int, ...] = (2, 5)
@@ -110,7 +110,7 @@ class AvsrConfig(PreTrainedConfig):
     max_tokens_per_second: float = 16.0
     base_models: dict[str, dict[str, str | None]] | None = None
 
-    def __post_init__(self, **kwargs: object) -> None:
+    def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         self.prompts = {**PROMPTS, **(self.prompts or {})}
         self.base_models = dict(self.base_models or {})
@@ -119,14 +119,13 @@ class AvsrConfig(PreTrainedConfig):
         self._check_choices(possible)
         self._check_rates()
         if self.decorrelation_weight:
-            layers: int = self.text_config.num_hidden_layers  # pyright: ignore
-            decorrelated_layers(layers, self.decorrelation_layers)  # pyright: ignore
+            decorrelated_layers(self.text_config.num_hidden_layers, self.decorrelation_layers)
 
     def _has_streams(self, modality: str) -> bool:
         audio = modality == "video" or self.audio_config is not None
         return audio and (modality == "audio" or self.video_config is not None)
 
-    def _check_choices(self, possible: list[Modality]) -> None:
+    def _check_choices(self, possible: list[str]) -> None:
         unknown = [name for name in self.modalities or [] if name not in possible]
         if unknown or not possible:
             raise ValueError(f"modalities {unknown} need an encoder that has no configuration")

@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GenerationConfig
-from transformers.modeling_outputs import ModelOutput
 
+from avsr.rows import restore_rows, row_order
 from avsr.sequence import TokenSequence
 
 
-@dataclass
-class AvsrGeneration(ModelOutput):
+@dataclass(frozen=True, kw_only=True)
+class AvsrGeneration:
     """Generated tokens and how sure the model was of them.
 
     Attributes:
         sequences: [B, L] new token ids, padded after EOS.
-        token_log_probs: [B, L] log-probability of each token; 0 at padding.
-        sequence_scores: [B] mean log-probability of a row's tokens, EOS included.
+        token_log_probs: [B, L] log-probability of each token, 0 at padding; if asked for.
+        sequence_scores: [B] mean log-probability of a row's tokens, EOS included; if asked for.
     """
 
-    sequences: Tensor | None = None
+    sequences: Tensor
     token_log_probs: Tensor | None = None
     sequence_scores: Tensor | None = None
 
@@ -67,7 +67,7 @@ def generate_tokens(
     return AvsrGeneration(
         sequences=result.sequences,
         token_log_probs=log_probs,
-        sequence_scores=log_probs.sum(dim=1) / real.sum(dim=1).clamp(min=1),
+        sequence_scores=_mean_over(log_probs, real),
     )
 
 
@@ -82,21 +82,50 @@ def real_tokens(sequences: Tensor, config: GenerationConfig) -> Tensor:
 
 
 def merge_generations(
-    parts: list[tuple[list[int], AvsrGeneration]], pad_token_id: int
+    parts: list[tuple[list[int], AvsrGeneration]], config: GenerationConfig
 ) -> AvsrGeneration:
     """Put row groups of one batch back together, padded on the right to the longest."""
-    if len(parts) == 1:
+    order = row_order([rows for rows, _ in parts])
+    if order is None:
         return parts[0][1]
-    longest = max(part.sequences.shape[1] for _, part in parts)  # pyright: ignore
-    numbers = torch.tensor([number for rows, _ in parts for number in rows])
-    back = numbers.argsort()
+    fill = config.pad_token_id or 0
+    sequences = _join([part.sequences for _, part in parts], order, fill)
+    log_probs = [part.token_log_probs for _, part in parts if part.token_log_probs is not None]
+    scores = [part.sequence_scores for _, part in parts if part.sequence_scores is not None]
+    return AvsrGeneration(
+        sequences=sequences,
+        token_log_probs=_join(log_probs, order, 0.0) if log_probs else None,
+        sequence_scores=restore_rows(scores, order) if scores else None,
+    )
 
-    def pad(values: Tensor, fill: float) -> Tensor:
-        return functional.pad(values, (0, longest - values.shape[1]), value=fill)
 
-    merged = AvsrGeneration()
-    merged.sequences = torch.cat([pad(p.sequences, pad_token_id) for _, p in parts])[back]
-    if parts[0][1].token_log_probs is not None:
-        merged.token_log_probs = torch.cat([pad(p.token_log_probs, 0.0) for _, p in parts])[back]
-        merged.sequence_scores = torch.cat([p.sequence_scores for _, p in parts])[back]
-    return merged
+def cut_to_budgets(
+    generation: AvsrGeneration, budgets: list[int], config: GenerationConfig
+) -> AvsrGeneration:
+    """Replace what a row has beyond its own bound on tokens by padding.
+
+    A short clip that does not end by itself then reads the same alone and beside longer ones.
+    """
+    sequences = generation.sequences
+    columns = torch.arange(sequences.shape[1], device=sequences.device)
+    beyond = columns >= torch.tensor(budgets, device=sequences.device)[:, None]
+    if not bool((beyond & (sequences != (config.pad_token_id or 0))).any()):
+        return generation
+    cut = sequences.masked_fill(beyond, config.pad_token_id or 0)
+    if generation.token_log_probs is None:
+        return AvsrGeneration(sequences=cut)
+    log_probs = generation.token_log_probs.masked_fill(beyond, 0.0)
+    real = real_tokens(sequences, config) & ~beyond
+    return AvsrGeneration(
+        sequences=cut, token_log_probs=log_probs, sequence_scores=_mean_over(log_probs, real)
+    )
+
+
+def _mean_over(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+def _join(parts: list[Tensor], order: Tensor, fill: float) -> Tensor:
+    longest = max(part.shape[1] for part in parts)
+    padded = [functional.pad(part, (0, longest - part.shape[1]), value=fill) for part in parts]
+    return restore_rows(padded, order)

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
-from transformers.modeling_outputs import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from avsr.checkpoint import load_model, save_model
 from avsr.config import MODALITIES, AvsrConfig
 from avsr.generation import (
     AvsrGeneration,
+    cut_to_budgets,
     decoding_config,
     generate_tokens,
     merge_generations,
@@ -124,8 +125,10 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         self.lora = self._build_lora()
         if config.official_numerics:
             self.round_rotary_frequencies()
-        # Every part has initialised itself: a second pass over the whole would undo LoRA's zeros.
-        self._no_split_modules = list(self.language_model._no_split_modules or [])
+        self.post_init()
+
+    def init_weights(self) -> None:
+        """Nothing to do: every part has initialised itself, and LoRA's zeros must stay."""
 
     def _build_projector(self, stream: str, width: int) -> RateProjector:
         config = self.config
@@ -327,10 +330,9 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         logits, hidden_states = self._run_language_model(
             sequence, routes, logits_to_keep, with_hidden_states
         )
-        output = AvsrOutput(logits=logits)
-        if labels is not None:
-            self._add_losses(output, labels, prefix, hidden_states)
-        return output
+        if labels is None:
+            return AvsrOutput(logits=logits)
+        return self._losses(logits, labels, prefix, hidden_states)
 
     @torch.no_grad()
     def generate(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -340,14 +342,13 @@ class AvsrForConditionalGeneration(PreTrainedModel):
 
         Args:
             num_beams: width of the search.
-            max_new_tokens: bound on the tokens; None: by the longest clip's duration.
+            max_new_tokens: bound on the tokens of each row; None: by its clip's duration.
             inputs: streams, modality and rates as in :meth:`forward`; labels are ignored.
 
         Returns:
             [B, L] new token ids, padded after EOS.
         """
-        generation = self._generate(num_beams, max_new_tokens, scores=False, **inputs)
-        return generation.sequences  # pyright: ignore[reportReturnType]
+        return self._generate(num_beams, max_new_tokens, scores=False, **inputs).sequences
 
     @torch.no_grad()
     def generate_with_scores(
@@ -375,10 +376,11 @@ class AvsrForConditionalGeneration(PreTrainedModel):
             self.lora.unfold()
 
     def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, save_directory: str | Path, **options: Any
+        self, save_directory: str | Path, *, is_main_process: bool = True, **options: Any
     ) -> None:
         """Write a model folder, see :func:`avsr.checkpoint.save_model`."""
-        save_model(self, Path(save_directory), **options)
+        if is_main_process:
+            save_model(self, Path(save_directory), **options)
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -409,11 +411,12 @@ class AvsrForConditionalGeneration(PreTrainedModel):
     def _encode(self, inputs: StreamInputs, routes: Sequence[Route]) -> EncodedStreams:
         """Run the encoders that the routes need, unless the caller has done so."""
         audio, video = given_audio(inputs), given_video(inputs)
-        if audio is None and any(route.has_audio for route in routes):
-            features, lengths = self.encode_audio(inputs.input_features, inputs.audio_lengths)
+        mel, crops = inputs.input_features, inputs.video_values
+        if audio is None and mel is not None and any(route.has_audio for route in routes):
+            features, lengths = self.encode_audio(mel, inputs.audio_lengths)
             audio = EncodedStream(features=features, lengths=lengths, fps=AUDIO_ENCODER_FPS)
-        if video is None and any(route.has_video for route in routes):
-            features, lengths = self.encode_video(inputs.video_values, inputs.video_lengths)
+        if video is None and crops is not None and any(route.has_video for route in routes):
+            features, lengths = self.encode_video(crops, inputs.video_lengths)
             video = EncodedStream(features=features, lengths=lengths, fps=VIDEO_FPS)
         return EncodedStreams(audio=audio, video=video)
 
@@ -452,16 +455,16 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         device = self.language_model.get_input_embeddings().weight.device
         return Span(embeds=self._embed(torch.tensor(token_ids, dtype=torch.long, device=device)))
 
-    def _shorten(self, stream: str, encoded: EncodedStream, rate: int) -> Span:
+    def _shorten(self, stream: str, encoded: EncodedStream | None, rate: int | None) -> Span:
         """Compress and project one stream."""
         projector = self.audio_projector if stream == "audio" else self.video_projector
+        rates = self.config.audio_rates if stream == "audio" else self.config.video_rates
+        if projector is None or encoded is None or rate is None:
+            raise ValueError(f"this model takes no {stream}, or none is given")
         compress = COMPRESSORS[self.config.compression]
         tokens, lengths = compress(encoded.features, rate, encoded.lengths)
-        rates = self.config.audio_rates if stream == "audio" else self.config.video_rates
-        weight = next(projector.parameters())
-        return Span(
-            embeds=projector(tokens.to(weight.dtype), nearest_rate(rates, rate)), lengths=lengths
-        )
+        tokens = tokens.to(next(projector.parameters()).dtype)
+        return Span(embeds=projector(tokens, nearest_rate(rates, rate)), lengths=lengths)
 
     def _embed(self, token_ids: Tensor) -> Tensor:
         return self.language_model.get_input_embeddings()(token_ids)
@@ -471,9 +474,13 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         config = self.config
         if config.lora_strategy is None:
             return ()
-        audio_rate = nearest_rate(config.audio_rates, route.audio_rate)
-        video_rate = nearest_rate(config.video_rates, route.video_rate)
-        return active_adapters(config.lora_strategy, route.task, audio_rate, video_rate)
+        audio_rate, video_rate = route.audio_rate, route.video_rate
+        return active_adapters(
+            config.lora_strategy,
+            route.task,
+            None if audio_rate is None else nearest_rate(config.audio_rates, audio_rate),
+            None if video_rate is None else nearest_rate(config.video_rates, video_rate),
+        )
 
     def _adapter_groups(self, routes: Sequence[Route]) -> dict[tuple[str, ...], list[int]]:
         """Row numbers by the adapters they need."""
@@ -513,12 +520,13 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         layers = zip(*(output.hidden_states for output in outputs), strict=True)
         return logits, [restore_rows(layer, back) for layer in layers]
 
-    def _add_losses(
-        self, output: AvsrOutput, labels: Tensor, prefix: TokenSequence, hidden: list[Tensor]
-    ) -> None:
-        output.loss = output.ce_loss = text_cross_entropy(output.logits, labels)
+    def _losses(
+        self, logits: Tensor, labels: Tensor, prefix: TokenSequence, hidden: list[Tensor]
+    ) -> AvsrOutput:
+        ce_loss = text_cross_entropy(logits, labels)
+        output = AvsrOutput(loss=ce_loss, logits=logits, ce_loss=ce_loss)
         if not hidden:
-            return
+            return output
         n_prefix = prefix.embeds.shape[1]
         output.decorrelation_loss = decorrelation_loss(
             [states[:, :n_prefix] for states in hidden],
@@ -527,7 +535,8 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         )
         if self.training:
             weighted = self.config.decorrelation_weight * output.decorrelation_loss
-            output.loss = output.ce_loss + weighted
+            output.loss = ce_loss + weighted
+        return output
 
     def _generate(
         self,
@@ -546,12 +555,14 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         routes = self._plan(inputs, modality, audio_rate, video_rate, allow_untrained_rate)
         encoded = self._encode(inputs, routes)
         prefix = self._build_prefix(encoded, routes)
-        if max_new_tokens is None:
-            max_new_tokens = token_budget(encoded.duration_s, self.config.max_tokens_per_second)
+        per_second = self.config.max_tokens_per_second
+        budgets = [
+            max_new_tokens or token_budget(seconds, per_second) for seconds in encoded.durations_s()
+        ]
         settings = decoding_config(
             self.language_model.generation_config,
             num_beams=num_beams,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=max(budgets),
             scores=scores,
         )
         groups = self._adapter_groups(routes)
@@ -560,4 +571,5 @@ class AvsrForConditionalGeneration(PreTrainedModel):
             self._activate(adapters)
             part = prefix if len(groups) == 1 else prefix.rows(rows)
             parts.append((rows, generate_tokens(self.language_model, part, settings)))
-        return merge_generations(parts, self.config.pad_token_id or 0)
+        merged = merge_generations(parts, settings)
+        return cut_to_budgets(merged, budgets, settings)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import BatchFeature, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from avsr.config import AvsrConfig
 from avsr.sequence import IGNORED_LABEL
@@ -36,7 +36,7 @@ class AvsrProcessor:
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: Any,
         *,
         num_mel_bins: int = 80,
         audio_context: str = "exact",
@@ -50,9 +50,9 @@ class AvsrProcessor:
         self.official_numerics = official_numerics
 
     @classmethod
-    def from_config(cls, config: AvsrConfig, tokenizer: PreTrainedTokenizerBase) -> "AvsrProcessor":
+    def from_config(cls, config: AvsrConfig, tokenizer: Any) -> "AvsrProcessor":
         """The processor that fits a model."""
-        audio: Any = config.audio_config
+        audio = config.audio_config
         return cls(
             tokenizer,
             num_mel_bins=80 if audio is None else audio.num_mel_bins,

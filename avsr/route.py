@@ -103,9 +103,9 @@ def check_rate(
     return rate
 
 
-def nearest_rate(trained: Sequence[int], rate: int | None) -> int | None:
+def nearest_rate(trained: Sequence[int], rate: int) -> int:
     """The trained rate whose ratio to ``rate`` is nearest to one; itself if it was trained."""
-    if rate is None or rate in trained:
+    if rate in trained:
         return rate
     return min(trained, key=lambda other: abs(math.log(other / rate)))
 

@@ -84,11 +84,6 @@ class EncodedStream:
             features=self.features[indices], lengths=self.lengths[indices], fps=self.fps
         )
 
-    @property
-    def duration_s(self) -> float:
-        """Length of the longest clip in seconds."""
-        return float(self.lengths.max()) / self.fps
-
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedStreams:
@@ -105,10 +100,10 @@ class EncodedStreams:
             video=None if self.video is None else self.video.rows(chosen),
         )
 
-    @property
-    def duration_s(self) -> float:
-        """Length of the longest clip in seconds."""
-        return max((s.duration_s for s in (self.audio, self.video) if s is not None), default=0.0)
+    def durations_s(self) -> list[float]:
+        """Length of each clip in seconds, by its longer stream."""
+        lengths = [s.lengths / s.fps for s in (self.audio, self.video) if s is not None]
+        return torch.stack(lengths).amax(dim=0).tolist()
 
 
 def given_audio(inputs: StreamInputs) -> EncodedStream | None:

@@ -1,9 +1,10 @@
 """Tokenizers: the marker tokens of a model, and SentencePiece files as fast tokenizers."""
 
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 PAD_TOKEN = "<pad>"
 STREAM_TOKENS = {  # configuration field -> token
@@ -15,7 +16,7 @@ STREAM_TOKENS = {  # configuration field -> token
 _SPACE = "▁"  # SentencePiece's mark for a space
 
 
-def add_model_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
+def add_model_tokens(tokenizer: Any) -> dict[str, int | None]:
     """Add the padding and marker tokens that are missing and return every special id.
 
     A base tokenizer that already has a padding token (Qwen) keeps it. New tokens get the next ids
@@ -37,7 +38,7 @@ def add_model_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None
     return ids
 
 
-def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def plain_ids(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text without BOS and EOS."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
@@ -53,7 +54,7 @@ def load_sentencepiece(model_file: str | Path) -> PreTrainedTokenizerFast:
     # SentencePiece's own message class needs a newer protobuf than mediapipe allows.
     from transformers.utils import sentencepiece_model_pb2_new as sentencepiece_model_pb2
 
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
     proto.ParseFromString(Path(model_file).read_bytes())
     trainer = proto.trainer_spec
     if trainer.model_type == 1:
@@ -99,7 +100,7 @@ def load_sentencepiece(model_file: str | Path) -> PreTrainedTokenizerFast:
     )
 
 
-def _begins_with_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
+def _begins_with_bos(tokenizer: Any) -> bool:
     """Whether the tokenizer has a BOS of its own (Qwen names one but never uses it)."""
     bos = tokenizer.bos_token_id
     return not (bos is None or bos in (tokenizer.eos_token_id, tokenizer.pad_token_id))
@@ -116,11 +117,11 @@ def _bpe_merges(scores: dict[str, float]) -> list[tuple[str, str]]:
     return [(left, right) for *_, left, right in sorted(merges)]
 
 
-def _normalizer(spec: object) -> normalizers.Normalizer:
+def _normalizer(spec: Any) -> normalizers.Normalizer:
     steps: list[normalizers.Normalizer] = []
-    if spec.precompiled_charsmap:  # pyright: ignore[reportAttributeAccessIssue]
-        steps.append(normalizers.Precompiled(spec.precompiled_charsmap))  # pyright: ignore
-    if spec.remove_extra_whitespaces:  # pyright: ignore[reportAttributeAccessIssue]
+    if spec.precompiled_charsmap:
+        steps.append(normalizers.Precompiled(spec.precompiled_charsmap))
+    if spec.remove_extra_whitespaces:
         steps.append(normalizers.Strip())
         steps.append(normalizers.Replace(Regex(" {2,}"), " "))
     return normalizers.Sequence(steps)

@@ -43,7 +43,8 @@ def tiny_config(**changes: Any) -> AvsrConfig:
             positional_conv_kernel=8,
             positional_conv_groups=4,
             resnet_channels=(4, 4, 4, 4, 4),
-            pixel_pooling=4,
+            picture_size=44,
+            patch_stem=True,
         ),
         "text_config": LlamaConfig(
             vocab_size=VOCAB_SIZE,
@@ -52,7 +53,8 @@ def tiny_config(**changes: Any) -> AvsrConfig:
             num_hidden_layers=3,
             num_attention_heads=4,
             num_key_value_heads=2,
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,
+            initializer_range=0.3,
             bos_token_id=BOS,
             eos_token_id=EOS,
         ),
@@ -65,20 +67,22 @@ def tiny_config(**changes: Any) -> AvsrConfig:
     return AvsrConfig(**{**settings, **changes})
 
 
-def tiny_model(seed: int = 0, **changes: Any) -> AvsrForConditionalGeneration:
-    """A model in evaluation mode whose adapters are not zero."""
+def tiny_model(seed: int = 0, **changes: Any) -> Any:
+    """A model in evaluation mode whose output depends on its streams and its adapters."""
     torch.manual_seed(seed)
     model = AvsrForConditionalGeneration(tiny_config(**changes)).eval()
-    randomise(model)
-    return model
-
-
-def randomise(model: AvsrForConditionalGeneration) -> None:
-    """Give every adapter and every norm weights that matter."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "lora_B" in name or "embed_tokens" in name:
+            if "lora_B" in name or ".lora_up_" in name:
                 parameter.normal_(std=0.5)
+            elif "projector" in name:
+                parameter.mul_(4)
+            elif "norm" in name:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(std=0.1)
+    return model
 
 
 def tiny_features(lengths: list[int], seed: int = 0) -> dict[str, Tensor]:

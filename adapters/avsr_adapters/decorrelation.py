@@ -15,7 +15,7 @@ from torch.nn import functional
 LayerRange = Literal["paper", "released"]
 
 
-def decorrelated_layers(n_layers: int, layers: LayerRange) -> range:
+def decorrelated_layers(n_layers: int, layers: LayerRange | str) -> range:
     """Return the entries of ``hidden_states`` that the loss averages over.
 
     Entry l is the output of layer l (entry 0: the embeddings, the last: after the final norm).
@@ -40,7 +40,7 @@ def decorrelated_layers(n_layers: int, layers: LayerRange) -> range:
 
 
 def decorrelation_loss(
-    hidden_states: Sequence[Tensor], position_mask: Tensor, layers: LayerRange = "paper"
+    hidden_states: Sequence[Tensor], position_mask: Tensor, layers: LayerRange | str = "paper"
 ) -> Tensor:
     """Mean squared cosine between each marked token and the anchor, over tokens and layers.
 

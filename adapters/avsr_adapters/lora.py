@@ -136,7 +136,7 @@ class LoraAdapters:
         """Return the parameters of one adapter, or of all."""
         chosen = self.names if name is None else (name,)
         return [
-            part[adapter].weight
+            part[adapter].weight  # pyright: ignore[reportReturnType]
             for layer in self.layers
             for part in (layer.lora_A, layer.lora_B)
             for adapter in chosen
@@ -178,16 +178,14 @@ class LoraAdapters:
     def fold(self, names: Sequence[str]) -> None:
         """Add these adapters to the base weights, so that they cost nothing at run time.
 
-        A copy of the changed weights is kept until :meth:`unfold`.
+        The changed weights are new tensors; the old ones are kept until :meth:`unfold`.
         """
         self.unfold()
         self.activate(names)
+        self._unfolded_weights = [_base_weight(layer).data for layer in self.layers]
         with torch.no_grad():
-            self._unfolded_weights = [
-                layer.get_base_layer().weight.detach().clone() for layer in self.layers
-            ]
             for layer in self.layers:
-                layer.merge(adapter_names=list(names))
+                layer.merge(safe_merge=True, adapter_names=list(names))
         self._folded = tuple(names)
 
     def unfold(self) -> None:
@@ -196,6 +194,10 @@ class LoraAdapters:
             return
         for layer, weight in zip(self.layers, self._unfolded_weights, strict=True):
             layer.merged_adapters.clear()
-            layer.get_base_layer().weight.data = weight
+            _base_weight(layer).data = weight
         self._unfolded_weights = []
         self._folded = None
+
+
+def _base_weight(layer: LoraLinear) -> nn.Parameter:
+    return layer.get_base_layer().weight  # pyright: ignore[reportReturnType]
