@@ -38,17 +38,16 @@ class WhisperAudioEncoder(WhisperEncoder):
                 f"{n_frames / 50:g} s; cut the input into shorter segments"
             )
         attention_mask = None
-        if frame_mask is not None:
+        if frame_mask is None:
+            hidden = functional.gelu(self.conv1(input_features))
+        else:
             # A clip alone sees zeros past its end at both convolutions.
             mel_mask = frame_mask.repeat_interleave(2, dim=-1)[:, None]
-            input_features = input_features * mel_mask
+            hidden = functional.gelu(self.conv1(input_features * mel_mask)) * mel_mask
             attention_mask = torch.zeros(
                 frame_mask.shape, dtype=input_features.dtype, device=input_features.device
             ).masked_fill(~frame_mask, torch.finfo(input_features.dtype).min)[:, None, None, :]
             attention_mask = attention_mask.expand(-1, 1, n_frames, -1)
-        hidden = functional.gelu(self.conv1(input_features))
-        if frame_mask is not None:
-            hidden = hidden * mel_mask
         hidden = functional.gelu(self.conv2(hidden)).transpose(1, 2)
         hidden = hidden + self.embed_positions.weight[:n_frames]
         hidden = nn.functional.dropout(hidden, p=self.dropout, training=self.training)

@@ -19,7 +19,7 @@ from avsr.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
 MISMATCHED_SHARE = 0.2  # of audio-visual clips: the lips of somebody else
-CTC_WEIGHT = 0.3
+CTC_WEIGHT = 0.5
 COMBINATIONS = (
     *[("audio", rate, None) for rate in AUDIO_RATES],
     *[("video", None, rate) for rate in VIDEO_RATES],
@@ -80,18 +80,20 @@ def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
 
 
 def ctc_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """CTC loss [B, T, V + 1] against the text tokens, without EOS."""
+    """CTC loss per frame of logits [B, T, V + 1] against the text tokens, without EOS."""
     targets = labels[:, :-1] if bool((labels >= 0).all()) else labels
     real = [row[row >= 0] for row in targets]
     log_probs = logits.float().log_softmax(-1).transpose(0, 1)
-    return functional.ctc_loss(
+    total = functional.ctc_loss(
         log_probs,
         torch.cat(real),
         torch.full((len(labels),), logits.shape[1]),
         torch.tensor([len(row) for row in real]),
         blank=logits.shape[-1] - 1,
+        reduction="sum",
         zero_infinity=True,
     )
+    return total / log_probs[..., 0].numel()
 
 
 def training_loss(

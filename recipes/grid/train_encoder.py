@@ -94,8 +94,10 @@ def shares_at(step: int, steps: int, shares: list[float], first: int | None) -> 
     return shares
 
 
-def load_noise(folder: str | None, babble: list[Corpus]) -> NoiseSource:
+def load_noise(folder: str | None, babble: list[Corpus]) -> NoiseSource | None:
     """Babble of the given corpora and, where a folder of recordings is named, those."""
+    if not babble:
+        return None
     recordings = []
     if folder:
         from avsr_frontends.media import read_audio
