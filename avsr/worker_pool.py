@@ -37,15 +37,15 @@ def run_tasks(
     """
     waiting = deque(tasks)
     while waiting:
-        suspects = yield from _run_pool(work, waiting, n_workers)
-        for task in suspects:  # one at a time, so that it shows which one it is
-            alone = deque([task])
-            if (yield from _run_pool(work, alone, 1)):
+        # Twice as many tasks as workers are handed over, so that none waits for its next one.
+        suspects = deque((yield from _run_pool(work, waiting, n_workers, 2 * n_workers)))
+        while suspects:  # one at a time, so that it shows which one ends its process
+            for task in (yield from _run_pool(work, suspects, 1, 1)):
                 yield task, None
 
 
 def _run_pool(
-    work: Callable[[Task], Result], waiting: deque[Task], n_workers: int
+    work: Callable[[Task], Result], waiting: deque[Task], n_workers: int, n_handed_over: int
 ) -> Generator[tuple[Task, Result], None, list[Task]]:
     """Do tasks until none is left or a worker dies; returns those that were at work then."""
     running: dict[Future[Result], Task] = {}
@@ -55,7 +55,7 @@ def _run_pool(
     )
     try:
         while waiting or running:
-            while waiting and len(running) < 2 * n_workers:
+            while waiting and len(running) < n_handed_over:
                 running[pool.submit(work, waiting[0])] = waiting[0]
                 waiting.popleft()
             done, _ = wait(running, return_when=FIRST_COMPLETED)

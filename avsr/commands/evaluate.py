@@ -16,7 +16,9 @@ from avsr.commands.options import (
     Beam,
     Debug,
     Device,
+    Layout,
     Model,
+    Split,
     print_version,
     split_choices,
     split_list,
@@ -37,8 +39,14 @@ _KEPT_VOICES = 4000  # clips of babble voices held in memory, 0.2 MB each for th
 
 def evaluate(
     manifest: Annotated[
-        Path, typer.Option(metavar="FILE", help="JSON Lines: id, path, text.", show_default=False)
-    ],
+        Path | None, typer.Option(metavar="FILE", help="JSON Lines: id, path, text.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="In place of a manifest: a corpus in its own layout."),
+    ] = None,
+    layout: Layout = "auto",
+    split: Split = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write results as JSON.")
     ] = None,
@@ -74,12 +82,12 @@ def evaluate(
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
-    """Measure word error rates on a manifest.
+    """Measure word error rates on a manifest or a corpus.
 
     Options that take a list (values with commas between them) are combined in all ways; a rate that
     a modality does not use is not multiplied. A table goes to standard output.
     """
-    utterances = read_manifest(manifest)
+    utterances, corpus = _read_corpus(manifest, data, layout, split)
     sounds = _sounds(noise, snr)
     audio_rates = split_rates(audio_rate, "--audio-rate")
     video_rates = split_rates(video_rate, "--video-rate")
@@ -113,8 +121,7 @@ def evaluate(
         say(line)
     settings = {
         "model": loaded.name,
-        "manifest": manifest.name,
-        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        **corpus,
         "babble_from": babble_from.name if babble_from else None,
         "noises": described,
         "limit": limit,
@@ -128,6 +135,38 @@ def evaluate(
         write_text_atomically(output, json.dumps(results, ensure_ascii=False, indent=1) + "\n")
     print(table(results["rows"]), end="", flush=True)
     return 0
+
+
+def _read_corpus(
+    manifest: Path | None, data: Path | None, layout: str, split: str | None
+) -> tuple[list[Utterance], dict[str, Any]]:
+    """The utterances, and what the results say about where they come from.
+
+    Raises:
+        UsageError: unless exactly one of ``manifest`` and ``data`` is given and can be read.
+    """
+    if (manifest is None) == (data is None):
+        raise UsageError("give either --manifest FILE or --data DIR")
+    if manifest is not None:
+        if split is not None or layout != "auto":
+            raise UsageError("--layout and --split go with --data DIR, not with --manifest")
+        digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
+        return read_manifest(manifest), {"manifest": manifest.name, "manifest_sha256": digest}
+    assert data is not None
+    from avsr.datasets import read_dataset
+
+    dataset = read_dataset(data, layout, split)
+    for problem in dataset.problems:
+        say(f"left out, {problem.kind}: {problem.id}: {problem.detail}")
+    labels = json.dumps([[clip.id, clip.text] for clip in dataset.utterances])
+    say(f"{data}: layout {dataset.layout}, {len(dataset.clips)} clips")
+    return dataset.utterances, {
+        "data": data.name,
+        "layout": dataset.layout,
+        "split": split,
+        "labels_sha256": hashlib.sha256(labels.encode()).hexdigest(),
+        "left_out": len(dataset.problems),
+    }
 
 
 def _sounds(noise: str | None, snr: str | None) -> list[tuple[str | None, float | None]]:
@@ -162,13 +201,14 @@ def _noise_sources(
     Raises:
         UsageError: if a noise file cannot be read or is silent.
     """
+    from avsr.clip import read_utterance
     from avsr.noise import BABBLE_VOICES, Babble, Recording
     from avsr_frontends.media import MediaError, read_audio
 
     @lru_cache(maxsize=_KEPT_VOICES)
     def read_voice(utterance: Utterance) -> "np.ndarray | None":
         try:
-            return read_audio(utterance.path, utterance.start, utterance.end)
+            return read_utterance(utterance, picture=False).audio
         except MediaError:  # no sound, or unreadable: another voice takes its place
             return None
 

@@ -43,7 +43,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["transcribe", "a.mp4", "--modality", "lips"], "'lips' is not one of"),
         (["transcribe", "a.mp4", "--beam", "0"], "--beam"),
         (["transcribe", "x/a.mp4", "y/a.mp4", "-o", "out"], "several inputs would write"),
-        (["evaluate"], "Missing option '--manifest'"),
+        (["evaluate"], "give either --manifest FILE or --data DIR"),
         (["evaluate", "--manifest", "none.jsonl"], "none.jsonl: no such manifest"),
     ],
 )
