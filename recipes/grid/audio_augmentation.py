@@ -3,6 +3,8 @@
 Everything takes a numpy generator, so that a seed fixes the whole training set.
 """
 
+import itertools
+
 import numpy as np
 import torch
 from corpus import Corpus
@@ -24,7 +26,7 @@ def cut_sound(corpus: Corpus, plan: Plan) -> np.ndarray:
         begin, end = round(piece.start * SAMPLE_RATE), round(piece.end * SAMPLE_RATE)
         parts.append(corpus.audio[piece.index, begin:end].astype(np.float32) / 32768)
     fade = np.linspace(0, 1, 80, dtype=np.float32)
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in itertools.pairwise(parts):
         if len(before) > 80 and len(after) > 80:
             before[-80:] *= fade[::-1]
             after[:80] *= fade

@@ -5,6 +5,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import torch
+from corpus import interval_labels
 from encoders import audio_encoder_config, video_encoder_config
 from pairs import PairSampler
 from torch import Tensor
@@ -15,6 +16,7 @@ from transformers import LlamaForCausalLM
 
 from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
 from avsr.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
+from avsr_adapters.compressors import average_frames
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
@@ -96,6 +98,18 @@ def ctc_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / log_probs[..., 0].numel()
 
 
+def both_ctc_losses(
+    model: AvsrForConditionalGeneration, audio: Tensor, video: Tensor, labels: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Mean CTC loss of the two encoders' heads, and each for the log."""
+    losses = {
+        "ctc_audio": ctc_loss(model.ctc_logits(audio_features=audio), labels),
+        "ctc_video": ctc_loss(model.ctc_logits(video_features=video), labels),
+    }
+    mean = torch.stack(list(losses.values())).mean()
+    return mean, {name: loss.item() for name, loss in losses.items()}
+
+
 def training_loss(
     model: AvsrForConditionalGeneration,
     audio: Tensor,
@@ -135,12 +149,55 @@ def training_loss(
         total = total + weight * output.loss / 3
         parts[modality] = output.ce_loss.item()
         parts[f"cos_{modality}"] = output.decorrelation_loss.item()
-    ctc = {
-        "ctc_audio": ctc_loss(model.ctc_logits(audio_features=audio), labels),
-        "ctc_video": ctc_loss(model.ctc_logits(video_features=video), labels),
-    }
-    parts |= {name: value.item() for name, value in ctc.items()}
-    return total + CTC_WEIGHT * (ctc["ctc_audio"] + ctc["ctc_video"]) / 2, parts
+    ctc, ctc_parts = both_ctc_losses(model, audio, video, labels)
+    return total + CTC_WEIGHT * ctc, parts | ctc_parts
+
+
+def alignment_loss(
+    model: AvsrForConditionalGeneration,
+    processor: AvsrProcessor,
+    features: dict[str, Tensor],
+    timings: list[list[tuple[str, float, float]]],
+) -> Tensor:
+    """How far projected tokens are from what the language model was prepared to read.
+
+    Its prefix in pre-training was word embeddings averaged over the frames of a token
+    (``train_language_model.py``); the word times say what those are for real clips. Trained on
+    this, a projector speaks the language model's language before the two ever meet; without it,
+    letters stayed unlearned for hundreds of steps.
+
+    Args:
+        model: the model.
+        processor: for the words' pieces.
+        features: encoder output [B, T, W] of each stream.
+        timings: words of each clip with start and end in seconds.
+
+    Returns:
+        Mean squared error over both streams and all rates, relative to the embeddings' power.
+    """
+    table = model.get_input_embeddings().weight.detach()
+    pieces = {word: plain_ids(processor.tokenizer, word)[0] for w in timings for word, _, _ in w}
+    power = table[list(pieces.values())].square().mean()
+    losses = []
+    for stream, rates in (("audio", AUDIO_RATES), ("video", VIDEO_RATES)):
+        frames_per_second = 50 if stream == "audio" else 25
+        n_frames = features[stream].shape[1]
+        labels = [
+            interval_labels(
+                [(pieces[word], start, end) for word, start, end in words],
+                frames_per_second,
+                n_frames / frames_per_second,
+            )
+            for words in timings
+        ]
+        said = torch.from_numpy(np.stack(labels))
+        shown = table[said] * (said > 0)[..., None]
+        projector = getattr(model, f"{stream}_projector")
+        for rate in rates:
+            target, _ = average_frames(shown, rate)
+            tokens = projector(average_frames(features[stream], rate)[0], rate)
+            losses.append(functional.mse_loss(tokens.float(), target) / power)
+    return torch.stack(losses).mean()
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from audio_augmentation import NoiseSource, distort_mel, log_mel
 from corpus import Corpus
+from splicing import place_words
 from streams import draw_plan, render_sound
 from torch import Tensor
 from video_augmentation import augment_pictures, cut_pictures, place_pictures
@@ -21,6 +22,7 @@ class PairBatch:
     mels: Tensor  # [B, 80, F]
     pictures: Tensor  # [B, T, 1, 64, 64]
     texts: list[str]
+    timings: list[list[tuple[str, float, float]]]  # each clip's words with start and end (s)
 
 
 class PairSampler:
@@ -52,7 +54,7 @@ class PairSampler:
         generator = np.random.default_rng((self.seed, step))
         chooser = generator if length_seed is None else np.random.default_rng(length_seed)
         length_s = float(chooser.choice(LENGTHS_S))
-        sounds, clips, texts = [], [], []
+        sounds, clips, texts, timings = [], [], [], []
         for _ in range(size):
             which = int(generator.choice(len(self.corpora), p=np.asarray(shares)))
             corpus = self.corpora[which]
@@ -66,13 +68,15 @@ class PairSampler:
             n_frames = round(length_s * 25)
             clips.append(place_pictures(frames, offset_s, speed, n_frames, generator, strength))
             texts.append(plan.text)
+            timings.append(place_words(plan.words, offset_s, speed))
         mels = torch.stack(
             [
                 distort_mel(mel, strength, generator) if generator.random() < 0.9 else mel
                 for mel in log_mel(torch.from_numpy(np.stack(sounds)))
             ]
         )
-        return PairBatch(mels, augment_pictures(np.stack(clips), strength, generator), texts)
+        pictures = augment_pictures(np.stack(clips), strength, generator)
+        return PairBatch(mels, pictures, texts, timings)
 
     def clean(self, indices: Sequence[int]) -> PairBatch:
         """Whole clips of the first corpus, undistorted."""
@@ -81,4 +85,10 @@ class PairSampler:
         pictures = augment_pictures(
             np.asarray(corpus.mouth[list(indices)]), 0.0, np.random.default_rng(0)
         )
-        return PairBatch(log_mel(samples), pictures, [corpus.lines[i]["text"] for i in indices])
+        lines = [corpus.lines[index] for index in indices]
+        return PairBatch(
+            log_mel(samples),
+            pictures,
+            [line["text"] for line in lines],
+            [line["words"] for line in lines],
+        )

@@ -3,8 +3,9 @@
     python recipes/grid/polish.py --language-model DIR --audio DIR --video DIR \\
         --corpora DIR DIR --shares 0.7 0.3 --dev DIR --babble DIR --out DIR --steps 600
 
-For the first steps the encoders stand still, until projectors and LoRA have found their way; then
-everything but the language model's own weights moves. Stops and resumes anywhere.
+For the first steps the encoders stand still and the projectors learn what the language model was
+prepared to read (``fusion.alignment_loss``); then everything but the language model's own weights
+moves. Stops and resumes anywhere.
 """
 
 import argparse
@@ -15,12 +16,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from corpus import load_corpus
-from fusion import build_model, dev_wer, text_labels, training_loss
+from fusion import (
+    alignment_loss,
+    both_ctc_losses,
+    build_model,
+    dev_wer,
+    text_labels,
+    training_loss,
+)
 from pairs import PairSampler
 from train_encoder import load_noise, update_average
 
 CHECKPOINT_EVERY = 100
-FROZEN_STEPS = 150
+FROZEN_STEPS = 200
 EMA_DECAY = 0.99
 DECAY_SHARE = 0.5
 
@@ -89,16 +97,22 @@ def main() -> None:
             encoder.train(not frozen)
         slow = encoder_learning_rate(step, args.steps, args.encoder_learning_rate)
         optimizer.param_groups[0]["lr"] = args.learning_rate * min(
-            1.0, (step + 1) / 50, 2 * (args.steps - step) / args.steps
+            1.0, (step + 1) / 30, 2 * (args.steps - step) / args.steps
         )
         optimizer.param_groups[1]["lr"] = slow
         with torch.autocast("cpu", torch.bfloat16):
             with torch.set_grad_enabled(not frozen):
                 audio = model.audio_encoder(batch.mels)
                 video = model.video_encoder(batch.pictures)
-            loss, values = training_loss(
-                model, audio, video, text_labels(processor, batch.texts), generator
-            )
+            labels = text_labels(processor, batch.texts)
+            if frozen:
+                features = {"audio": audio, "video": video}
+                loss = alignment_loss(model, processor, features, batch.timings)
+                ctc, values = both_ctc_losses(model, audio, video, labels)
+                values["alignment"] = loss.item()
+                loss = loss + ctc
+            else:
+                loss, values = training_loss(model, audio, video, labels, generator)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*new, *moving], 1.0)
@@ -106,8 +120,10 @@ def main() -> None:
         step += 1
         update_average(average, model, min(EMA_DECAY, step / (step + 10)))
         log.append(values)
+        if step == FROZEN_STEPS:
+            average.load_state_dict(model.state_dict())
         if step % CHECKPOINT_EVERY == 0 or step == args.steps:
-            means = {k: round(float(np.mean([v[k] for v in log])), 4) for k in log[0]}
+            means = {k: round(float(np.mean([v[k] for v in log if k in v])), 4) for k in log[-1]}
             rate = (step - first_step) / (time.time() - began)
             line = {"step": step, **means, "left_s": round((args.steps - step) / rate)}
             line |= {name: dev_wer(average, processor, each) for name, each in dev.items()}
