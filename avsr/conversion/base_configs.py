@@ -11,6 +11,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     WhisperConfig,
 )
 
@@ -54,7 +55,7 @@ def read_tokenizer(
     Raises:
         ModelUnavailableError: it is not there.
     """
-    tokenizer = _fetch(AutoTokenizer.from_pretrained, "--language-model", source, local_files_only)
+    tokenizer = _fetch(_load_tokenizer, "--language-model", source, local_files_only)
     if tokenizer.pad_token is not None and n_vocabulary == len(tokenizer) + 5:
         tokenizer.pad_token = None
     return tokenizer
@@ -99,6 +100,14 @@ def guess_audio_config(tensors: Mapping[str, StoredTensor], path: Path) -> Whisp
         num_mel_bins=n_mels,
         max_source_positions=tensors["embed_positions.weight"].shape[0],
     )
+
+
+def _load_tokenizer(source: str, *, local_files_only: bool) -> PreTrainedTokenizerBase:
+    """Load ``tokenizer.json`` as it is; a model's own class may rebuild it differently."""
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(source, local_files_only=local_files_only)
+    except Exception:  # only a SentencePiece model there: converted by the model's own class
+        return AutoTokenizer.from_pretrained(source, local_files_only=local_files_only)
 
 
 def _fetch(

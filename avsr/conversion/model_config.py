@@ -85,7 +85,10 @@ def build_config(
     _check_vocabulary(text_config, tokenizer, layout, options, path)
     text_config.vocab_size = layout.vocab_size
     audio_config, video_config, notes = _encoder_configs(tensors, layout, options, path)
-    scaling, scaling_notes = _lora_scaling(layout, options)
+    scaling = options.lora_scaling
+    if scaling is None and layout.lora_strategy is not None:
+        scaling, note = lora_scaling(layout.hidden_size, layout.lora_rank)
+        notes += [note] if note else []
     projector = next(iter(layout.projectors.values()))
     compression, rates = _rates(layout, audio_config, video_config, options, path)
     single = not projector.per_rate and all(len(values) == 1 for values in rates.values())
@@ -103,7 +106,7 @@ def build_config(
         video_projector_layer_norm="video" in rates and layout.projectors["video"].layer_norm,
         lora_strategy=layout.lora_strategy,
         lora_rank=layout.lora_rank,
-        lora_scaling=scaling,
+        lora_scaling=scaling or 0.0,
         decorrelation_layers="released",
         audio_context="padded",
         trim_video_to_rate=single and "video" in rates,
@@ -113,7 +116,7 @@ def build_config(
         dtype=options.dtype or tensors[EMBEDDING].dtype,
         **token_ids,
     )
-    return config, tokenizer, notes + scaling_notes
+    return config, tokenizer, notes
 
 
 def _check_vocabulary(
@@ -204,18 +207,25 @@ def _rates(
     return ("stack" if is_stacked else "average"), rates
 
 
-def _lora_scaling(layout: Layout, options: ConversionOptions) -> tuple[float, list[str]]:
-    """Factor on the adapters: alpha over the divisor that makes the bottleneck."""
-    if options.lora_scaling is not None or layout.lora_strategy is None:
-        return options.lora_scaling or 0.0, []
-    divisor = round(layout.hidden_size / layout.lora_rank)
+def lora_scaling(hidden_size: int, bottleneck: int) -> tuple[float, str | None]:
+    """Factor on adapters, which checkpoints do not store: alpha over the divisor.
+
+    Args:
+        hidden_size: of the language model.
+        bottleneck: width of the adapters: ``hidden_size`` over the divisor.
+
+    Returns:
+        The factor, and a note where no published model has this divisor.
+    """
+    divisor = round(hidden_size / bottleneck)
     alpha = _ALPHAS.get(divisor, _USUAL_ALPHA)
+    scaling = alpha / divisor
     if divisor in _PUBLISHED_DIVISORS:
-        return alpha / divisor, []
-    return alpha / divisor, [
-        f"LoRA: assumed alpha {alpha:g} over {divisor} = {alpha / divisor:g}; if it was trained "
-        "with another alpha, set --lora-scaling"
-    ]
+        return scaling, None
+    return scaling, (
+        f"LoRA: assumed alpha {alpha:g} over {divisor} = {scaling:g}; if it was trained with "
+        "another alpha, set --lora-scaling"
+    )
 
 
 def _prompt_ids(
