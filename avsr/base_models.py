@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     WhisperConfig,
     WhisperModel,
@@ -20,7 +19,7 @@ from transformers import (
 
 from avsr.config import PROMPTS, AvsrConfig
 from avsr.processing import AvsrProcessor
-from avsr.tokenizer import add_model_tokens, plain_ids
+from avsr.tokenizer import add_model_tokens, load_tokenizer, plain_ids
 from avsr.weights import assign_weights, state_names
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
@@ -56,9 +55,7 @@ def configure(
         for part, name in names.items()
         if name is not None
     }
-    tokenizer = AutoTokenizer.from_pretrained(
-        language_model, **_options(sources["text"], local_files_only)
-    )
+    tokenizer = load_tokenizer(language_model, **_options(sources["text"], local_files_only))
     text_config = AutoConfig.from_pretrained(
         language_model, **_options(sources["text"], local_files_only)
     )

@@ -1,5 +1,7 @@
 """Architecture of a model: its parts, its trained rates and tasks, its tokens and prompts."""
 
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
 from transformers import AutoConfig, PreTrainedConfig, WhisperConfig
@@ -111,6 +113,7 @@ class AvsrConfig(PreTrainedConfig):
     base_models: dict[str, dict[str, str | None]] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
+        self._refuse_misspelt(kwargs)
         super().__post_init__(**kwargs)
         self.prompts = {**PROMPTS, **(self.prompts or {})}
         self.base_models = dict(self.base_models or {})
@@ -120,6 +123,13 @@ class AvsrConfig(PreTrainedConfig):
         self._check_rates()
         if self.decorrelation_weight:
             decorrelated_layers(self.text_config.num_hidden_layers, self.decorrelation_layers)
+
+    def _refuse_misspelt(self, unknown: dict[str, Any]) -> None:
+        """The parent class takes any name; one that is nearly a field's is a mistake."""
+        names = [field.name for field in fields(self)]
+        for name in unknown:
+            if nearest := get_close_matches(name, names, n=1, cutoff=0.8):
+                raise ValueError(f'unknown setting "{name}", did you mean "{nearest[0]}"?')
 
     def _has_streams(self, modality: str) -> bool:
         audio = modality == "video" or self.audio_config is not None

@@ -62,14 +62,13 @@ class Span:
 
 
 def join_spans(spans: Sequence[Span], batch_size: int) -> TokenSequence:
-    """Concatenate spans into one sequence per row, padded on the left."""
-    embeds = torch.cat(
-        [
-            span.embeds if span.embeds.dim() == 3 else span.embeds.expand(batch_size, -1, -1)
-            for span in spans
-        ],
-        dim=1,
-    )
+    """Concatenate spans into one sequence per row, padded on the left.
+
+    All take the dtype of the first, a token of the language model: projectors may be kept in a
+    wider type than the model they feed.
+    """
+    dtype = spans[0].embeds.dtype
+    embeds = torch.cat([span.embeds.to(dtype).expand(batch_size, -1, -1) for span in spans], dim=1)
     masks = []
     for span in spans:
         size = span.embeds.shape[-2]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 PAD_TOKEN = "<pad>"
 STREAM_TOKENS = {  # configuration field -> token
@@ -36,6 +36,20 @@ def add_model_tokens(tokenizer: Any) -> dict[str, int | None]:
     ids["eos_token_id"] = tokenizer.eos_token_id
     ids["pad_token_id"] = tokenizer.pad_token_id
     return ids
+
+
+def load_tokenizer(name_or_path: str | Path, **options: Any) -> Any:
+    """Load a base model's tokenizer, from ``tokenizer.json`` as it is wherever there is one.
+
+    A model's own tokenizer class may rebuild it with other rules than the file holds.
+
+    Raises:
+        OSError: there is no tokenizer.
+    """
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(name_or_path, **options)
+    except (OSError, ValueError):  # only a SentencePiece file: the model's own class converts it
+        return AutoTokenizer.from_pretrained(name_or_path, **options)
 
 
 def plain_ids(tokenizer: Any, text: str) -> list[int]:

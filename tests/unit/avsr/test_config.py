@@ -59,6 +59,13 @@ def test_decorrelation_needs_enough_layers():
         tiny_config(text_config=text, decorrelation_weight=1.0)
 
 
+def test_misspelt_settings():
+    with pytest.raises(ValueError, match='"lora_rnk", did you mean "lora_rank"'):
+        tiny_config(lora_rnk=4)
+    with pytest.raises(ValueError, match='did you mean "audio_rates"'):
+        tiny_config(audio_rate=[4])
+
+
 def test_strategies_are_those_of_the_adapters():
     for strategy in STRATEGIES:
         assert tiny_config(lora_strategy=strategy).lora_strategy == strategy

@@ -392,6 +392,17 @@ def test_media_inputs_alone_and_in_a_batch(context):
             model.get_audio_features(mel, samples, rate=3)
 
 
+def test_trained_parts_may_be_wider_than_the_frozen_ones():
+    model = tiny_model().to(torch.bfloat16)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    output = model.train()(**tiny_features(FRAMES), labels=LABELS, **ask("av", 4, 2))
+    output.loss.backward()
+    assert output.logits.dtype == torch.bfloat16
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in model.parameters())
+
+
 def test_ctc_heads():
     model = tiny_model(audio_ctc=True, video_ctc=True)
     batch = tiny_features([20])
