@@ -172,7 +172,8 @@ def _manifests(clips: Sequence[PreparedClip]) -> dict[str, list[PreparedClip]]:
 def _remove_leftovers(folder: Path) -> None:
     """Delete what a killed run was about to write; no clip file has a hidden name."""
     for path in folder.rglob(".*"):
-        path.unlink(missing_ok=True)
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 @cache

@@ -26,15 +26,18 @@ def recognises(source: Path) -> bool:
 def read(source: Path, split: str | None = None) -> Dataset:
     """Read LRS3; ids are ``test/<video>/<number>`` and so on.
 
+    A clip with a text stays in even where its video is missing.
+
     Raises:
         UsageError: if the split is not there or nothing in it has a transcript.
     """
     folders = _split_folders(source)
     builder = DatasetBuilder(NAME)
     for name in choose_split(source, list(folders), split):
-        for media in sorted(folders[name].glob("*/*.mp4")):
-            clip_id = f"{name}/{media.parent.name}/{media.stem}"
-            text = media.with_suffix(".txt")
+        files = (path for path in folders[name].glob("*/*") if path.suffix in (".mp4", ".txt"))
+        for clip in sorted({path.with_suffix("") for path in files}):
+            clip_id = f"{name}/{clip.parent.name}/{clip.name}"
+            media, text = clip.with_suffix(".mp4"), clip.with_suffix(".txt")
             add_lrs_clip(builder, media, text, clip_id, name, is_long=name == "pretrain")
     return builder.finish(source)
 
