@@ -211,7 +211,6 @@ class _Lengths:
                 file.write(json.dumps(entry) + "\n")
         return entry.get("n_samples", 0), entry.get("n_mouths", 0)
 
-
     def _measure(self, utterance: Utterance, sound: bool, picture: bool) -> dict[str, int]:
         note = read_note(utterance.path) if utterance.path.suffix == CLIP_SUFFIX else None
         if note is not None and note.failure is None:  # prepared: no need to unpack it

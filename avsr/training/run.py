@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,30 +10,18 @@ import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments
 from transformers.trainer_callback import TrainerState
 
-from avsr.clip_cache import ClipCache
 from avsr.errors import UsageError, one_line
-from avsr.manifest import Utterance, read_manifest
-from avsr.training.augmentation import TrainingNoise, build_babble
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
-from avsr.training.examples import (
-    Example,
-    Progress,
-    TrainingSet,
-    carve_dev,
-    select_examples,
-)
+from avsr.training.data import Say, build_sets
+from avsr.training.examples import Progress
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.run_folder import STATE_FILE, RunFolder
 from avsr.training.settings import TrainConfig
 from avsr.training.trained_weights import read_trained, trains_base_models
 from avsr.training.trainer import AvsrTrainer, LogLines
-from avsr_frontends.media import read_audio
 
-Say = Callable[[str], None]
-
-BABBLE = "babble"
 _MODEL_FILES_ONLY = shutil.ignore_patterns(
     "optimizer*", "scheduler.pt", "rng_state*", "trained.safetensors", STATE_FILE, "pytorch_model*"
 )
@@ -77,7 +64,7 @@ def train(
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
-        train_set, dev_set = _data(config, folder, model.config, say, progress)
+        train_set, dev_set = build_sets(config, folder, model.config, say, progress)
     trainer = AvsrTrainer(
         TrainingObjective(model),
         arguments,
@@ -118,7 +105,8 @@ def _run(trainer: AvsrTrainer, folder: RunFolder, say: Say) -> None:
 
 
 def _was_stopped(state: TrainerState) -> bool:
-    control: Any = (state.stateful_callbacks or {}).get("TrainerControl", {})
+    callbacks: Any = state.stateful_callbacks or {}  # a mapping once it is read from a file
+    control = callbacks.get("TrainerControl", {})
     return bool(control.get("args", {}).get("should_training_stop"))
 
 
@@ -210,112 +198,3 @@ def _callbacks(config: TrainConfig, folder: RunFolder, say: Say) -> list:
     if config.checkpoint.patience is not None:
         callbacks.append(EarlyStoppingCallback(config.checkpoint.patience))
     return callbacks
-
-
-def _data(
-    config: TrainConfig, folder: RunFolder, model_config: Any, say: Say, progress: Progress
-) -> tuple[TrainingSet, TrainingSet | None]:
-    sound = any(name != "video" for name in model_config.modalities)
-    picture = any(name != "audio" for name in model_config.modalities)
-    cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
-    left_out: dict[str, str] = {}
-
-    def examples_of(manifests: Sequence[str]) -> list[Example]:
-        utterances = _read_manifests(manifests)
-        examples, reasons = select_examples(
-            utterances,
-            cache,
-            sound=sound,
-            picture=picture,
-            max_duration_s=config.data.max_duration_s,
-            normalise_text=config.data.normalise_text,
-            progress=progress,
-        )
-        left_out.update(reasons)
-        if not examples:
-            raise UsageError(f"{', '.join(manifests)}: no clip can be used; {_some(left_out)}")
-        return examples
-
-    examples = examples_of(config.data.train)
-    dev: list[Example] | None = None
-    if config.data.dev is not None:
-        dev = examples_of([config.data.dev])
-        _check_apart(examples, dev)
-    elif config.data.dev_speakers:
-        try:
-            examples, dev = carve_dev(examples, config.data.dev_speakers, config.seed)
-        except ValueError as error:
-            raise UsageError(one_line(error)) from None
-    if left_out:
-        say(f"{len(left_out)} clips are left out: {_some(left_out)}")
-    folder.note(left_out=left_out, n_train=len(examples), n_dev=len(dev or ()))
-    noise = _noise(config, examples, cache) if sound else None
-    train_set = TrainingSet(
-        examples,
-        cache,
-        sound=sound,
-        picture=picture,
-        augmentation=config.augmentation,
-        noise=noise,
-        seed=config.seed,
-    )
-    if dev is None:
-        return train_set, None
-    return train_set, TrainingSet(dev, cache, sound=sound, picture=picture)
-
-
-def _read_manifests(manifests: Sequence[str]) -> list[Utterance]:
-    utterances: dict[str, Utterance] = {}
-    for manifest in manifests:
-        for utterance in read_manifest(manifest):
-            if utterance.id in utterances:
-                raise UsageError(
-                    f"{manifest}: id {utterance.id!r} is in another training manifest as well"
-                )
-            utterances[utterance.id] = utterance
-    return list(utterances.values())
-
-
-def _check_apart(examples: Sequence[Example], dev: Sequence[Example]) -> None:
-    trained = {_stretch(example) for example in examples}
-    shared = [example.utterance.id for example in dev if _stretch(example) in trained]
-    if shared:
-        raise UsageError(
-            f"data.dev: {len(shared)} clips are in data.train as well, such as {shared[0]}"
-        )
-
-
-def _stretch(example: Example) -> tuple:
-    utterance = example.utterance
-    return utterance.path.resolve(), utterance.start, utterance.end
-
-
-def _noise(
-    config: TrainConfig, examples: Sequence[Example], cache: ClipCache
-) -> TrainingNoise | None:
-    settings = config.augmentation
-    if not settings.noise:
-        return None
-    recordings = []
-    for name in settings.noise:
-        if name == BABBLE:
-            recordings.append(
-                build_babble(
-                    [example.utterance for example in examples],
-                    lambda utterance: cache.clip(utterance, picture=False).audio,
-                    n_voices=settings.babble_voices,
-                    seed=config.seed,
-                )
-            )
-            continue
-        recording = read_audio(name)
-        if not recording.any():
-            raise UsageError(f"augmentation.noise: {name} is silent")
-        recordings.append(recording)
-    return TrainingNoise(recordings=tuple(recordings), snr_db=settings.snr_db, clean=settings.clean)
-
-
-def _some(left_out: dict[str, str], most: int = 3) -> str:
-    listed = [f"{name} ({reason})" for name, reason in list(left_out.items())[:most]]
-    more = f" and {len(left_out) - most} more (run.json lists all)" if len(left_out) > most else ""
-    return ", ".join(listed) + more

@@ -58,7 +58,6 @@ class AvsrTrainer(Trainer):
         self._batch = batch
         self._self_contained = self_contained
         self._sums: dict[str, list[float]] = {}  # log name -> sum and number of values
-        self._clips_trained = 0
         self._train_set, self._dev_set = train_set, dev_set
         super().__init__(
             model=objective,
@@ -102,7 +101,6 @@ class AvsrTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         outputs = model(**inputs)
-        self._clips_trained += len(inputs["labels"])
         for name in ("cross_entropy", "decorrelation"):
             values = outputs[name].tolist() if name in outputs else []
             short = "ce" if name == "cross_entropy" else "decorrelation"
@@ -118,7 +116,7 @@ class AvsrTrainer(Trainer):
             names = sorted(self._sums)
             values = torch.tensor([self._sums[name] for name in names], dtype=torch.float64)
             # float32 is all that every device can add up
-            values = self.accelerator.reduce(values.float().to(self.args.device), "sum").cpu()
+            values = self._sum_of_all(values.float().to(self.args.device))
             logs |= {
                 name: round(float(total / count), 6)
                 for name, (total, count) in zip(names, values, strict=True)
@@ -153,13 +151,14 @@ class AvsrTrainer(Trainer):
         """
         routes = self._plan.all()
         sums = torch.zeros(len(routes) + 1, device=self.args.device)
-        self.model.eval()
+        model: Any = self.model  # sharded where the run is, else without wrappers
+        model.eval()
         for batch, counts in self._dev_batches():
-            outputs = self.model(**self._prepare_inputs(batch))
+            outputs = model(**self._prepare_inputs(batch))
             n_tokens = (batch["labels"] >= 0).sum().to(sums) * counts
             sums[:-1] += outputs["cross_entropy"].float() * n_tokens
             sums[-1] += n_tokens
-        sums = self.accelerator.reduce(sums, "sum").cpu()
+        sums = self._sum_of_all(sums)
         means = (sums[:-1] / sums[-1]).tolist()
         total_weight = sum(item.weight for item in routes)
         loss = sum(item.weight * mean for item, mean in zip(routes, means, strict=True))
@@ -167,6 +166,11 @@ class AvsrTrainer(Trainer):
         for item, mean in zip(routes, means, strict=True):
             metrics[f"{prefix}_ce_{item.name}"] = mean
         return metrics
+
+    def _sum_of_all(self, values: Tensor) -> Tensor:
+        """Add up a tensor over all processes."""
+        total: Any = self.accelerator.reduce(values, "sum")
+        return total.cpu()
 
     def _dev_batches(self) -> Iterator[tuple[dict[str, Any], bool]]:
         """This process's share, as many on each: the last one may only fill up (weight 0)."""

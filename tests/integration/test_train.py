@@ -1,4 +1,4 @@
-"""``avsr train`` from settings to a model: it learns, resumes exactly, and runs on two processes."""
+"""``avsr train`` end to end: it learns, resumes exactly, and runs on two processes."""
 
 import os
 import subprocess

@@ -1,0 +1,127 @@
+"""Settings: strict, all errors at once; every recipe in the repository loads."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from avsr.errors import UsageError
+from avsr.training.settings import TrainConfig
+from avsr.training.settings_file import (
+    SettingsError,
+    changed_settings,
+    dump_settings,
+    load_settings,
+)
+
+ROOT = Path(__file__).parents[3]
+RECIPES = sorted(
+    path for name in ("lrs2", "lrs3") for path in (ROOT / "recipes" / name).glob("*.yaml")
+)
+SMALLEST = {
+    "output": "run",
+    "init": {"model": "grid-tiny"},
+    "data": {"train": "train.jsonl"},
+}
+
+
+def written(folder: Path, **changes: object) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump({**SMALLEST, **changes}))
+    return path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_recipes_load(path: Path) -> None:
+    if path.stem == "fsdp":
+        from accelerate.commands.config.config_args import load_config_from_file
+
+        assert load_config_from_file(str(path)).fsdp_config["fsdp_version"] == 2
+        return
+    config = load_settings(path)
+    assert config.output == f"runs/{path.parent.name}/{path.stem}"
+    assert config.has_dev
+    assert config.optimizer.bf16
+
+
+def test_each_corpus_has_every_recipe() -> None:
+    names = {
+        corpus: {p.stem for p in RECIPES if p.parent.name == corpus} for corpus in ("lrs2", "lrs3")
+    }
+    assert names["lrs2"] == names["lrs3"]
+    assert len(names["lrs3"]) == 10
+
+
+def test_values_are_converted_by_field(tmp_path: Path) -> None:
+    path = written(tmp_path, optimizer={"learning_rate": "5e-4", "max_steps": "1e3"})
+    config = load_settings(path, ["batch.max_frames=600", "augmentation.noise=[babble, a.wav]"])
+    assert config.optimizer.learning_rate == 5e-4
+    assert config.optimizer.max_steps == 1000
+    assert config.data.train == ("train.jsonl",)
+    assert config.batch.max_frames == 600
+    assert config.augmentation.noise == ("babble", "a.wav")
+
+
+def test_all_errors_come_at_once_with_the_nearest_name(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        optimiser={"learning_rate": 1},
+        batch={"max_frame": 3, "accumulation": 1.5},
+        optimizer={"bf16": 1, "schedule": "cosin"},
+        data={"train": ["a"], "seed": 1},
+    )
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path, ["data.max_duration_s=long", "nonsense"])
+    text = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 8, text
+    assert "did you mean batch.max_frames?" in text
+    assert "batch.accumulation must be a whole number, got 1.5" in text
+    assert "optimizer.bf16 must be true or false, got 1" in text
+    assert "optimizer.schedule must be one of cosine, linear, constant" in text
+    assert "data.seed is unknown; did you mean seed?" in text
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"data": {"train": "a", "dev": "lists/TEST.jsonl"}}, "looks like a test set"),
+        ({"data": {"train": "a", "dev": "b", "dev_speakers": 2}}, "exclude each other"),
+        ({"checkpoint": {"patience": 2}}, "patience needs data.dev"),
+        ({"checkpoint": {"every": 30, "log_every": 20}}, "multiple of checkpoint.log_every"),
+        ({"checkpoint": {"average": 5}}, "raise checkpoint.keep"),
+        ({"model": {"lora_rank": 8}}, "architecture of init.model is fixed"),
+        ({"init": {"model": "a", "language_model": "b"}}, "remove init.language_model"),
+        ({"init": {}}, "init needs model"),
+        ({"init": {"language_model": "b", "video_encoder": "v"}, "model": {"modalities": ["av"]}},
+         '"av" needs init.audio_encoder'),
+        ({"optimizer": {"learning_rate": -1}}, "at least 0, got -1"),
+        ({"augmentation": {"noise": ["babble"], "snr_db": []}}, "at least one augmentation.snr_db"),
+        ({"objective": {"modality_dropout": {"audio_only": 0.6, "video_only": 0.6}}}, "than 1"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_stand_together(
+    tmp_path: Path, change: dict[str, object], part: str
+) -> None:
+    with pytest.raises(SettingsError, match=part):
+        load_settings(written(tmp_path, **change))
+
+
+def test_a_missing_file_and_no_settings(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such settings file"):
+        load_settings(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(UsageError, match="expected settings"):
+        load_settings(tmp_path / "list.yaml")
+
+
+def test_dumped_settings_read_back(tmp_path: Path) -> None:
+    config = load_settings(written(tmp_path, optimizer={"learning_rate": 3e-7}))
+    (tmp_path / "dumped.yaml").write_text(dump_settings(config))
+    again = load_settings(tmp_path / "dumped.yaml")
+    assert again == config
+    assert changed_settings(config, TrainConfig(optimizer=config.optimizer)) == [
+        "output",
+        "init.model",
+        "data.train",
+    ]
