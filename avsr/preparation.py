@@ -17,7 +17,7 @@ from avsr.atomic import write_text_atomically
 from avsr.clip import MouthTracker, read_utterance
 from avsr.clip_cache import source_key
 from avsr.clip_file import CLIP_SUFFIX, ClipNote, read_note, save_clip, save_failure
-from avsr.datasets.cutting import cut_clip
+from avsr.datasets.cutting import LONGEST_S, cut_clip
 from avsr.datasets.dataset import Dataset, SourceClip
 from avsr.errors import InputError, one_line
 from avsr.manifest import Utterance
@@ -25,7 +25,6 @@ from avsr.preparation_report import PreparationReport, PreparedClip, manifest_te
 from avsr.worker_pool import run_tasks
 from avsr_frontends.media import MediaError
 
-LONGEST_S = 16.0  # seconds; what the published models were trained on
 CLIP_FOLDER = "clips"
 MANIFEST = "manifest.jsonl"
 REPORT = "report.json"

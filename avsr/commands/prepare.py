@@ -7,6 +7,7 @@ import typer
 
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug, Layout, Split, print_version
+from avsr.datasets.cutting import LONGEST_S
 from avsr.errors import UsageError
 
 
@@ -25,7 +26,7 @@ def prepare(
     ] = None,
     max_seconds: Annotated[
         float, typer.Option(min=1.0, help="Long LRS clips are cut at words to at most this.")
-    ] = 16.0,
+    ] = LONGEST_S,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many clips.")] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with any clip.")
@@ -35,8 +36,8 @@ def prepare(
 ) -> int:
     """Decode a corpus and find the mouths once.
 
-    DIR/manifest.jsonl then serves evaluate and train. A run that was stopped, however, goes on
-    where it was. Clips that fail, or show no face, stay in the manifest, marked, and are listed.
+    DIR/manifest.jsonl then serves evaluate and train. A run that was stopped goes on where it was
+    when started again. Clips that fail, or show no face, stay in the manifest, marked and listed.
     """
     if output.exists() and not output.is_dir():
         raise UsageError(f"-o {output}: is a file; give a folder")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from avsr.datasets.dataset import SourceClip, TimedWord
 from avsr_frontends.rates import VIDEO_FPS
 
+LONGEST_S = 16.0  # seconds; the longest clips that the published models were trained on
+
 
 def cut_clip(clip: SourceClip, longest_s: float) -> list[SourceClip]:
     """Cut a clip into pieces of at most ``longest_s`` seconds, each of whole words.
