@@ -320,10 +320,10 @@ def _data_conflicts(config: TrainConfig) -> list[str]:
         )
     if checkpoint.patience is not None and not config.has_dev:
         problems.append("checkpoint.patience needs data.dev or data.dev_speakers")
-    if checkpoint.average > checkpoint.keep:
+    if checkpoint.average > 1 and checkpoint.average >= checkpoint.keep:
         problems.append(
-            f"checkpoint.average ({checkpoint.average}) needs as many checkpoints on disk: raise "
-            f"checkpoint.keep ({checkpoint.keep})"
+            f"checkpoint.average ({checkpoint.average}) needs as many checkpoints on disk beside "
+            f"the best one: raise checkpoint.keep ({checkpoint.keep})"
         )
     if checkpoint.every is not None and checkpoint.every % checkpoint.log_every:
         problems.append(
