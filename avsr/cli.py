@@ -15,6 +15,7 @@ import typer
 from avsr.commands.convert import convert
 from avsr.commands.evaluate import evaluate
 from avsr.commands.messages import say
+from avsr.commands.models import models
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
 from avsr.commands.train import train
@@ -41,6 +42,7 @@ app.command()(evaluate)
 app.command()(prepare)
 app.command()(train)
 app.command()(convert)
+app.add_typer(models)
 
 
 @app.callback()
