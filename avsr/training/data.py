@@ -1,7 +1,7 @@
 """The clips of a run: manifests, the dev split, and noise."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from avsr.clip_cache import ClipCache
 from avsr.config import AvsrConfig
@@ -15,7 +15,6 @@ from avsr.training.examples import (
     carve_dev,
     select_examples,
 )
-from avsr.training.run_folder import RunFolder
 from avsr.training.settings import TrainConfig
 from avsr_frontends.media import MediaError, read_audio
 
@@ -24,27 +23,38 @@ Say = Callable[[str], None]  # takes one line
 BABBLE = "babble"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSets:
+    """The clips of a run.
+
+    Attributes:
+        train: to learn from.
+        dev: to choose checkpoints on, or None.
+        left_out: the reason for each utterance id that cannot be used.
+    """
+
+    train: TrainingSet
+    dev: TrainingSet | None
+    left_out: dict[str, str]
+
+
 def build_sets(
-    config: TrainConfig, folder: RunFolder, model_config: AvsrConfig, say: Say, progress: Progress
-) -> tuple[TrainingSet, TrainingSet | None]:
+    config: TrainConfig, cache: ClipCache, model_config: AvsrConfig, say: Say, progress: Progress
+) -> TrainingSets:
     """Read the manifests, leave out what cannot be trained on, and keep dev clips apart.
 
     Args:
         config: the settings.
-        folder: of the run; ``run.json`` gets the numbers and the clips left out.
+        cache: where clips that are not prepared are kept decoded.
         model_config: tells which streams are needed.
         say: told what is left out.
         progress: told how far the look at the clips is.
-
-    Returns:
-        The training clips, and those on which checkpoints are chosen or None.
 
     Raises:
         UsageError: manifests that cannot be used, or share clips.
     """
     sound = any(name != "video" for name in model_config.modalities or ())
     picture = any(name != "audio" for name in model_config.modalities or ())
-    cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
     left_out: dict[str, str] = {}
 
     def examples_of(manifests: Sequence[str]) -> list[Example]:
@@ -75,7 +85,6 @@ def build_sets(
             raise UsageError(one_line(error)) from None
     if left_out:
         say(f"{len(left_out)} clips are left out: {_some(left_out)}")
-    folder.note(left_out=left_out, n_train=len(examples), n_dev=len(dev or ()))
     noise = _noise(config, examples, cache) if sound else None
     train_set = TrainingSet(
         examples,
@@ -86,9 +95,8 @@ def build_sets(
         noise=noise,
         seed=config.seed,
     )
-    if dev is None:
-        return train_set, None
-    return train_set, TrainingSet(dev, cache, sound=sound, picture=picture)
+    dev_set = None if dev is None else TrainingSet(dev, cache, sound=sound, picture=picture)
+    return TrainingSets(train=train_set, dev=dev_set, left_out=left_out)
 
 
 def _read_manifests(manifests: Sequence[str]) -> list[Utterance]:

@@ -10,6 +10,7 @@ import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments
 from transformers.trainer_callback import TrainerState
 
+from avsr.clip_cache import ClipCache
 from avsr.errors import UsageError, one_line
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
@@ -64,12 +65,16 @@ def train(
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
-        train_set, dev_set = build_sets(config, folder, model.config, say, progress)
+        cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
+        sets = build_sets(config, cache, model.config, say, progress)
+    if first:
+        n_dev = 0 if sets.dev is None else len(sets.dev)
+        folder.note(n_train=len(sets.train), n_dev=n_dev, left_out=sets.left_out)
     trainer = AvsrTrainer(
         TrainingObjective(model),
         arguments,
-        train_set=train_set,
-        dev_set=dev_set,
+        train_set=sets.train,
+        dev_set=sets.dev,
         processor=processor,
         plan=plan,
         batch=config.batch,
@@ -81,7 +86,7 @@ def train(
     learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
     say(
         f"training {learned / 1e6:.2f} M of {model.num_parameters() / 1e6:.2f} M weights on "
-        f"{len(train_set)} clips, {trainer.batch_sampler.steps_per_epoch} steps an epoch, "
+        f"{len(sets.train)} clips, {trainer.batch_sampler.steps_per_epoch} steps an epoch, "
         f"{arguments.world_size} process{'es' if arguments.world_size > 1 else ''}"
     )
     _run(trainer, folder, say)
