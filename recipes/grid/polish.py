@@ -9,7 +9,6 @@ moves. Stops and resumes anywhere.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from fusion import (
     training_loss,
 )
 from pairs import PairSampler
-from train_encoder import load_noise, update_average
+from train_encoder import load_noise
+from training_state import TrainingState
 
 CHECKPOINT_EVERY = 100
 FROZEN_STEPS = 200
@@ -62,7 +62,6 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
 
     noise = load_noise(args.noise, [load_corpus(folder) for folder in args.babble])
     sampler = PairSampler([load_corpus(f) for f in args.corpora], noise, args.seed + 1)
@@ -70,7 +69,6 @@ def main() -> None:
     parts = (args.language_model, args.audio, args.video)
     model, processor = build_model(*parts)
     average, _ = build_model(*parts)
-    average.load_state_dict(model.state_dict())
     encoders = [model.audio_encoder, model.video_encoder]
     for encoder in encoders:
         encoder.requires_grad_(True)
@@ -80,26 +78,17 @@ def main() -> None:
     optimizer = torch.optim.AdamW(
         [{"params": new}, {"params": moving}], betas=(0.9, 0.98), weight_decay=0.05
     )
-    step, checkpoint = 0, args.out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    began, first_step, log = time.time(), step, []
+    state = TrainingState(model, average, optimizer, args.out)
+    state.resume()
+    began, first_step, log = time.time(), state.step, []
     model.train()
-    while step < args.steps:
+    while state.step < args.steps:
+        step = state.step
         generator = np.random.default_rng((args.seed, step, 7))
         batch = sampler.draw(step, args.batch_size, args.shares, args.strength)
         frozen = step < FROZEN_STEPS
         for encoder in encoders:
             encoder.train(not frozen)
-        slow = encoder_learning_rate(step, args.steps, args.encoder_learning_rate)
-        optimizer.param_groups[0]["lr"] = args.learning_rate * min(
-            1.0, (step + 1) / 30, 2 * (args.steps - step) / args.steps
-        )
-        optimizer.param_groups[1]["lr"] = slow
         with torch.autocast("cpu", torch.bfloat16):
             with torch.set_grad_enabled(not frozen):
                 audio = model.audio_encoder(batch.mels)
@@ -113,32 +102,23 @@ def main() -> None:
                 loss = loss + ctc
             else:
                 loss, values = training_loss(model, audio, video, labels, generator)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([*new, *moving], 1.0)
-        optimizer.step()
-        step += 1
-        update_average(average, model, min(EMA_DECAY, step / (step + 10)))
+        warm = min(1.0, (step + 1) / 30)
+        rates = [
+            args.learning_rate * min(warm, (args.steps - step) / (args.steps * DECAY_SHARE)),
+            encoder_learning_rate(step, args.steps, args.encoder_learning_rate),
+        ]
+        state.apply(loss, rates, EMA_DECAY)
         log.append(values)
-        if step == FROZEN_STEPS:
+        if state.step == FROZEN_STEPS:
             average.load_state_dict(model.state_dict())
-        if step % CHECKPOINT_EVERY == 0 or step == args.steps:
-            means = {k: round(float(np.mean([v[k] for v in log if k in v])), 4) for k in log[-1]}
-            rate = (step - first_step) / (time.time() - began)
-            line = {"step": step, **means, "left_s": round((args.steps - step) / rate)}
-            line |= {name: dev_wer(average, processor, each) for name, each in dev.items()}
+        if state.step % CHECKPOINT_EVERY == 0 or state.step == args.steps:
+            means = {k: np.mean([v[k] for v in log if k in v]) for k in log[-1]}
             log = []
-            print(json.dumps(line), flush=True)
-            with open(args.out / "log.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            state = {
-                "model": model.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "step": step,
-            }
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            speed = (state.step - first_step) / (time.time() - began)
+            line = {"step": state.step, "left_s": round((args.steps - state.step) / speed)}
+            line |= {name: round(float(mean), 4) for name, mean in means.items()}
+            line |= {name: dev_wer(average, processor, each) for name, each in dev.items()}
+            state.save(line)
     average.save_pretrained(args.out / "model")
     processor.save_pretrained(args.out / "model")
 

@@ -12,13 +12,23 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SYNTHETIC = HERE.parent / "synthetic" / "generate.py"
+GENERATE = HERE.parent / "synthetic" / "generate.py"
+PREPARE = HERE / "prepare.py"
+SYNTHETIC_SETS = (  # folder, split, clips, kind
+    ("syn_audio_train", "train", 8000, "audio"),
+    ("syn_audio_dev", "dev", 200, "audio"),
+    ("syn_av_train", "train", 2400, "crops"),
+    ("syn_av_dev", "dev", 200, "crops"),
+)
 GRID_SETS = ("s1_train", "s1_dev")
 
 
-def call(script: Path, *arguments: object) -> None:
-    """Run a script of the recipes; stop everything if it fails."""
-    command = [sys.executable, str(script), *map(str, arguments)]
+def call(script: Path, *words: str, **options: object) -> None:
+    """Run a script of the recipes with ``--options``; stop everything if it fails."""
+    command = [sys.executable, str(script), *words]
+    for name, value in options.items():
+        values = value if isinstance(value, list) else [value]
+        command += [f"--{name.replace('_', '-')}", *map(str, values)]
     print("$", " ".join(command), file=sys.stderr, flush=True)
     environment = {
         # Keep large buffers: giving them back to the system costs a tenth of the time on a CPU.
@@ -30,117 +40,54 @@ def call(script: Path, *arguments: object) -> None:
 
 def make_data(work: Path, grid: Path | None, jobs: int, scale: float) -> None:
     """Synthetic speech, synthetic faces and, where there are any, GRID's clips."""
-    sets = (
-        ("syn_audio_train", "train", 8000, "--audio"),
-        ("syn_audio_dev", "dev", 200, "--audio"),
-        ("syn_av_train", "train", 2400, "--crops"),
-        ("syn_av_dev", "dev", 200, "--crops"),
-    )
-    for name, split, count, kind in sets:
-        number = max(8, round(count * scale))
-        call(SYNTHETIC, "--out", work / name, "--split", split, "--n", number, "--jobs", jobs, kind)
+    for name, split, full, kind in SYNTHETIC_SETS:
+        size = max(8, round(full * scale))
+        call(GENERATE, f"--{kind}", out=work / name, split=split, n=size, jobs=jobs)
     for name in GRID_SETS if grid else ():
-        call(
-            HERE / "prepare.py",
-            "--manifest",
-            grid / f"{name}.jsonl",
-            "--alignments",
-            grid / "alignments.tsv",
-            "--out",
-            work / name,
-            "--jobs",
-            jobs,
-        )
+        times = grid / "alignments.tsv"
+        manifest = grid / f"{name}.jsonl"
+        call(PREPARE, manifest=manifest, alignments=times, out=work / name, jobs=jobs)
 
 
 def train(work: Path, grid: Path | None, noise: Path | None, threads: int, scale: float) -> None:
     """Encoders, language model, all together, then adapters on frozen parts."""
-
-    def steps(full: int) -> list[object]:
-        return ["--steps", max(10, round(full * scale)), "--threads", threads]
-
     real = [work / "s1_train"] if grid else []
     dev = [work / "s1_dev"] if grid else []
-    babble = ["--babble", work / "syn_audio_train", *(["--noise", noise] if noise else [])]
-    call(HERE / "train_language_model.py", "--out", work / "language_model", *steps(1000))
+    sound = {"babble": work / "syn_audio_train"} | ({"noise": noise} if noise else {})
+
+    def shares(of_real: float) -> list[float]:
+        return [of_real, round(1 - of_real, 2)] if grid else [1.0]
+
+    def length(full: int) -> dict[str, int]:
+        return {"steps": max(10, round(full * scale)), "threads": threads}
+
+    call(HERE / "train_language_model.py", out=work / "language_model", **length(1000))
     call(
-        HERE / "train_encoder.py",
-        "audio",
-        "--corpora",
-        *real,
-        work / "syn_audio_train",
-        "--shares",
-        *((0.45, 0.55) if grid else (1.0,)),
-        "--dev",
-        *dev,
-        work / "syn_audio_dev",
-        *babble,
-        "--out",
-        work / "audio",
-        *steps(3500),
-    )
+        HERE / "train_encoder.py", "audio", out=work / "audio", shares=shares(0.45),
+        corpora=[*real, work / "syn_audio_train"], dev=[*dev, work / "syn_audio_dev"],
+        **sound, **length(3000),
+    )  # fmt: skip
+    both = [*real, work / "syn_av_train"]
+    both_dev = [*dev, work / "syn_av_dev"]
     call(
-        HERE / "train_encoder.py",
-        "video",
-        "--corpora",
-        *real,
-        work / "syn_av_train",
-        "--shares",
-        *((0.75, 0.25) if grid else (1.0,)),
-        "--first",
-        len(real),
-        "--dev",
-        *dev,
-        work / "syn_av_dev",
-        "--out",
-        work / "video",
-        *steps(2400),
-    )
-    both = [
-        "--corpora",
-        *real,
-        work / "syn_av_train",
-        "--shares",
-        *((0.7, 0.3) if grid else (1.0,)),
-    ]
-    devs = ["--dev", *dev, work / "syn_av_dev"]
+        HERE / "train_encoder.py", "video", out=work / "video", shares=shares(0.75),
+        corpora=both, first=len(real), dev=both_dev, **length(1550),
+    )  # fmt: skip
     call(
-        HERE / "polish.py",
-        "--language-model",
-        work / "language_model",
-        "--audio",
-        work / "audio",
-        "--video",
-        work / "video",
-        *both,
-        *devs,
-        *babble,
-        "--out",
-        work / "polish",
-        *steps(500),
-    )
+        HERE / "polish.py", out=work / "polish", language_model=work / "language_model",
+        audio=work / "audio", video=work / "video", corpora=both, shares=shares(0.6),
+        dev=both_dev, **sound, **length(880),
+    )  # fmt: skip
+    polished = work / "polish" / "model"
+    features = work / "features"
     call(
-        HERE / "cache_features.py",
-        "--model",
-        work / "polish" / "model",
-        *both,
-        *babble,
-        "--out",
-        work / "features",
-        "--chunks",
-        max(2, round(32 * scale)),
-    )
+        HERE / "cache_features.py", out=features, model=polished, corpora=both,
+        shares=shares(0.55), chunks=max(2, round(22 * scale)), **sound,
+    )  # fmt: skip
     call(
-        HERE / "train_adapters.py",
-        "--model",
-        work / "polish" / "model",
-        "--features",
-        work / "features",
-        *devs,
-        "--out",
-        work / "adapters",
-        *steps(1200),
-    )
+        HERE / "train_adapters.py", out=work / "adapters", model=polished, features=features,
+        dev=both_dev, **length(300),
+    )  # fmt: skip
 
 
 def main() -> None:

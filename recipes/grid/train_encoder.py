@@ -8,7 +8,6 @@ decay begins.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from grammar_search import best_sentence
 from streams import StreamSampler
 from torch import Tensor, nn
 from torch.nn import functional
+from training_state import TrainingState
 
 DECAY_SHARE = 0.2  # of all steps, at the end
 CLEAN_SHARE = 0.2  # of all steps, at the start, before augmentation ramps up
@@ -125,8 +125,6 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
 
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     corpora = [load_corpus(folder) for folder in args.corpora]
     phones = phone_inventory([line for corpus in corpora for line in corpus.lines])
     noise = None
@@ -137,65 +135,30 @@ def main() -> None:
 
     model = FrameClassifier(args.stream, len(phones))
     average = FrameClassifier(args.stream, len(phones))
-    average.load_state_dict(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05)
-    step, checkpoint = 0, out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    began, first_step, losses = time.time(), step, []
-    while step < args.steps:
+    state = TrainingState(model, average, optimizer, Path(args.out))
+    state.resume()
+    began, first_step, losses = time.time(), state.step, []
+    while state.step < args.steps:
+        step = state.step
         shares = shares_at(step, args.steps, args.shares, args.first)
-        batch = sampler.draw(step, args.batch_size, shares, augmentation_strength(step, args.steps))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.steps, args.learning_rate)
+        strength = augmentation_strength(step, args.steps)
+        batch = sampler.draw(step, args.batch_size, shares, strength)
         with torch.autocast("cpu", torch.bfloat16):
             outputs = model(batch.inputs)
         loss = frame_loss(outputs, batch.words, batch.phones)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        update_average(average, model, min(EMA_DECAY, step / (step + 10)))
+        state.apply(loss, [learning_rate(step, args.steps, args.learning_rate)], EMA_DECAY)
         losses.append(loss.item())
-        if step % CHECKPOINT_EVERY == 0 or step == args.steps:
-            rate = (step - first_step) / (time.time() - began)
+        if state.step % CHECKPOINT_EVERY == 0 or state.step == args.steps:
+            rate = (state.step - first_step) / (time.time() - began)
             line = {
-                "step": step,
+                "step": state.step,
                 "loss": round(float(np.mean(losses)), 4),
                 "dev_wer": [round(frame_wer(average, each), 4) for each in dev],
-                "steps_per_s": round(rate, 3),
-                "left_s": round((args.steps - step) / rate),
+                "left_s": round((args.steps - state.step) / rate),
             }
             losses = []
-            print(json.dumps(line), flush=True)
-            with open(out / "log.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            save_checkpoint(checkpoint, model, average, optimizer, step)
-
-
-def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Exponential moving average of the weights; buffers are copied."""
-    with torch.no_grad():
-        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-        for kept, current in zip(average.buffers(), model.buffers(), strict=True):
-            kept.copy_(current)
-
-
-def save_checkpoint(path: Path, model, average, optimizer, step: int) -> None:
-    """Write beside the old checkpoint, then replace it, so that a kill leaves one whole."""
-    state = {
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-    }
-    torch.save(state, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
+            state.save(line)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ worse at this after the same adaptation; see README.md.)
 
 import argparse
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ import sentencepiece
 import torch
 from corpus import GRAMMAR
 from torch import Tensor
-from train_encoder import learning_rate, save_checkpoint, update_average
+from train_encoder import EMA_DECAY, learning_rate
+from training_state import TrainingState
 from transformers import LlamaConfig, LlamaForCausalLM
 
 PROMPTS = {
@@ -196,44 +196,30 @@ def main() -> None:
     prompts = {name: tokenizer.encode(text) for name, text in PROMPTS.items()}
     sampler = SentenceSampler(tokenizer, args.seed)
     model, average = (LlamaForCausalLM(language_model_config()) for _ in range(2))
-    average.load_state_dict(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05)
-    step, checkpoint = 0, out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+    state = TrainingState(model, average, optimizer, out)
+    state.resume()
     losses: list[float] = []
     correct: list[float] = []
-    while step < args.steps:
-        modality, weights, targets = sampler.draw(step, args.batch_size)
-        noise = torch.Generator().manual_seed(step)
+    while state.step < args.steps:
+        modality, weights, targets = sampler.draw(state.step, args.batch_size)
+        noise = torch.Generator().manual_seed(state.step)
         prefix = prefix_embeddings(model, modality, weights, prompts, noise)
         shown = torch.cat([prefix, model.get_input_embeddings()(targets[:, :-1])], dim=1)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.steps, args.learning_rate)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(inputs_embeds=shown).logits[:, prefix.shape[1] - 1 :].float()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        update_average(average, model, min(0.998, step / (step + 10)))
+        state.apply(loss, [learning_rate(state.step, args.steps, args.learning_rate)], EMA_DECAY)
         losses.append(loss.item())
         correct.append((logits.argmax(-1) == targets).float().mean().item())
-        if step % CHECKPOINT_EVERY == 0 or step == args.steps:
+        if state.step % CHECKPOINT_EVERY == 0 or state.step == args.steps:
             line = {
-                "step": step,
+                "step": state.step,
                 "loss": round(float(np.mean(losses)), 4),
                 "token_accuracy": round(float(np.mean(correct)), 4),
             }
             losses, correct = [], []
-            print(json.dumps(line), flush=True)
-            save_checkpoint(checkpoint, model, average, optimizer, step)
+            state.save(line)
     average.save_pretrained(out / "language_model")
 
 
