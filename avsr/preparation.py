@@ -76,6 +76,7 @@ def prepare(
         for task, note in run_tasks(prepare_clip, tasks, n_workers):
             if note is None:
                 reason = f"{task.utterance.path}: the process that read it died"
+                task.target.parent.mkdir(parents=True, exist_ok=True)
                 note = save_failure(task.target, reason, task.key)
             notes[task.utterance.id] = note
             progress("preparing clips", len(notes) - n_kept, len(tasks))

@@ -1,0 +1,86 @@
+"""What a preparation keeps, makes again and says when it cannot go on; processes left out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avsr.clip_file import load_clip
+from avsr.datasets import Dataset, SourceClip
+from avsr.errors import InputError
+from avsr.manifest import Utterance
+from avsr.preparation import prepare
+from tests.clips import write_clip
+from tests.signals import tone
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Three sounds: ``a``, ``b`` and ``crash``."""
+    clips = []
+    for index, name in enumerate(("a", "b", "crash")):
+        path = write_clip(tmp_path / f"{name}.wav", sound=tone(0.5 + 0.1 * index))
+        clips.append(SourceClip(utterance=Utterance(id=f"x/{name}", path=path, text="one")))
+    return Dataset(layout="folder", clips=tuple(clips))
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the clips that are worked on, in this process; ``crash`` kills its worker."""
+    ids: list[str] = []
+
+    def run_here(
+        work: Callable[[Any], Any], tasks: Sequence[Any], n_workers: int
+    ) -> Iterator[tuple[Any, Any]]:
+        for task in tasks:
+            ids.append(task.utterance.id)
+            yield task, None if task.utterance.id.endswith("crash") else work(task)
+
+    monkeypatch.setattr("avsr.preparation.run_tasks", run_here)
+    monkeypatch.setattr("avsr.preparation._worker_tracker", lambda: None)
+    return ids
+
+
+def test_only_what_is_missing_changed_or_failed_is_made(
+    dataset: Dataset, done: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    report = prepare(dataset, out)
+    assert done == ["x/a", "x/b", "x/crash"]
+    assert (report.n_clips, report.n_failed, report.n_kept) == (3, 1, 0)
+    crashed = next(problem for problem in report.problems if problem.kind == "unreadable")
+    assert crashed.id == "x/crash"
+    assert crashed.detail.endswith("the process that read it died")
+
+    done.clear()
+    write_clip(tmp_path / "b.wav", sound=tone(0.9))
+    (tmp_path / "a.wav").unlink()  # what was made of it stays
+    report = prepare(dataset, out)
+    assert done == ["x/b", "x/crash"]
+    assert report.n_kept == 1
+    assert load_clip(out / "clips/x/a.npz").duration_s == pytest.approx(0.5)
+    assert load_clip(out / "clips/x/b.npz").duration_s == pytest.approx(0.9)
+
+
+def test_a_missing_source_is_a_failure_until_it_is_there(
+    dataset: Dataset, done: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.wav").rename(tmp_path / "elsewhere.wav")
+    report = prepare(dataset, tmp_path / "out")
+    assert report.n_failed == 2
+    assert "a.wav: no such file" in report.problems[0].detail
+    (tmp_path / "elsewhere.wav").rename(tmp_path / "a.wav")
+    assert prepare(dataset, tmp_path / "out").n_failed == 1
+
+
+def test_a_full_disk_ends_the_run_with_one_line(
+    dataset: Dataset, done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("avsr.preparation.save_clip", full)
+    with pytest.raises(InputError, match=r"No space left on device.*run again"):
+        prepare(dataset, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.jsonl").exists()
