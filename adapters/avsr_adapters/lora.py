@@ -194,7 +194,8 @@ class LoraAdapters:
             return
         for layer, weight in zip(self.layers, self._unfolded_weights, strict=True):
             layer.merged_adapters.clear()
-            _base_weight(layer).data = weight
+            parameter = _base_weight(layer)
+            parameter.data = weight.to(parameter.device)  # the model may have moved since
         self._unfolded_weights = []
         self._folded = None
 
