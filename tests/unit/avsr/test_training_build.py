@@ -112,9 +112,10 @@ def test_frozen_weights_may_be_bfloat16_and_the_folder_holds_what_was_trained(
 
 
 def test_new_weights_depend_on_the_seed_alone(bases: Path) -> None:
-    first, second, other = (
+    projectors: list[Any] = [
         built("proposal", bases, f"seed={seed}")[0].audio_projector for seed in (1, 1, 2)
-    )
+    ]
+    first, second, other = projectors
     pairs = zip(first.parameters(), second.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert not torch.equal(next(iter(first.parameters())), next(iter(other.parameters())))

@@ -1,6 +1,7 @@
 """Settings: strict, all errors at once; every recipe in the repository loads."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -36,7 +37,8 @@ def test_recipes_load(path: Path) -> None:
     if path.stem == "fsdp":
         from accelerate.commands.config.config_args import load_config_from_file
 
-        assert load_config_from_file(str(path)).fsdp_config["fsdp_version"] == 2
+        loaded: Any = load_config_from_file(str(path))
+        assert loaded.fsdp_config["fsdp_version"] == 2
         return
     config = load_settings(path)
     assert config.output == f"runs/{path.parent.name}/{path.stem}"
