@@ -30,6 +30,7 @@ from transformers import (
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
 HIDDEN, WIDTH, MIDDLE, DIVISOR, ALPHA = 24, 16, 20, 8, 4
+LAYERS = 2  # of the language model
 PROMPTS = {
     "audio": "Transcribe speech to text.",
     "video": "Transcribe video to text.",
@@ -60,6 +61,8 @@ class Recipe:
     tied: bool = True
     family: str = "llama"
     lightning: bool = False
+    hidden: int = HIDDEN  # of the language model
+    layers: int = LAYERS
     seed: int = 0
 
 
@@ -114,7 +117,7 @@ class Published:
         return len(vocabulary)
 
     def _make_language_model(self, n_base: int) -> None:
-        qwen = self.recipe.family == "qwen"
+        qwen, hidden = self.recipe.family == "qwen", self.recipe.hidden
         rope = {"rope_type": "default", "rope_theta": 10_000.0}
         if not qwen:
             rope = {
@@ -122,9 +125,9 @@ class Published:
                 "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
             }  # fmt: skip
         config = (Qwen2Config if qwen else LlamaConfig)(
-            vocab_size=n_base, hidden_size=HIDDEN, intermediate_size=40, num_hidden_layers=2,
-            num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=self.recipe.tied,
-            rope_parameters=rope,
+            vocab_size=n_base, hidden_size=hidden, intermediate_size=4 * hidden,
+            num_hidden_layers=self.recipe.layers, num_attention_heads=4, num_key_value_heads=2,
+            tie_word_embeddings=self.recipe.tied, rope_parameters=rope,
         )  # fmt: skip
         config.save_pretrained(self.folder / "llm")
         generation = {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "eos_token_id": 2}
@@ -139,14 +142,14 @@ class Published:
             self.tensors["llm.lm_head.weight"] = self.tensors["llm.model.embed_tokens.weight"]
         if self.recipe.lora is None:
             return
-        bottleneck, kv_width = HIDDEN // DIVISOR, HIDDEN // 2
+        bottleneck, kv_width = hidden // DIVISOR, hidden // 2
         tasks = {"shared": [""], "task": [f".{name}" for name in PROMPTS]}
         tasks["task+shared"] = [*tasks["task"], "_shared"]
-        for layer in range(2):
+        for layer in range(self.recipe.layers):
             prefix = f"llm.model.layers.{layer}.self_attn.lora_"
             for suffix in tasks[self.recipe.lora]:
-                for letter, width in (("Q", HIDDEN), ("V", kv_width)):
-                    down = torch.randn(bottleneck, HIDDEN) * 0.5
+                for letter, width in (("Q", hidden), ("V", kv_width)):
+                    down = torch.randn(bottleneck, hidden) * 0.5
                     self.tensors[f"{prefix}down_{letter}{suffix}.weight"] = down
                     self.tensors[f"{prefix}up_{letter}{suffix}.weight"] = torch.randn(
                         width, bottleneck
@@ -199,18 +202,18 @@ class Published:
             for index, rate in enumerate(rates):
                 prefix = f"{stream}_proj.{index}." if recipe.per_rate else f"{stream}_proj."
                 size = WIDTH * rate if recipe.stack else WIDTH
-                for layer, shape in (("0", (MIDDLE, size)), ("2", (HIDDEN, MIDDLE))):
+                for layer, shape in (("0", (MIDDLE, size)), ("2", (recipe.hidden, MIDDLE))):
                     self.tensors[f"{prefix}{layer}.weight"] = torch.randn(shape) * shape[1] ** -0.5
                     self.tensors[f"{prefix}{layer}.bias"] = torch.randn(shape[0])
                 if recipe.layer_norm:
-                    self.tensors[f"{prefix}3.weight"] = torch.rand(HIDDEN)
-                    self.tensors[f"{prefix}3.bias"] = torch.randn(HIDDEN)
+                    self.tensors[f"{prefix}3.weight"] = torch.rand(recipe.hidden)
+                    self.tensors[f"{prefix}3.bias"] = torch.randn(recipe.hidden)
 
     def _make_prompts(self) -> None:
         if self.recipe.prompts:
             for name, text in PROMPTS.items():
                 n_tokens = len(self.tokenizer(text).input_ids)
-                self.tensors[f"prompt_{name}"] = torch.randn(1, n_tokens, HIDDEN)
+                self.tensors[f"prompt_{name}"] = torch.randn(1, n_tokens, self.recipe.hidden)
 
     @torch.no_grad()
     def logits(self, task: str, audio_rate: int | None, video_rate: int | None) -> Tensor:
@@ -276,7 +279,7 @@ class Published:
         }
         suffixes = {None: [], "shared": [""], "task": [f".{task}"]}
         suffixes["task+shared"] = [f".{task}", "_shared"]
-        for layer in range(2):
+        for layer in range(self.recipe.layers):
             block = f"model.layers.{layer}.self_attn."
             for suffix in suffixes[self.recipe.lora]:
                 for letter in "QV":
