@@ -51,6 +51,7 @@ def download(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    total: int | None = None
     for attempt in range(_ATTEMPTS):
         try:
             total = _fetch_rest(url, part, progress)

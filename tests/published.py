@@ -124,7 +124,7 @@ class Published:
                 "rope_type": "llama3", "rope_theta": 500.0, "factor": 32.0, "low_freq_factor": 1.0,
                 "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
             }  # fmt: skip
-        config = (Qwen2Config if qwen else LlamaConfig)(
+        config: Any = (Qwen2Config if qwen else LlamaConfig)(
             vocab_size=n_base, hidden_size=hidden, intermediate_size=4 * hidden,
             num_hidden_layers=self.recipe.layers, num_attention_heads=4, num_key_value_heads=2,
             tie_word_embeddings=self.recipe.tied, rope_parameters=rope,

@@ -57,8 +57,10 @@ def show_model(name: Name, debug: Debug = False) -> int:
             summary=_bundled_summary(folder),
             size=_megabytes(_folder_bytes(folder)),
             folder=str(folder),
-            card=str(folder / "README.md") if (folder / "README.md").is_file() else "",
         )
+        card = folder / "README.md"  # sources, licence and error rates
+        if card.is_file():
+            print(f"\n{card.read_text().strip()}")
         return 0
     model = _published(name)
     _print_facts(

@@ -96,7 +96,7 @@ def build_config(
         audio_config=audio_config,
         video_config=video_config,
         text_config=text_config,
-        modalities=options.modalities or layout.modalities,
+        modalities=list[str](options.modalities or layout.modalities),
         audio_rates=rates.get("audio", ()),
         video_rates=rates.get("video", ()),
         compression=compression,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ def test_bfloat16_stays_and_can_be_changed(tmp_path: Path) -> None:
     published.save()
     arguments = [*map(str, published.arguments), "-o"]
     assert run([*arguments, str(tmp_path / "half")]) == 0
-    half = AvsrForConditionalGeneration.from_pretrained(tmp_path / "half")
+    half: Any = AvsrForConditionalGeneration.from_pretrained(tmp_path / "half")
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
     assert half.video_encoder.feature_extractor_video.resnet.frontend3D[1].running_var.dtype == (
         torch.bfloat16

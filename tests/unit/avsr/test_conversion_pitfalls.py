@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,7 @@ from tests.published import AUDIO, HIDDEN, VIDEO, Published, Recipe
 MATRYOSHKA = {"audio": (4, 16), "video": (2, 5)}
 
 
-def converted(
-    published: Published, *changes: str
-) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
+def converted(published: Published, *changes: str) -> tuple[Any, AvsrProcessor]:
     folder = published.folder / "model"
     assert run([*map(str, published.arguments), *changes, "-o", str(folder)]) == 0
     model = AvsrForConditionalGeneration.from_pretrained(folder)
@@ -32,9 +31,7 @@ def single_rate(tmp_path_factory: pytest.TempPathFactory) -> Published:
 
 
 @pytest.fixture(scope="module")
-def model_and_processor(
-    single_rate: Published,
-) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
+def model_and_processor(single_rate: Published) -> tuple[Any, AvsrProcessor]:
     return converted(single_rate)
 
 

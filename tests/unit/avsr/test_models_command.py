@@ -16,7 +16,7 @@ from tests.published import Published, Recipe
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_arguments: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
