@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from corpus import load_corpus
-from fusion import text_labels
+from fusion import encode, text_labels
 from pairs import PairSampler
 from train_encoder import load_noise
 
@@ -38,8 +38,9 @@ def encode_chunk(
         step = number * 1000 + index
         batch = sampler.draw(step, BATCH, shares, strength, length_seed=number)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            rows["audio"].append(model.audio_encoder(batch.mels).half())
-            rows["video"].append(model.video_encoder(batch.pictures).half())
+            audio, video = encode(model, batch)
+        rows["audio"].append(audio.half())
+        rows["video"].append(video.half())
         rows["labels"].append(text_labels(processor, batch.texts))
     return {name: torch.cat(values).numpy() for name, values in rows.items()}
 

@@ -36,6 +36,13 @@ class Corpus:
     audio: np.ndarray  # [U, 48000] int16
     mouth: np.ndarray | None  # [U, 75, 96, 96] uint8
 
+    @property
+    def pictures(self) -> np.ndarray:
+        """``mouth``, for corpora that must have one."""
+        if self.mouth is None:
+            raise ValueError("this corpus has no mouth.npy: prepare it with pictures")
+        return self.mouth
+
     def __len__(self) -> int:
         return len(self.lines)
 

@@ -6,11 +6,13 @@ from transformers import WhisperConfig
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 from avsr_frontends.whisper import WhisperAudioEncoder
 
+ENCODER_WIDTH = 144
+
 
 def audio_encoder_config() -> WhisperConfig:
     """A Whisper encoder of 1.3 M parameters."""
     return WhisperConfig(
-        d_model=144,
+        d_model=ENCODER_WIDTH,
         encoder_layers=4,
         encoder_attention_heads=4,
         encoder_ffn_dim=576,
@@ -31,7 +33,7 @@ def audio_encoder_config() -> WhisperConfig:
 def video_encoder_config() -> AvHubertConfig:
     """An AV-HuBERT of 1.0 M parameters with a patch stem on the central 64 pixels."""
     return AvHubertConfig(
-        hidden_size=144,
+        hidden_size=ENCODER_WIDTH,
         num_hidden_layers=3,
         num_attention_heads=4,
         intermediate_size=576,

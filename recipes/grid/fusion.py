@@ -1,13 +1,14 @@
 """The whole miniature: build it from its trained parts, its training losses, its dev WER."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import jiwer
 import numpy as np
 import torch
 from corpus import interval_labels
 from encoders import audio_encoder_config, video_encoder_config
-from pairs import PairSampler
+from pairs import PairBatch, PairSampler
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
@@ -51,7 +52,7 @@ def build_model(
         prompt_ids={name: plain_ids(tokenizer, text) for name, text in PROMPTS.items()},
         audio_ctc=True,
         video_ctc=True,
-        **token_ids,
+        **cast(dict[str, Any], token_ids),
     )
     model = AvsrForConditionalGeneration(config)
     base = LlamaForCausalLM.from_pretrained(language_model_dir / "language_model").state_dict()
@@ -72,6 +73,12 @@ def load_base_weights(language_model: torch.nn.Module, weights: dict[str, Tensor
     if missing:
         raise ValueError(f"language model weights differ in {sorted(missing)[:3]}")
     language_model.load_state_dict({renamed[k]: v for k, v in weights.items()}, strict=False)
+
+
+def encode(model: AvsrForConditionalGeneration, batch: PairBatch) -> tuple[Tensor, Tensor]:
+    """Encoder outputs [B, T, W] of sound and lips."""
+    audio_encoder = model.get_submodule("audio_encoder")
+    return audio_encoder(batch.mels), model.get_submodule("video_encoder")(batch.pictures)
 
 
 def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
@@ -175,7 +182,7 @@ def alignment_loss(
     Returns:
         Mean squared error over both streams and all rates, relative to the embeddings' power.
     """
-    table = model.get_input_embeddings().weight.detach()
+    table = model.get_input_embeddings().get_parameter("weight").detach()
     pieces = {word: plain_ids(processor.tokenizer, word)[0] for w in timings for word, _, _ in w}
     power = table[list(pieces.values())].square().mean()
     losses = []
@@ -216,7 +223,7 @@ def dev_wer(
         indices = range(start, min(start + 50, len(sampler.corpora[0])))
         batch = sampler.clean(list(indices))
         references += batch.texts
-        audio, video = model.audio_encoder(batch.mels), model.video_encoder(batch.pictures)
+        audio, video = encode(model, batch)
         for modality, audio_rate, video_rate in combinations:
             streams = {}
             if audio_rate:

@@ -64,7 +64,7 @@ class PairSampler:
                     corpus, plan, speed, offset_s, strength, length_s, self.noise, generator
                 )
             )
-            frames = cut_pictures(corpus.mouth, plan)
+            frames = cut_pictures(corpus.pictures, plan)
             n_frames = round(length_s * 25)
             clips.append(place_pictures(frames, offset_s, speed, n_frames, generator, strength))
             texts.append(plan.text)
@@ -83,7 +83,7 @@ class PairSampler:
         corpus = self.corpora[0]
         samples = torch.from_numpy(corpus.audio[list(indices)].astype(np.float32) / 32768)
         pictures = augment_pictures(
-            np.asarray(corpus.mouth[list(indices)]), 0.0, np.random.default_rng(0)
+            np.asarray(corpus.pictures[list(indices)]), 0.0, np.random.default_rng(0)
         )
         lines = [corpus.lines[index] for index in indices]
         return PairBatch(

@@ -46,7 +46,7 @@ def recognise(decoder: Decoder, audio: np.ndarray) -> str:
     decoder.end_utt()
     words = decoder.hyp().hypstr.split() if decoder.hyp() else []
     written = {spoken: word for word, spoken in SPOKEN.items()}
-    return " ".join(written.get(word, word) for word in words)
+    return " ".join(written.get(str(word), str(word)) for word in words)
 
 
 def main() -> None:

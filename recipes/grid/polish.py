@@ -20,6 +20,7 @@ from fusion import (
     both_ctc_losses,
     build_model,
     dev_wer,
+    encode,
     text_labels,
     training_loss,
 )
@@ -69,7 +70,7 @@ def main() -> None:
     parts = (args.language_model, args.audio, args.video)
     model, processor = build_model(*parts)
     average, _ = build_model(*parts)
-    encoders = [model.audio_encoder, model.video_encoder]
+    encoders = [model.get_submodule(f"{stream}_encoder") for stream in ("audio", "video")]
     for encoder in encoders:
         encoder.requires_grad_(True)
     moving = [p for encoder in encoders for p in encoder.parameters()]
@@ -91,8 +92,7 @@ def main() -> None:
             encoder.train(not frozen)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.set_grad_enabled(not frozen):
-                audio = model.audio_encoder(batch.mels)
-                video = model.video_encoder(batch.pictures)
+                audio, video = encode(model, batch)
             labels = text_labels(processor, batch.texts)
             if frozen:
                 features = {"audio": audio, "video": video}

@@ -43,10 +43,11 @@ def make_data(work: Path, grid: Path | None, jobs: int, scale: float) -> None:
     for name, split, full, kind in SYNTHETIC_SETS:
         size = max(8, round(full * scale))
         call(GENERATE, f"--{kind}", out=work / name, split=split, n=size, jobs=jobs)
-    for name in GRID_SETS if grid else ():
+    if grid is not None:
         times = grid / "alignments.tsv"
-        manifest = grid / f"{name}.jsonl"
-        call(PREPARE, manifest=manifest, alignments=times, out=work / name, jobs=jobs)
+        for name in GRID_SETS:
+            manifest = grid / f"{name}.jsonl"
+            call(PREPARE, manifest=manifest, alignments=times, out=work / name, jobs=jobs)
 
 
 def train(work: Path, grid: Path | None, noise: Path | None, threads: int, scale: float) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from audio_augmentation import NoiseSource
 from corpus import IGNORED, WORDS, Corpus, load_corpus, phone_inventory
-from encoders import build_encoder
+from encoders import ENCODER_WIDTH, build_encoder
 from grammar_search import best_sentence
 from streams import StreamSampler
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class FrameClassifier(nn.Module):
     def __init__(self, stream: str, n_phones: int) -> None:
         super().__init__()
         self.encoder = build_encoder(stream)
-        width = self.encoder.config.hidden_size
+        width = ENCODER_WIDTH
         self.word_head = nn.Linear(width, len(WORDS))
         self.phone_head = nn.Linear(width, n_phones + 1)
 

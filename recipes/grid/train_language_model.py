@@ -158,7 +158,7 @@ def prefix_embeddings(
     generator: torch.Generator,
 ) -> Tensor:
     """BOS, marked streams and prompt as embeddings [B, S, D], in the published order."""
-    table = model.get_input_embeddings().weight
+    table = model.get_input_embeddings().get_parameter("weight")
     size = len(next(iter(weights.values())))
     marker = {name: VOCABULARY + index for index, name in enumerate(ADDED_TOKENS)}
 

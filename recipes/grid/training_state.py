@@ -78,8 +78,8 @@ class TrainingState:
         self.step += 1
         decay = min(average_decay, self.step / (self.step + 10))
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.model.parameters()), 1 - decay
-            )
+            pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+            for kept, current in pairs:
+                kept.lerp_(current, 1 - decay)
             for kept, current in zip(self.average.buffers(), self.model.buffers(), strict=True):
                 kept.copy_(current)

@@ -1,6 +1,7 @@
 """AV-HuBERT against tensors computed by the official code."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,14 @@ UNUSED = {"mask_emb", "label_embs_concat", "final_proj.weight", "final_proj.bias
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="golden tensors are not here")
 
 
-def load_encoder(**overrides: object) -> AvHubertEncoder:
+def load_encoder(**overrides: Any) -> AvHubertEncoder:
     config = AvHubertConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        resnet_channels=[4, 4, 8, 16, 32], **overrides,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        resnet_channels=[4, 4, 8, 16, 32],
+        **overrides,
     )
     encoder = AvHubertEncoder(config).eval()
     weights = torch.load(GOLDEN / "avhubert.pt", weights_only=True)["model"]
@@ -69,5 +74,8 @@ def test_front_end_matches(expected: dict, streams: tuple) -> None:
         resnet, expected["resnet_out_B_C_T"].transpose(1, 2), atol=1e-5, rtol=1e-5
     )
     torch.testing.assert_close(
-        front_end.proj(resnet), expected["video_proj_out_B_C_T"].transpose(1, 2), atol=1e-5, rtol=1e-5
+        front_end.proj(resnet),
+        expected["video_proj_out_B_C_T"].transpose(1, 2),
+        atol=1e-5,
+        rtol=1e-5,
     )

@@ -98,7 +98,10 @@ class SelfAttention(nn.Module):
             value = value + self.lora_scaling * self.lora_up_V(self.lora_down_V(hidden))
         heads = [x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (query, key, value)]
         mixed = functional.scaled_dot_product_attention(
-            heads[0], heads[1], heads[2], attn_mask=attention_mask,
+            heads[0],
+            heads[1],
+            heads[2],
+            attn_mask=attention_mask,
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
@@ -209,9 +212,8 @@ class AvHubertEncoder(PreTrainedModel):
         self, video_values: Tensor | None, audio_features: Tensor | None, frame_mask: Tensor | None
     ) -> Tensor:
         """Extract, concatenate (audio first) and project the streams to [B, T, D]."""
-        if video_values is None and audio_features is None:
-            raise ValueError("AvHubertEncoder needs video_values, audio_features or both")
-        video = audio = None
+        video: Tensor | None = None
+        audio: Tensor | None = None
         if video_values is not None:
             if self.config.clip_normalisation:
                 video_values = normalise_clip(video_values, frame_mask)
@@ -220,9 +222,10 @@ class AvHubertEncoder(PreTrainedModel):
             video = self.feature_extractor_video(video_values)
         if audio_features is not None:
             audio = self.feature_extractor_audio(audio_features)
-        present = video if video is not None else audio
+        present = audio if video is None else video
+        if present is None:
+            raise ValueError("AvHubertEncoder needs video_values, audio_features or both")
         absent = torch.zeros_like(present)
-        fused = torch.cat(
-            [audio if audio is not None else absent, video if video is not None else absent], dim=-1
-        )
+        streams = [absent if stream is None else stream for stream in (audio, video)]
+        fused = torch.cat(streams, dim=-1)
         return self.dropout_input(self.post_extract_proj(self.layer_norm(fused)))

@@ -49,13 +49,16 @@ class VideoResNet(nn.Module):
         self.picture_size = config.picture_size
         self.has_max_pooling = not config.patch_stem
         step = 4 if config.patch_stem else 2
+        self._taps, self._stride, self._padding = 5, (step, step), (3, 3)
         self.frontend3D = nn.Sequential(
             nn.Conv3d(1, stem, (5, 7, 7), stride=(1, step, step), padding=(2, 3, 3), bias=False),
             nn.BatchNorm3d(stem),
             build_activation(activation, stem),
         )
         self.trunk = nn.Module()
-        for index, (width, depth) in enumerate(zip(channels[1:], config.resnet_blocks, strict=True)):
+        for index, (width, depth) in enumerate(
+            zip(channels[1:], config.resnet_blocks, strict=True)
+        ):
             stage = nn.Sequential()
             for block in range(depth):
                 stride = 2 if index > 0 and block == 0 else 1
@@ -70,7 +73,8 @@ class VideoResNet(nn.Module):
         if self.picture_size is not None:
             frames = central_square(frames, self.picture_size)
         hidden = self._convolve_in_time(frames)  # [B*T, C, H/2, W/2]
-        norm, activation = self.frontend3D[1], self.frontend3D[2]
+        norm = self.frontend3D.get_submodule("1")
+        activation = self.frontend3D.get_submodule("2")
         # BatchNorm3d has one statistic per channel, so a time axis of length one is the same.
         hidden = activation(norm(hidden.unsqueeze(2)).squeeze(2))
         if self.has_max_pooling:
@@ -84,17 +88,17 @@ class VideoResNet(nn.Module):
 
         The same products and sums, several times quicker on a CPU.
         """
-        convolution = self.frontend3D[0]
-        taps = convolution.kernel_size[0]
+        weight = self.frontend3D.get_submodule("0").get_parameter("weight")
         if torch.is_autocast_enabled(frames.device.type):  # before the copies, not after
             frames = frames.to(torch.get_autocast_dtype(frames.device.type))
-        padded = functional.pad(frames, (0, 0, 0, 0, taps // 2, taps // 2))
-        windows = padded.unfold(1, taps, 1).flatten(0, 1)  # [B*T, H, W, taps]
+        margin = self._taps // 2
+        padded = functional.pad(frames, (0, 0, 0, 0, margin, margin))
+        windows = padded.unfold(1, self._taps, 1).flatten(0, 1)  # [B*T, H, W, taps]
         hidden = functional.conv2d(
             windows.permute(0, 3, 1, 2),  # channels last in memory, the quickest for few channels
-            convolution.weight[:, 0],
-            stride=convolution.stride[1:],
-            padding=convolution.padding[1:],
+            weight[:, 0],
+            stride=self._stride,
+            padding=self._padding,
         )
         return hidden.contiguous()
 
