@@ -28,6 +28,7 @@ _DTYPE_NAMES = {
     torch.bool: "BOOL",
 }
 _ALIGNMENT = 8  # bytes, of the data behind the header
+_CHUNK = 4_000_000  # numbers checked at once; the check needs several bytes for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +65,13 @@ def streamed(
         tensor = stored.read()
         if tensor.is_floating_point():
             converted = tensor.to(target)
-            n_bad = tensor.numel() - int(converted.isfinite().sum())
+            n_bad = _count_not_finite(converted)
             if n_bad:
+                finite_before = _count_not_finite(tensor) == 0
                 raise InputError(
                     f"{path}: {stored_name} {list(stored.shape)} has {n_bad} values that are not "
-                    f"finite{' in ' + str(target) if tensor.isfinite().all() else ''}; the file is "
-                    "damaged or its training diverged"
+                    f"finite{f' in {target}' if finite_before else ''}; the file is damaged or its "
+                    "training diverged"
                 )
             return converted
         return tensor
@@ -117,3 +119,8 @@ def write_safetensors(
                 reported = done >> 20
                 progress("writing MB", reported, end >> 20)
         return file.tell()
+
+
+def _count_not_finite(tensor: Tensor) -> int:
+    chunks = tensor.reshape(-1).split(_CHUNK)
+    return sum(chunk.numel() - int(chunk.isfinite().sum()) for chunk in chunks)
