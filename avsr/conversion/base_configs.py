@@ -91,6 +91,7 @@ def guess_audio_config(tensors: Mapping[str, StoredTensor], path: Path) -> Whisp
             f"{path}: the head count of a Whisper of width {width} is unknown; give its folder "
             "with --audio-encoder"
         )
+    n_positions = tensors["embed_positions.weight"].shape[0]
     layers = {name.split(".")[1] for name in tensors if name.startswith("layers.")}
     return WhisperConfig(
         d_model=width,
@@ -98,7 +99,7 @@ def guess_audio_config(tensors: Mapping[str, StoredTensor], path: Path) -> Whisp
         encoder_attention_heads=width // _HEAD_SIZE,
         encoder_ffn_dim=tensors["layers.0.fc1.weight"].shape[0],
         num_mel_bins=n_mels,
-        max_source_positions=tensors["embed_positions.weight"].shape[0],
+        max_source_positions=n_positions,
     )
 
 

@@ -64,6 +64,8 @@ def convert_checkpoint(
         entries = _match_tensors(tensors, config, options, path)
     except ValueError as error:  # a combination that no configuration allows
         raise InputError(f"{path}: {error}") from error
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]} is missing; get the whole file") from error
     needed = sum(entry.n_bytes for entry in entries)
     free = shutil.disk_usage(output).free
     if free < needed:

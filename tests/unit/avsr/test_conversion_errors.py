@@ -142,6 +142,17 @@ def test_leftover_and_missing_tensors(published: Published, fails: Callable[...,
     assert "it lacks llm.model.layers.1.mlp.up_proj.weight" in fails(published, 1)
 
 
+def test_missing_tensor_that_tells_a_size(published: Published, fails: Callable[..., str]) -> None:
+    index = published.arguments.index("--audio-encoder")
+    published.arguments[index : index + 2] = []  # sizes are then read from the weights
+    assert "head count of a Whisper of width 16 is unknown" in fails(published, 1)
+    for name in [name for name in published.tensors if name.startswith("audio_encoder.")]:
+        del published.tensors[name]
+    published.tensors["audio_encoder.conv1.weight"] = torch.zeros(64, 80, 3)
+    published.save()
+    assert "embed_positions.weight is missing" in fails(published, 1)
+
+
 def test_language_model_of_other_sizes(published: Published, fails: Callable[..., str]) -> None:
     folder = published.folder / "llm"
     edit_config(folder, hidden_size=32)
