@@ -12,7 +12,7 @@ import argparse
 import jiwer
 import numpy as np
 from corpus import GRAMMAR
-from pocketsphinx import Decoder
+from pocketsphinx import Decoder  # pyright: ignore[reportMissingImports] (optional)
 
 from avsr.manifest import Utterance, read_manifest
 from avsr.noise import Babble, mix_at_snr
