@@ -8,15 +8,14 @@ from typing import Any, TypeVar
 
 from transformers import (
     AutoConfig,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
     WhisperConfig,
 )
 
 from avsr.conversion.pickles import StoredTensor
 from avsr.errors import InputError, ModelUnavailableError, one_line
+from avsr.tokenizer import load_tokenizer
 
 _HEAD_SIZE = 64  # of every published Whisper
 _Read = TypeVar("_Read")
@@ -55,7 +54,7 @@ def read_tokenizer(
     Raises:
         ModelUnavailableError: it is not there.
     """
-    tokenizer = _fetch(_load_tokenizer, "--language-model", source, local_files_only)
+    tokenizer = _fetch(load_tokenizer, "--language-model", source, local_files_only)
     if tokenizer.pad_token is not None and n_vocabulary == len(tokenizer) + 5:
         tokenizer.pad_token = None
     return tokenizer
@@ -101,14 +100,6 @@ def guess_audio_config(tensors: Mapping[str, StoredTensor], path: Path) -> Whisp
         num_mel_bins=n_mels,
         max_source_positions=n_positions,
     )
-
-
-def _load_tokenizer(source: str, *, local_files_only: bool) -> PreTrainedTokenizerBase:
-    """Load ``tokenizer.json`` as it is; a model's own class may rebuild it differently."""
-    try:
-        return PreTrainedTokenizerFast.from_pretrained(source, local_files_only=local_files_only)
-    except Exception:  # only a SentencePiece model there: converted by the model's own class
-        return AutoTokenizer.from_pretrained(source, local_files_only=local_files_only)
 
 
 def _fetch(
