@@ -119,6 +119,7 @@ def decode(
         audio_rate=None if audio is None else audio_rate,
         video_rate=None if video is None else video_rate,
         num_beams=num_beams,
+        allow_untrained_rate=loaded.allow_untrained_rate,
     )
     return [
         _hypothesis(loaded, token_ids[:budget], log_probs[:budget])

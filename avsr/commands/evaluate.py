@@ -13,6 +13,7 @@ import typer
 from avsr.atomic import write_text_atomically
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import (
+    AllowUntrainedRate,
     Beam,
     Debug,
     Device,
@@ -79,6 +80,7 @@ def evaluate(
         typer.Option(metavar="DIR", help="Keep decoded and cropped clips here for later runs."),
     ] = None,
     device: Device = "auto",
+    allow_untrained_rate: AllowUntrainedRate = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
@@ -103,8 +105,10 @@ def evaluate(
     from avsr.pretrained import load_model
 
     noises, described = _noise_sources(sounds, voices, seed)
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, allow_untrained_rate=allow_untrained_rate)
     conditions = plan_conditions(loaded, modalities, audio_rates, video_rates, sounds)
+    for doubt in loaded.doubts_about(audio_rates, video_rates):
+        say(f"warning: {doubt}")
     with ExitStack() as stack:
         folder = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avsr-")))
         evaluation = run_evaluation(

@@ -40,6 +40,12 @@ Layout = Annotated[
 Split = Annotated[
     str | None, typer.Option(help="Part of the corpus, such as test. Default: all there is.")
 ]
+AllowUntrainedRate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-untrained-rate", help="Accept rates that the model was not trained at; warns."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 

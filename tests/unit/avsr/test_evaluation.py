@@ -11,8 +11,10 @@ from avsr.cli import run
 from avsr.clip import Clip
 from avsr.clip_cache import ClipCache
 from avsr.conditions import Condition, plan_conditions
+from avsr.errors import UsageError
 from avsr.evaluation import evaluate
 from avsr.evaluation_report import to_dict
+from avsr.hypotheses import decode, encode_audio
 from avsr.manifest import Utterance
 from avsr.noise import Babble
 from avsr.pretrained import LoadedModel, load_model
@@ -269,3 +271,16 @@ def test_cache_notices_that_a_file_has_changed(tmp_path: Path) -> None:
     assert changed.duration_s == pytest.approx(2.0)
     entry.write_bytes(b"damaged")
     assert cache.clip(utterance).duration_s == pytest.approx(2.0)
+
+
+def test_an_untrained_rate_needs_permission_and_is_doubted(tiny_folder: Path) -> None:
+    strict = load_model(tiny_folder, "cpu")
+    with pytest.raises(UsageError, match=r"rate 8; use 4 or 16 \(or --allow-untrained-rate\)"):
+        plan_conditions(strict, ["audio"], [8], [None], [(None, None)])
+    lenient = load_model(tiny_folder, "cpu", allow_untrained_rate=True)
+    (condition,) = plan_conditions(lenient, ["audio"], [8], [None], [(None, None)])
+    encoded = encode_audio(lenient, [tone(1.0, 200.0)])
+    decode(lenient, "audio", audio=encoded, audio_rate=condition.audio_rate)
+    (doubt,) = lenient.doubts_about([4, 8], [None, 2])
+    assert "not trained at audio rate 8 (only at 4, 16)" in doubt
+    assert "160 %" in doubt

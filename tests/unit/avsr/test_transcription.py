@@ -101,8 +101,8 @@ def test_silence_gives_no_words(recognizer: avsr.Recognizer) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16"),
-        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5"),
+        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16 (or --"),
+        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5 (or --"),
         ({"modality": "lips"}, "trained on (audio, video, av), got 'lips'"),
     ],
 )
