@@ -3,7 +3,8 @@
 A prepared corpus is a folder with ``manifest.jsonl`` (one line per clip: id, text, speaker,
 ``words`` as [word, start, end] in seconds, and ``phones`` likewise where they are known),
 ``audio.npy`` [U, 48000] int16 at 16 kHz and, where there is a picture, ``mouth.npy``
-[U, 75, 96, 96] uint8. Row u of the arrays belongs to line u of the manifest.
+[P, 75, 96, 96] uint8. Row u of the sound belongs to line u of the manifest; its picture is row
+u % P, so that pictures are stored once where every clip is said by several voices.
 
 Letters: U clips, T video frames (25 per second), A audio encoder frames (50 per second).
 """
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-N_SAMPLES = 48_000  # 3 s at 16 kHz
+SAMPLE_RATE = 16_000
+N_SAMPLES = 48_000  # 3 s
 N_VIDEO_FRAMES = 75
 COMMANDS = ("bin", "lay", "place", "set")
 COLOURS = ("blue", "green", "red", "white")
@@ -34,14 +36,13 @@ class Corpus:
 
     lines: list[dict[str, Any]]
     audio: np.ndarray  # [U, 48000] int16
-    mouth: np.ndarray | None  # [U, 75, 96, 96] uint8
+    mouth: np.ndarray | None  # [P, 75, 96, 96] uint8
 
-    @property
-    def pictures(self) -> np.ndarray:
-        """``mouth``, for corpora that must have one."""
+    def pictures(self, index: int) -> np.ndarray:
+        """The pictures of clip ``index``, [75, 96, 96] uint8."""
         if self.mouth is None:
             raise ValueError("this corpus has no mouth.npy: prepare it with pictures")
-        return self.mouth
+        return self.mouth[index % len(self.mouth)]
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -66,7 +67,7 @@ def load_corpus(folder: str | Path) -> Corpus:
     audio = np.load(folder / "audio.npy")
     mouth_file = folder / "mouth.npy"
     mouth = np.load(mouth_file, mmap_mode="r") if mouth_file.exists() else None
-    if len(audio) != len(lines) or (mouth is not None and len(mouth) != len(lines)):
+    if len(audio) != len(lines) or (mouth is not None and len(lines) % len(mouth)):
         raise ValueError(
             f"{folder}: the arrays and manifest.jsonl differ in length; prepare it again"
         )

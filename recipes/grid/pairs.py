@@ -64,7 +64,7 @@ class PairSampler:
                     corpus, plan, speed, offset_s, strength, length_s, self.noise, generator
                 )
             )
-            frames = cut_pictures(corpus.pictures, plan)
+            frames = cut_pictures(corpus, plan)
             n_frames = round(length_s * 25)
             clips.append(place_pictures(frames, offset_s, speed, n_frames, generator, strength))
             texts.append(plan.text)
@@ -82,9 +82,8 @@ class PairSampler:
         """Whole clips of the first corpus, undistorted."""
         corpus = self.corpora[0]
         samples = torch.from_numpy(corpus.audio[list(indices)].astype(np.float32) / 32768)
-        pictures = augment_pictures(
-            np.asarray(corpus.pictures[list(indices)]), 0.0, np.random.default_rng(0)
-        )
+        clips = np.stack([corpus.pictures(index) for index in indices])
+        pictures = augment_pictures(clips, 0.0, np.random.default_rng(0))
         lines = [corpus.lines[index] for index in indices]
         return PairBatch(
             log_mel(samples),

@@ -25,6 +25,7 @@ from fusion import (
     training_loss,
 )
 from pairs import PairSampler
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from train_encoder import load_noise
 from training_state import TrainingState
 
@@ -90,7 +91,7 @@ def main() -> None:
         frozen = step < FROZEN_STEPS
         for encoder in encoders:
             encoder.train(not frozen)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             with torch.set_grad_enabled(not frozen):
                 audio, video = encode(model, batch)
             labels = text_labels(processor, batch.texts)

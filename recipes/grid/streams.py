@@ -89,7 +89,7 @@ class StreamSampler:
         if self.stream == "audio":
             samples = self.corpora[0].audio[list(indices)].astype(np.float32) / 32768
             return log_mel(torch.from_numpy(samples))
-        pictures = np.asarray(self.corpora[0].pictures[list(indices)])
+        pictures = np.stack([self.corpora[0].pictures(index) for index in indices])
         return augment_pictures(pictures, 0.0, np.random.default_rng(0))
 
     def _draw_clip(
@@ -108,7 +108,7 @@ class StreamSampler:
             )
         else:
             content = place_pictures(
-                cut_pictures(corpus.pictures, plan),
+                cut_pictures(corpus, plan),
                 offset_s,
                 speed,
                 round(length_s * 25),

@@ -16,6 +16,7 @@ import torch
 from corpus import load_corpus
 from fusion import dev_wer, training_loss
 from pairs import PairSampler
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from train_encoder import learning_rate
 from training_state import TrainingState
 
@@ -67,7 +68,7 @@ def main() -> None:
         rows = generator.choice(len(chunk["labels"]), args.batch_size, replace=False)
         audio, video = (torch.from_numpy(chunk[s][rows]).float() for s in ("audio", "video"))
         labels = torch.from_numpy(chunk["labels"][rows])
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             loss, values = training_loss(model, audio, video, labels, generator)
         rate = learning_rate(state.step, args.steps, args.learning_rate)
         state.apply(loss, [rate], EMA_DECAY)

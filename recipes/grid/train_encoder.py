@@ -3,8 +3,8 @@
     python recipes/grid/train_encoder.py audio --corpora DIR DIR --shares 0.5 0.5 --steps 6000
 
 Stops and resumes anywhere: run the same command again. The learning rate stays constant until
-the last fifth of ``--steps``, so that a run can be lengthened: resume with more steps before the
-decay begins.
+the last fifth of ``--steps``. A finished run is lengthened, with other corpora if you like, by more
+``--steps`` and ``--restart-at`` the step where it stood.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from grammar_search import best_sentence
 from streams import StreamSampler
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from training_state import TrainingState
 
 DECAY_SHARE = 0.2  # of all steps, at the end
@@ -94,6 +95,22 @@ def shares_at(step: int, steps: int, shares: list[float], first: int | None) -> 
     return shares
 
 
+def schedule(step: int, args: argparse.Namespace) -> tuple[float, float, list[float]]:
+    """Learning rate, augmentation strength and corpus probabilities of a step.
+
+    From ``--restart-at`` on, the learning rate starts anew, with full augmentation.
+    """
+    if step < args.restart_at:
+        raise SystemExit(f"train {args.restart_at} steps before, then go on with --restart-at")
+    if args.restart_at:
+        length = args.steps - args.restart_at
+        rate = learning_rate(step - args.restart_at, length, args.learning_rate)
+        return rate, 1.0, args.shares
+    rate = learning_rate(step, args.steps, args.learning_rate)
+    strength = augmentation_strength(step, args.steps)
+    return rate, strength, shares_at(step, args.steps, args.shares, args.first)
+
+
 def load_noise(folder: str | None, babble: list[Corpus]) -> NoiseSource | None:
     """Babble of the given corpora and, where a folder of recordings is named, those."""
     if not babble:
@@ -117,6 +134,9 @@ def main() -> None:
     parser.add_argument("--noise", help="folder of noise recordings")
     parser.add_argument("--out", required=True)
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument(
+        "--restart-at", type=int, default=0, help="go on from this step with a fresh schedule"
+    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -141,21 +161,20 @@ def main() -> None:
     began, first_step, losses = time.time(), state.step, []
     while state.step < args.steps:
         step = state.step
-        shares = shares_at(step, args.steps, args.shares, args.first)
-        strength = augmentation_strength(step, args.steps)
+        rate, strength, shares = schedule(step, args)
         batch = sampler.draw(step, args.batch_size, shares, strength)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             outputs = model(batch.inputs)
         loss = frame_loss(outputs, batch.words, batch.phones)
-        state.apply(loss, [learning_rate(step, args.steps, args.learning_rate)], EMA_DECAY)
+        state.apply(loss, [rate], EMA_DECAY)
         losses.append(loss.item())
         if state.step % CHECKPOINT_EVERY == 0 or state.step == args.steps:
-            rate = (state.step - first_step) / (time.time() - began)
+            speed = (state.step - first_step) / (time.time() - began)
             line = {
                 "step": state.step,
                 "loss": round(float(np.mean(losses)), 4),
                 "dev_wer": [round(frame_wer(average, each), 4) for each in dev],
-                "left_s": round((args.steps - state.step) / rate),
+                "left_s": round((args.steps - state.step) / speed),
             }
             losses = []
             state.save(line)
