@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from avsr.model import AvsrForConditionalGeneration
     from avsr.processing import AvsrProcessor
     from avsr.recognizer import Recognizer, load
-    from avsr.transcription import Segment, TranscriptionResult
+    from avsr.transcription import Segment, TranscriptionResult, Word
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,7 @@ __all__ = [
     "Recognizer",
     "Segment",
     "TranscriptionResult",
+    "Word",
     "load",
 ]
 
@@ -32,6 +33,7 @@ _MODULE_OF = {
     "Recognizer": "avsr.recognizer",
     "Segment": "avsr.transcription",
     "TranscriptionResult": "avsr.transcription",
+    "Word": "avsr.transcription",
     "load": "avsr.recognizer",
 }
 

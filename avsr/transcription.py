@@ -1,12 +1,12 @@
-"""What a transcription gives back, and how it is written as text or JSON."""
+"""What a transcription gives back, and its plain values for JSON."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from avsr.config import Modality
+from avsr.rendering import render
 from avsr_frontends.landmarks import TrackReport
 
 
@@ -29,6 +29,32 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Word:
+    """One word of a transcription and when it was said.
+
+    Attributes:
+        word: as in the segment's text.
+        start: seconds from the start of the file.
+        end: seconds from the start of the file.
+        probability: geometric mean probability of its tokens, 0 to 1.
+    """
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "word": self.word,
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "probability": round(self.probability, 4),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Segment:
     """A stretch of the file that was transcribed as one piece.
 
@@ -37,17 +63,35 @@ class Segment:
         end: seconds from the start of the file.
         text: the words, possibly none.
         avg_logprob: mean natural log-probability of the text's tokens, at most 0.
+        no_speech_prob: 0 to 1, how little the sound and the lips show of speech.
+        words: the words with their times; empty where times are not available.
+        modality: what this segment was read from; None where that is the whole result's.
     """
 
     start: float
     end: float
     text: str
     avg_logprob: float
+    no_speech_prob: float = 0.0
+    words: tuple[Word, ...] = ()
+    modality: Modality | None = None
 
     @property
     def confidence(self) -> float:
         """Geometric mean probability of the tokens, 0 to 1."""
         return math.exp(self.avg_logprob)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, under the keys that openai-whisper uses where it has them."""
+        values = {
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "text": self.text,
+            "avg_logprob": round(self.avg_logprob, 4),
+            "no_speech_prob": round(self.no_speech_prob, 4),
+            "words": [word.to_dict() for word in self.words],
+        }
+        return values if self.modality is None else values | {"modality": self.modality}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +149,7 @@ class TranscriptionResult:
         return {
             "text": self.text,
             "segments": [
-                {
-                    "id": index,
-                    "start": round(segment.start, 3),
-                    "end": round(segment.end, 3),
-                    "text": segment.text,
-                    "avg_logprob": round(segment.avg_logprob, 4),
-                }
-                for index, segment in enumerate(self.segments)
+                {"id": index, **segment.to_dict()} for index, segment in enumerate(self.segments)
             ],
             "file": None if self.path is None else str(self.path),
             "duration": round(self.duration_s, 3),
@@ -128,11 +165,12 @@ class TranscriptionResult:
         }
 
     def render(self, output_format: str) -> str:
-        """The content of a result file, ending in a newline.
+        """The content of a result file, see :func:`avsr.rendering.render`.
 
         Args:
-            output_format: ``"txt"`` or ``"json"``.
+            output_format: ``"txt"``, ``"srt"``, ``"vtt"``, ``"tsv"`` or ``"json"``.
+
+        Raises:
+            ValueError: on another format.
         """
-        if output_format == "json":
-            return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
-        return self.text + "\n"
+        return render(self, output_format)
