@@ -46,10 +46,14 @@ class Hypothesis:
     Attributes:
         text: the words.
         avg_logprob: mean log-probability of its tokens.
+        token_ids: the text's tokens, without special ones.
+        token_log_probs: log-probability of each of ``token_ids``.
     """
 
     text: str
     avg_logprob: float
+    token_ids: tuple[int, ...] = ()
+    token_log_probs: tuple[float, ...] = ()
 
 
 def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:
@@ -148,6 +152,15 @@ def _token_budgets(loaded: LoadedModel, *streams: Encoded | None) -> list[int]:
 def _hypothesis(loaded: LoadedModel, token_ids: Tensor, log_probs: Tensor) -> Hypothesis:
     text = loaded.processor.decode(token_ids)
     n_tokens = max(1, int((log_probs < 0).sum()))  # padding has a log-probability of 0
+    special = set(loaded.processor.tokenizer.all_special_ids)
+    plain = [
+        (token_id, log_prob)
+        for token_id, log_prob in zip(token_ids.tolist(), log_probs.tolist(), strict=True)
+        if token_id not in special
+    ]
     return Hypothesis(
-        text=" ".join(text.split()), avg_logprob=min(0.0, float(log_probs.sum()) / n_tokens)
+        text=" ".join(text.split()),
+        avg_logprob=min(0.0, float(log_probs.sum()) / n_tokens),
+        token_ids=tuple(token_id for token_id, _ in plain),
+        token_log_probs=tuple(log_prob for _, log_prob in plain),
     )

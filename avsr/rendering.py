@@ -79,10 +79,11 @@ def _txt(result: "TranscriptionResult") -> str:
 
 
 def _srt(result: "TranscriptionResult") -> str:
-    return "\n".join(
-        f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n{cue.text.replace('-->', '->')}\n"
-        for number, cue in enumerate(cues(result), start=1)
-    )
+    blocks = []
+    for number, cue in enumerate(cues(result), start=1):
+        text = cue.text.replace("-->", "->")  # would pass for another cue's times
+        blocks.append(f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n{text}\n")
+    return "\n".join(blocks)
 
 
 def _vtt(result: "TranscriptionResult") -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_long_segments_become_several_subtitles() -> None:
         assert cue.end - cue.start <= 7.0
         assert all(len(line) <= 42 for line in cue.text.split("\n"))
         assert cue.text.count("\n") <= 1
-    assert all(a.end <= b.start for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(parts))
 
 
 def test_clock() -> None:
