@@ -5,24 +5,28 @@
 One real speaker teaches one voice. The WORLD vocoder takes his clips apart into pitch, spectral
 envelope and aperiodicity; they are put together again at another pitch (higher, lower, flatter,
 livelier), with the envelope stretched as by a shorter or longer vocal tract, and with more or
-less breath. Times do not change, so word times and pictures stay right. Needs ``pyworld``.
+less breath. Times do not change, so word times and pictures stay right.
+
+Needs ``pip install pyworld``, which is compiled where its makers offer no wheel.
 
 Source: M. Morise, F. Yokomori and K. Ozawa, "WORLD: a vocoder-based high-quality speech synthesis
 system for real-time applications", IEICE Transactions E99-D(7), 2016.
 """
 
 import argparse
+import importlib
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyworld
 from corpus import N_SAMPLES, SAMPLE_RATE, load_corpus
 from numpy.lib.format import open_memmap
 
+pyworld: Any = importlib.import_module("pyworld")  # optional, and untyped
 LOWEST_HZ, HIGHEST_HZ = 80.0, 270.0  # mean pitch of the new voices
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 GENERATE = HERE.parent / "synthetic" / "generate.py"
 PREPARE = HERE / "prepare.py"
-SYNTHETIC_SETS = (  # folder, split, clips, kind
-    ("syn_audio_train", "train", 8000, "audio"),
-    ("syn_audio_dev", "dev", 200, "audio"),
-    ("syn_av_train", "train", 2400, "crops"),
-    ("syn_av_dev", "dev", 200, "crops"),
+REVOICE = HERE / "revoice.py"
+SYNTHETIC_SETS = (  # folder, split, seed, clips, kind
+    ("syn_audio_train", "train", 0, 8000, "audio"),
+    ("syn_audio_dev", "dev", 0, 200, "audio"),
+    ("syn_av_train", "train", 0, 2400, "crops"),
+    ("syn_av_more", "train", 31, 3600, "crops"),
+    ("syn_av_dev", "dev", 0, 200, "crops"),
 )
 GRID_SETS = ("s1_train", "s1_dev")
 
@@ -40,54 +42,64 @@ def call(script: Path, *words: str, **options: object) -> None:
 
 def make_data(work: Path, grid: Path | None, jobs: int, scale: float) -> None:
     """Synthetic speech, synthetic faces and, where there are any, GRID's clips."""
-    for name, split, full, kind in SYNTHETIC_SETS:
+    for name, split, seed, full, kind in SYNTHETIC_SETS:
         size = max(8, round(full * scale))
-        call(GENERATE, f"--{kind}", out=work / name, split=split, n=size, jobs=jobs)
+        call(GENERATE, f"--{kind}", out=work / name, split=split, seed=seed, n=size, jobs=jobs)
     if grid is not None:
         times = grid / "alignments.tsv"
         for name in GRID_SETS:
             manifest = grid / f"{name}.jsonl"
             call(PREPARE, manifest=manifest, alignments=times, out=work / name, jobs=jobs)
+        call(REVOICE, corpus=work / "s1_train", out=work / "s1_voices", voices=6, jobs=jobs)
 
 
 def train(work: Path, grid: Path | None, noise: Path | None, threads: int, scale: float) -> None:
     """Encoders, language model, all together, then adapters on frozen parts."""
     real = [work / "s1_train"] if grid else []
+    voices = [work / "s1_voices"] if grid else []
     dev = [work / "s1_dev"] if grid else []
-    sound = {"babble": work / "syn_audio_train"} | ({"noise": noise} if noise else {})
+    speech, lips = work / "syn_audio_train", [work / "syn_av_train", work / "syn_av_more"]
+    sound = {"babble": speech} | ({"noise": noise} if noise else {})
 
-    def shares(of_real: float) -> list[float]:
-        return [of_real, round(1 - of_real, 2)] if grid else [1.0]
+    def mixture(corpora: list[Path], *shares: float) -> dict[str, list]:
+        kept = shares[-len(corpora) :]  # without GRID the first corpora are missing
+        return {"corpora": corpora, "shares": [round(share / sum(kept), 4) for share in kept]}
 
-    def length(full: int) -> dict[str, int]:
-        return {"steps": max(10, round(full * scale)), "threads": threads}
+    def length(full: int) -> int:
+        return max(10, round(full * scale))
 
-    call(HERE / "train_language_model.py", out=work / "language_model", **length(1000))
+    def encoder(stream: str, steps: int, restart_at: int, **options: object) -> None:
+        call(
+            HERE / "train_encoder.py", stream, out=work / stream, steps=length(steps),
+            restart_at=length(restart_at) if restart_at else 0, threads=threads, **options,
+        )  # fmt: skip
+
     call(
-        HERE / "train_encoder.py", "audio", out=work / "audio", shares=shares(0.45),
-        corpora=[*real, work / "syn_audio_train"], dev=[*dev, work / "syn_audio_dev"],
-        **sound, **length(3000),
+        HERE / "train_language_model.py", out=work / "language_model", steps=length(1000),
+        threads=threads,
     )  # fmt: skip
-    both = [*real, work / "syn_av_train"]
+    hear = {"dev": [*dev, work / "syn_audio_dev"], **sound}
+    encoder("audio", 3000, 0, **mixture([*real, speech], 0.45, 0.55), **hear)
+    encoder("audio", 7500, 3000, **mixture([*real, *voices, speech], 0.2, 0.35, 0.45), **hear)
     both_dev = [*dev, work / "syn_av_dev"]
-    call(
-        HERE / "train_encoder.py", "video", out=work / "video", shares=shares(0.75),
-        corpora=both, first=len(real), dev=both_dev, **length(1550),
-    )  # fmt: skip
+    first = mixture([*real, lips[0]], 0.75, 0.25) | {"first": len(real)}
+    encoder("video", 1550, 0, **first, dev=both_dev)
+    encoder("video", 3750, 1550, **mixture([*real, *lips], 0.45, 0.22, 0.33), dev=both_dev)
+    both = mixture([*real, *voices, *lips], 0.25, 0.25, 0.2, 0.3)
     call(
         HERE / "polish.py", out=work / "polish", language_model=work / "language_model",
-        audio=work / "audio", video=work / "video", corpora=both, shares=shares(0.6),
-        dev=both_dev, **sound, **length(880),
+        audio=work / "audio", video=work / "video", dev=both_dev, steps=length(880),
+        threads=threads, **both, **sound,
     )  # fmt: skip
     polished = work / "polish" / "model"
     features = work / "features"
     call(
-        HERE / "cache_features.py", out=features, model=polished, corpora=both,
-        shares=shares(0.55), chunks=max(2, round(22 * scale)), **sound,
+        HERE / "cache_features.py", out=features, model=polished,
+        chunks=max(2, round(22 * scale)), **both, **sound,
     )  # fmt: skip
     call(
         HERE / "train_adapters.py", out=work / "adapters", model=polished, features=features,
-        dev=both_dev, **length(300),
+        dev=both_dev, steps=length(300), threads=threads,
     )  # fmt: skip
 
 
