@@ -1,16 +1,20 @@
-"""Deterministic generation from a prefix of embeddings, with the probability of each token.
+"""Deterministic generation from prefixes of embeddings, with the probability of each token.
 
-Shapes: B batch, S prefix positions, L new tokens.
+Shapes: B batch, L new tokens.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from transformers import GenerationConfig
 
+from avsr.beam_search import BeamSearch
+from avsr.draft import DraftSearch
 from avsr.rows import restore_rows, row_order
+from avsr.search import GreedySearch, SearchResult, SearchSettings
 from avsr.sequence import TokenSequence
 
 
@@ -20,109 +24,100 @@ class AvsrGeneration:
 
     Attributes:
         sequences: [B, L] new token ids, padded after EOS.
-        token_log_probs: [B, L] log-probability of each token, 0 at padding; if asked for.
-        sequence_scores: [B] mean log-probability of a row's tokens, EOS included; if asked for.
+        token_log_probs: [B, L] log-probability of each token, 0 at padding.
+        sequence_scores: [B] mean log-probability of a row's tokens, EOS included.
+        lengths: [B] tokens of each row, EOS included.
+        n_drafted: [B] tokens that a draft proposed; None without one.
+        n_accepted: [B] how many of them the language model chose too; None without a draft.
     """
 
     sequences: Tensor
-    token_log_probs: Tensor | None = None
-    sequence_scores: Tensor | None = None
+    token_log_probs: Tensor
+    sequence_scores: Tensor
+    lengths: Tensor
+    n_drafted: Tensor | None = None
+    n_accepted: Tensor | None = None
 
 
-def decoding_config(
-    base: GenerationConfig, *, num_beams: int, max_new_tokens: int, scores: bool
-) -> GenerationConfig:
-    """Settings of greedy (one beam) or beam search that no base model can change."""
-    return GenerationConfig(
-        bos_token_id=base.bos_token_id,
-        eos_token_id=base.eos_token_id,
-        pad_token_id=base.pad_token_id,
-        do_sample=False,
+def search_settings(config: Any, *, num_beams: int, budgets: Sequence[int]) -> SearchSettings:
+    """Settings of a search by a model's configuration.
+
+    Args:
+        config: names the tokens that end and fill a text.
+        num_beams: 1 is greedy.
+        budgets: most tokens of each row.
+
+    Raises:
+        ValueError: fewer than one beam.
+    """
+    if num_beams < 1:
+        raise ValueError(f"num_beams must be at least 1, got {num_beams}")
+    ends = config.eos_token_id
+    return SearchSettings(
+        budgets=budgets,
+        end_ids=() if ends is None else (ends,) if isinstance(ends, int) else tuple(ends),
+        pad_id=config.pad_token_id or 0,
         num_beams=num_beams,
-        max_new_tokens=max_new_tokens,
-        return_dict_in_generate=True,
-        output_scores=scores,
     )
 
 
 def generate_tokens(
-    language_model: nn.Module, prefix: TokenSequence, config: GenerationConfig
+    language_model: Any, prefix: TokenSequence, settings: SearchSettings
 ) -> AvsrGeneration:
-    """Continue each prefix; with ``config.output_scores``, score the new tokens."""
-    result = language_model.generate(  # pyright: ignore[reportCallIssue]
-        inputs_embeds=prefix.embeds,
-        attention_mask=prefix.full_mask().long(),
-        generation_config=config,
-    )
-    if not config.output_scores:
-        return AvsrGeneration(sequences=result.sequences)
-    log_probs = language_model.compute_transition_scores(  # pyright: ignore[reportCallIssue]
-        result.sequences,
-        result.scores,
-        result.get("beam_indices"),
-        normalize_logits=config.num_beams == 1,  # beam search has normalised them already
-    )
-    real = real_tokens(result.sequences, config)
-    log_probs = log_probs.masked_fill(~real, 0.0)
-    return AvsrGeneration(
-        sequences=result.sequences,
-        token_log_probs=log_probs,
-        sequence_scores=_mean_over(log_probs, real),
-    )
+    """Continue each prefix by greedy or beam search."""
+    search = GreedySearch if settings.num_beams == 1 else BeamSearch
+    return _scored(search(language_model, prefix, settings).run(), settings)
 
 
-def real_tokens(sequences: Tensor, config: GenerationConfig) -> Tensor:
-    """[B, L] bool, true up to and including each row's first EOS."""
-    ends = config.eos_token_id
-    if ends is None:
-        return torch.ones_like(sequences, dtype=torch.bool)
-    ends = [ends] if isinstance(ends, int) else ends
-    ended = torch.isin(sequences, torch.tensor(ends, device=sequences.device))
-    return (ended.cumsum(dim=1) - ended.long()) == 0
-
-
-def merge_generations(
-    parts: list[tuple[list[int], AvsrGeneration]], config: GenerationConfig
+def verify_drafts(
+    language_model: Any,
+    prefix: TokenSequence,
+    settings: SearchSettings,
+    drafts: Sequence[Sequence[int]],
+    embed: Callable[[Tensor], Tensor],
 ) -> AvsrGeneration:
+    """Continue each prefix by greedy search that verifies proposals, see :mod:`avsr.draft`."""
+    return _scored(DraftSearch(language_model, prefix, settings, drafts, embed).run(), settings)
+
+
+def merge_generations(parts: list[tuple[list[int], AvsrGeneration]], pad_id: int) -> AvsrGeneration:
     """Put row groups of one batch back together, padded on the right to the longest."""
     order = row_order([rows for rows, _ in parts])
     if order is None:
         return parts[0][1]
-    fill = config.pad_token_id or 0
-    sequences = _join([part.sequences for _, part in parts], order, fill)
-    log_probs = [part.token_log_probs for _, part in parts if part.token_log_probs is not None]
-    scores = [part.sequence_scores for _, part in parts if part.sequence_scores is not None]
+    generations = [part for _, part in parts]
+    drafted = [part.n_drafted for part in generations if part.n_drafted is not None]
+    accepted = [part.n_accepted for part in generations if part.n_accepted is not None]
     return AvsrGeneration(
-        sequences=sequences,
-        token_log_probs=_join(log_probs, order, 0.0) if log_probs else None,
-        sequence_scores=restore_rows(scores, order) if scores else None,
+        sequences=_join([part.sequences for part in generations], order, pad_id),
+        token_log_probs=_join([part.token_log_probs for part in generations], order, 0.0),
+        sequence_scores=restore_rows([part.sequence_scores for part in generations], order),
+        lengths=restore_rows([part.lengths for part in generations], order),
+        n_drafted=restore_rows(drafted, order) if drafted else None,
+        n_accepted=restore_rows(accepted, order) if accepted else None,
     )
 
 
-def cut_to_budgets(
-    generation: AvsrGeneration, budgets: list[int], config: GenerationConfig
-) -> AvsrGeneration:
-    """Replace what a row has beyond its own bound on tokens by padding.
+def real_tokens(sequences: Tensor, end_ids: Sequence[int]) -> Tensor:
+    """[B, L] bool, true up to and including each row's first end."""
+    ends = torch.tensor(list(end_ids), dtype=torch.long, device=sequences.device)
+    ended = torch.isin(sequences, ends)
+    return (ended.cumsum(dim=1) - ended.long()) == 0
 
-    A short clip that does not end by itself then reads the same alone and beside longer ones.
-    """
-    sequences = generation.sequences
-    columns = torch.arange(sequences.shape[1], device=sequences.device)
-    beyond = columns >= torch.tensor(budgets, device=sequences.device)[:, None]
-    if not bool((beyond & (sequences != (config.pad_token_id or 0))).any()):
-        return generation
-    cut = sequences.masked_fill(beyond, config.pad_token_id or 0)
-    if generation.token_log_probs is None:
-        return AvsrGeneration(sequences=cut)
-    log_probs = generation.token_log_probs.masked_fill(beyond, 0.0)
-    real = real_tokens(sequences, config) & ~beyond
+
+def _scored(found: SearchResult, settings: SearchSettings) -> AvsrGeneration:
+    budgets = torch.tensor(list(settings.budgets), device=found.sequences.device)
+    columns = torch.arange(found.sequences.shape[1], device=budgets.device)
+    real = real_tokens(found.sequences, settings.end_ids) & (columns < budgets[:, None])
+    lengths = real.sum(dim=1)
     return AvsrGeneration(
-        sequences=cut, token_log_probs=log_probs, sequence_scores=_mean_over(log_probs, real)
+        sequences=found.sequences,
+        token_log_probs=found.token_log_probs,
+        sequence_scores=(found.token_log_probs * real).sum(dim=1) / lengths,
+        lengths=lengths,
+        n_drafted=found.n_drafted,
+        n_accepted=found.n_accepted,
     )
-
-
-def _mean_over(values: Tensor, mask: Tensor) -> Tensor:
-    return (values * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
 def _join(parts: list[Tensor], order: Tensor, fill: float) -> Tensor:

@@ -9,14 +9,9 @@ import torch
 from torch import Tensor
 
 from avsr.config import Modality
+from avsr.generation import AvsrGeneration
 from avsr.pretrained import LoadedModel
-from avsr.sequence import token_budget
-from avsr_frontends.rates import (
-    AUDIO_ENCODER_FPS,
-    SAMPLE_RATE,
-    SAMPLES_PER_VIDEO_FRAME,
-    VIDEO_FPS,
-)
+from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 
 DEFAULT_BEAMS = 1  # greedy
 
@@ -46,12 +41,16 @@ class Hypothesis:
     Attributes:
         text: the words.
         avg_logprob: mean log-probability of its tokens.
+        n_drafted: tokens that a draft proposed.
+        n_accepted: how many of them the language model chose too.
         token_ids: the text's tokens, without special ones.
         token_log_probs: log-probability of each of ``token_ids``.
     """
 
     text: str
     avg_logprob: float
+    n_drafted: int = 0
+    n_accepted: int = 0
     token_ids: tuple[int, ...] = ()
     token_log_probs: tuple[float, ...] = ()
 
@@ -95,8 +94,40 @@ def decode(
     audio_rate: int | None = None,
     video_rate: int | None = None,
     num_beams: int = DEFAULT_BEAMS,
+    draft: str | None = None,
 ) -> list[Hypothesis]:
-    """Let the language model read encoded streams.
+    """Let the language model read encoded streams, see :func:`generate`.
+
+    Returns:
+        One hypothesis for each clip of the batch.
+    """
+    output = generate(
+        loaded,
+        modality,
+        audio=audio,
+        video=video,
+        audio_rate=audio_rate,
+        video_rate=video_rate,
+        num_beams=num_beams,
+        draft=draft,
+    )
+    return [_hypothesis(loaded, output, row) for row in range(len(output.sequences))]
+
+
+@torch.inference_mode()
+def generate(
+    loaded: LoadedModel,
+    modality: Modality,
+    *,
+    audio: Encoded | None = None,
+    video: Encoded | None = None,
+    audio_rate: int | None = None,
+    video_rate: int | None = None,
+    num_beams: int = DEFAULT_BEAMS,
+    draft: str | None = None,
+    max_new_tokens: int | None = None,
+) -> AvsrGeneration:
+    """Let the language model read encoded streams, its LoRA folded.
 
     Args:
         loaded: the model.
@@ -106,61 +137,48 @@ def decode(
         audio_rate: encoder frames per token; None is the finest trained.
         video_rate: encoder frames per token; None is the finest trained.
         num_beams: beams of the search; 1 is greedy.
+        draft: "ctc": verify the text that the encoder's CTC head proposes; greedy only.
+        max_new_tokens: bound on the tokens of each clip; None: by its own duration.
 
     Returns:
-        One hypothesis for each clip of the batch.
+        The tokens of each clip of the batch.
     """
     audio = None if modality == "video" else audio
     video = None if modality == "audio" else video
+    audio_rate = None if audio is None else audio_rate
+    video_rate = None if video is None else video_rate
     streams: dict[str, Any] = {}
     if audio is not None:
         streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
     if video is not None:
         streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
-    output = loaded.model.generate_with_scores(
+    loaded.model.fold_lora(modality, audio_rate, video_rate)
+    return loaded.model.generate_with_scores(
         **streams,
         modality=modality,
-        audio_rate=None if audio is None else audio_rate,
-        video_rate=None if video is None else video_rate,
+        audio_rate=audio_rate,
+        video_rate=video_rate,
         num_beams=num_beams,
-        allow_untrained_rate=loaded.allow_untrained_rate,
+        draft=draft,
+        max_new_tokens=max_new_tokens,
     )
-    return [
-        _hypothesis(loaded, token_ids[:budget], log_probs[:budget])
-        for token_ids, log_probs, budget in zip(
-            output.sequences,  # pyright: ignore[reportArgumentType]
-            output.token_log_probs,  # pyright: ignore[reportArgumentType]
-            _token_budgets(loaded, audio, video),
-            strict=True,
-        )
-    ]
 
 
-def _token_budgets(loaded: LoadedModel, *streams: Encoded | None) -> list[int]:
-    """Most tokens that each clip may have: its own, not those of the longest in the batch."""
-    durations = torch.stack(
-        [
-            stream.frame_lengths / fps
-            for stream, fps in zip(streams, (AUDIO_ENCODER_FPS, VIDEO_FPS), strict=True)
-            if stream is not None
-        ]
-    )
-    per_second = loaded.model.config.max_tokens_per_second
-    return [token_budget(seconds, per_second) for seconds in durations.amax(dim=0).tolist()]
-
-
-def _hypothesis(loaded: LoadedModel, token_ids: Tensor, log_probs: Tensor) -> Hypothesis:
-    text = loaded.processor.decode(token_ids)
-    n_tokens = max(1, int((log_probs < 0).sum()))  # padding has a log-probability of 0
+def _hypothesis(loaded: LoadedModel, output: AvsrGeneration, row: int) -> Hypothesis:
+    token_ids = output.sequences[row]
     special = set(loaded.processor.tokenizer.all_special_ids)
     plain = [
         (token_id, log_prob)
-        for token_id, log_prob in zip(token_ids.tolist(), log_probs.tolist(), strict=True)
+        for token_id, log_prob in zip(
+            token_ids.tolist(), output.token_log_probs[row].tolist(), strict=True
+        )
         if token_id not in special
     ]
     return Hypothesis(
-        text=" ".join(text.split()),
-        avg_logprob=min(0.0, float(log_probs.sum()) / n_tokens),
+        text=" ".join(loaded.processor.decode(token_ids).split()),
+        avg_logprob=min(0.0, float(output.sequence_scores[row])),
         token_ids=tuple(token_id for token_id, _ in plain),
         token_log_probs=tuple(log_prob for _, log_prob in plain),
+        n_drafted=0 if output.n_drafted is None else int(output.n_drafted[row]),
+        n_accepted=0 if output.n_accepted is None else int(output.n_accepted[row]),
     )

@@ -150,17 +150,14 @@ class LoraAdapters:
     def activate(self, names: Sequence[str]) -> None:
         """Let exactly these adapters act; their outputs add up.
 
+        Other adapters that are folded into the weights are unfolded.
+
         Raises:
-            ValueError: an unknown name, or other adapters are folded into the weights.
+            ValueError: an unknown name.
         """
         names = tuple(names)
-        if self._folded is not None:
-            if names == self._folded:
-                return
-            raise ValueError(
-                f"adapters {', '.join(self._folded)} are folded into the weights: unfold before "
-                f"using {', '.join(names) or 'none'}"
-            )
+        if names != self._folded:
+            self.unfold()
         if names == self._active:
             return
         unknown = set(names) - set(self.names)
@@ -178,15 +175,19 @@ class LoraAdapters:
     def fold(self, names: Sequence[str]) -> None:
         """Add these adapters to the base weights, so that they cost nothing at run time.
 
-        The changed weights are new tensors; the old ones are kept until :meth:`unfold`.
+        The changed weights are new tensors; the old ones are kept until :meth:`unfold`. Folding
+        what is folded costs nothing.
         """
+        names = tuple(names)
+        if names == self._folded:
+            return
         self.unfold()
         self.activate(names)
         self._unfolded_weights = [_base_weight(layer).data for layer in self.layers]
         with torch.no_grad():
             for layer in self.layers:
                 layer.merge(safe_merge=True, adapter_names=list(names))
-        self._folded = tuple(names)
+        self._folded = names
 
     def unfold(self) -> None:
         """Restore the base weights bit for bit; the folded adapters act as adapters again."""

@@ -1,12 +1,14 @@
-"""Scores, budgets and determinism of generation."""
+"""Searches: the tokens of transformers' own, scores, budgets, determinism."""
 
 import pytest
 import torch
 
-from avsr.generation import AvsrGeneration, cut_to_budgets, decoding_config, real_tokens
-from tests.tiny import EOS, PAD, row_of, tiny_features, tiny_model
+from avsr.benchmark.reference import published_search
+from avsr.generation import merge_generations, real_tokens
+from tests.tiny import EOS, PAD, VOCAB_SIZE, row_of, tiny_features, tiny_model
 
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
+FRAMES = [70, 13, 40, 25, 33, 8]
 
 
 @pytest.fixture(scope="module")
@@ -14,11 +16,37 @@ def model():
     return tiny_model(max_tokens_per_second=2.0)
 
 
-@pytest.fixture
-def settings(model):
-    return decoding_config(
-        model.language_model.generation_config, num_beams=1, max_new_tokens=8, scores=True
-    )
+@pytest.fixture(scope="module")
+def ending_model():
+    """A model that ends its texts after a few tokens, some earlier than others."""
+    model = tiny_model(seed=3, max_tokens_per_second=4.0)
+    with torch.no_grad():
+        model.language_model.lm_head.weight[EOS] *= 2.5
+    return model
+
+
+def found_by_transformers(model, batch, row: int, num_beams: int) -> list[int]:
+    prefix, settings = model.search_inputs(**row_of(batch, row), **ASKED, num_beams=num_beams)
+    return published_search(model.language_model, prefix, settings)[0].tolist()
+
+
+def without_padding(ids: torch.Tensor) -> list[int]:
+    return [token for token in ids.tolist() if token != PAD]
+
+
+@pytest.mark.parametrize("num_beams", [1, 2, 5])
+def test_a_batch_gives_the_tokens_that_transformers_finds_clip_by_clip(
+    model, ending_model, num_beams
+):
+    lengths = set()
+    for searched in (model, ending_model):
+        batch = tiny_features(FRAMES, seed=num_beams)
+        together = searched.generate(**batch, **ASKED, num_beams=num_beams)
+        for row in range(len(FRAMES)):
+            alone = found_by_transformers(searched, batch, row, num_beams)
+            assert without_padding(together[row]) == [token for token in alone if token != PAD]
+            lengths.add(len(without_padding(together[row])))
+    assert len(lengths) > 3  # some clips ended by themselves, some at their own bound
 
 
 def test_greedy_tokens_are_the_best_ones_and_scores_their_log_probabilities(model):
@@ -35,14 +63,14 @@ def test_greedy_tokens_are_the_best_ones_and_scores_their_log_probabilities(mode
 
 
 def test_beam_scores_are_log_probabilities_of_the_tokens(model):
-    batch = tiny_features([20])
+    batch = tiny_features([20, 30])
     result = model.generate_with_scores(**batch, **ASKED, max_new_tokens=5, num_beams=4)
     greedy = model.generate_with_scores(**batch, **ASKED, max_new_tokens=5)
     with torch.no_grad():
         logits = model(**batch, **ASKED, labels=result.sequences, logits_to_keep=6).logits
     expected = logits[:, :-1].log_softmax(-1).gather(-1, result.sequences[..., None])[..., 0]
     torch.testing.assert_close(result.token_log_probs, expected, atol=1e-4, rtol=1e-4)
-    assert result.sequence_scores >= greedy.sequence_scores - 1e-5
+    assert bool((result.sequence_scores >= greedy.sequence_scores - 1e-5).all())
 
 
 def test_scores_and_plain_generation_agree(model):
@@ -54,11 +82,21 @@ def test_scores_and_plain_generation_agree(model):
         assert torch.equal(plain, model.generate(**batch, **ASKED, num_beams=beams))
 
 
-def test_a_short_clip_reads_the_same_beside_a_long_one(model):
+def test_scores_stop_at_the_end(ending_model):
+    batch = tiny_features(FRAMES)
+    result = ending_model.generate_with_scores(**batch, **ASKED)
+    real = real_tokens(result.sequences, [EOS]) & (result.sequences != PAD)
+    assert bool((result.token_log_probs[~real] == 0).all())
+    means = result.token_log_probs.sum(1) / real.sum(1)
+    torch.testing.assert_close(result.sequence_scores, means)
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_a_short_clip_reads_the_same_beside_a_long_one(model, num_beams):
     batch = tiny_features([70, 13])
-    together = model.generate(**batch, **ASKED)
+    together = model.generate(**batch, **ASKED, num_beams=num_beams)
     assert together.shape[1] == 16 + 6  # the long clip's bound: 2.8 s at 2 tokens per second
-    alone = model.generate(**row_of(batch, 1), **ASKED)
+    alone = model.generate(**row_of(batch, 1), **ASKED, num_beams=num_beams)
     assert alone.shape[1] == 16 + 2
     assert together[1].tolist() == alone[0].tolist() + [PAD] * 4
 
@@ -74,18 +112,32 @@ def test_the_language_models_own_settings_change_nothing(model):
         config.do_sample, config.temperature, config.top_p = None, None, None
 
 
-def test_tokens_after_the_end_are_not_real(settings):
+def test_more_beams_than_candidates(model):
+    batch = tiny_features([20])
+    ids = model.generate(**batch, **ASKED, num_beams=VOCAB_SIZE // 2, max_new_tokens=3)
+    assert ids.shape == (1, 3)
+    with pytest.raises(ValueError, match="num_beams must be at least 1"):
+        model.generate(**batch, **ASKED, num_beams=0)
+
+
+def test_tokens_after_the_end_are_not_real():
     rows = torch.tensor([[5, EOS, PAD, EOS], [5, 6, 7, 8]])
-    assert real_tokens(rows, settings).tolist() == [[True, True, False, False], [True] * 4]
+    assert real_tokens(rows, [EOS]).tolist() == [[True, True, False, False], [True] * 4]
+    assert real_tokens(rows, []).all()
 
 
-def test_cutting_recomputes_scores(settings):
-    generation = AvsrGeneration(
-        sequences=torch.tensor([[5, 6, 7, 8], [5, EOS, PAD, PAD]]),
-        token_log_probs=torch.tensor([[-1.0, -2.0, -3.0, -4.0], [-1.0, -3.0, 0.0, 0.0]]),
-        sequence_scores=torch.tensor([-2.5, -2.0]),
-    )
-    cut = cut_to_budgets(generation, [2, 3], settings)
-    assert cut.sequences.tolist() == [[5, 6, PAD, PAD], [5, EOS, PAD, PAD]]
-    assert cut.sequence_scores is not None
-    assert cut.sequence_scores.tolist() == [-1.5, -2.0]
+def test_merging_restores_the_rows_and_pads(model):
+    batch = tiny_features([20, 14, 30])
+    parts = [
+        (rows, model.generate_with_scores(**pick(batch, rows), **ASKED, max_new_tokens=length))
+        for rows, length in (([2, 0], 6), ([1], 4))
+    ]
+    merged = merge_generations(parts, PAD)
+    assert merged.sequences.shape == (3, 6)
+    assert torch.equal(merged.sequences[0], parts[0][1].sequences[1])
+    assert merged.sequences[1].tolist() == [*parts[1][1].sequences[0].tolist(), PAD, PAD]
+    assert torch.equal(merged.sequence_scores[2], parts[0][1].sequence_scores[0])
+
+
+def pick(batch: dict[str, torch.Tensor], rows: list[int]) -> dict[str, torch.Tensor]:
+    return {name: value[rows] for name, value in batch.items()}

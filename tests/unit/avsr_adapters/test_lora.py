@@ -128,8 +128,6 @@ def test_folding_gives_the_same_and_unfolding_restores_every_bit():
         weights["model.layers.0.self_attn.q_proj.base_layer.weight"],
     )
     torch.testing.assert_close(logits(model), expected)
-    with pytest.raises(ValueError, match="unfold"):
-        lora.activate(("own",))
     lora.unfold()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(logits(model), expected)
@@ -142,6 +140,19 @@ def test_refolding_starts_from_the_original_weights():
     lora.fold(("shared",))
     lora.fold(("own",))
     torch.testing.assert_close(logits(model), expected)
+
+
+def test_other_adapters_unfold_what_is_folded():
+    model, lora = adapted()
+    lora.activate(("own",))
+    expected = logits(model)
+    lora.fold(("shared",))
+    folded = model.model.layers[0].self_attn.q_proj.base_layer.weight.data
+    lora.fold(("shared",))
+    assert model.model.layers[0].self_attn.q_proj.base_layer.weight.data is folded
+    lora.activate(("own",))
+    assert lora.folded is None
+    assert torch.equal(logits(model), expected)
 
 
 def test_unknown_adapter():

@@ -1,0 +1,165 @@
+"""Beam search over a language model, with the prefix read once for all beams.
+
+Finds what transformers' ``generate`` finds (length penalty 1, no early stopping), but every clip
+has its own bound on tokens and stops by itself, so that it reads the same alone and in any batch.
+Shapes: A clips still read, K beams, C candidates, L new tokens, V vocabulary.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from avsr.search import Search, SearchResult
+
+_IMPOSSIBLE = -1.0e9  # score of what must not be chosen; finite, so that differences stay numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Texts:
+    """Some texts of each clip, best first, C or K of them.
+
+    Attributes:
+        scores: [A, C] summed log-probability of an unfinished text, mean of a finished one.
+        lengths: [A, C] tokens of a finished text; 0 for none.
+        tokens: [A, C, L].
+        log_probs: [A, C, L] of each token.
+    """
+
+    scores: Tensor
+    lengths: Tensor
+    tokens: Tensor
+    log_probs: Tensor
+
+    @classmethod
+    def none(cls, n_clips: int, n_texts: int, longest: int, device: torch.device) -> "_Texts":
+        shape = (n_clips, n_texts)
+        return cls(
+            scores=torch.full(shape, _IMPOSSIBLE, device=device),
+            lengths=torch.zeros(shape, dtype=torch.long, device=device),
+            tokens=torch.zeros((*shape, longest), dtype=torch.long, device=device),
+            log_probs=torch.zeros((*shape, longest), device=device),
+        )
+
+    def of_clips(self, rows: Tensor) -> "_Texts":
+        return _Texts(
+            scores=self.scores[rows],
+            lengths=self.lengths[rows],
+            tokens=self.tokens[rows],
+            log_probs=self.log_probs[rows],
+        )
+
+    def chosen(self, numbers: Tensor) -> "_Texts":
+        """Choose texts of each clip by number, [A, C]."""
+        clips = torch.arange(len(numbers), device=numbers.device)[:, None]
+        return _Texts(
+            scores=self.scores[clips, numbers],
+            lengths=self.lengths[clips, numbers],
+            tokens=self.tokens[clips, numbers],
+            log_probs=self.log_probs[clips, numbers],
+        )
+
+    def best_with(self, others: "_Texts", n_texts: int) -> "_Texts":
+        """The best ``n_texts`` of these and the others."""
+        joined = _Texts(
+            scores=torch.cat([self.scores, others.scores], dim=1),
+            lengths=torch.cat([self.lengths, others.lengths], dim=1),
+            tokens=torch.cat([self.tokens, others.tokens], dim=1),
+            log_probs=torch.cat([self.log_probs, others.log_probs], dim=1),
+        )
+        return joined.chosen(joined.scores.topk(n_texts, dim=1).indices)
+
+
+class BeamSearch(Search):
+    """The text of the highest mean log-probability found with K unfinished ones in sight."""
+
+    def run(self) -> SearchResult:
+        """Search until no clip can find a better text within its budget."""
+        n_clips, longest = self.tokens.shape
+        none = _Texts.none(n_clips, self.num_beams, longest, self.tokens.device)
+        scores = self.reader.read_prefix(self.prefix).expand(-1, self.num_beams, -1)
+        self.reader.split_into_beams(self.num_beams)
+        unfinished, finished = replace(none, scores=none.scores.clone()), none
+        unfinished.scores[:, 0] = 0.0  # beams are still equal: only the first is continued
+        n_tokens = n_longest = 0
+        while True:
+            candidates, parents, ended = self._continue(unfinished, scores, n_tokens)
+            n_tokens += 1
+            finished = self._add_finished(finished, candidates, ended, n_tokens)
+            unfinished, parents = self._unfinished(candidates, parents, ended)
+            hopeful = unfinished.scores[:, 0] / n_tokens > finished.scores.amin(dim=1)
+            going = hopeful & ~ended.all(dim=1)
+            rows = going.nonzero()[:, 0]
+            if len(rows) < len(going):
+                n_longest = max(n_longest, self._write_down(finished, ~going))
+                if len(rows) == 0:
+                    return self.result(n_longest)
+                unfinished, finished = unfinished.of_clips(rows), finished.of_clips(rows)
+                parents = parents[rows]
+                self._keep(rows)
+            self._follow(parents)
+            last = unfinished.tokens[:, :, n_tokens - 1].reshape(-1, 1)
+            scores = self.reader.read(last)[:, -1].unflatten(0, (-1, self.num_beams))
+
+    def _continue(
+        self, unfinished: _Texts, scores: Tensor, n_tokens: int
+    ) -> tuple[_Texts, Tensor, Tensor]:
+        """The best ways to go on: more than there are beams, since some of them end.
+
+        Returns:
+            The candidates, the beam that each continues [A, C], and whether it ends there [A, C].
+        """
+        vocab_size = scores.shape[-1]
+        log_probs = scores.log_softmax(dim=-1)
+        totals = (log_probs + unfinished.scores[..., None]).flatten(1)  # [A, K * V]
+        n_candidates = max(2, 1 + len(self.ends)) * self.num_beams
+        best, numbers = totals.topk(min(n_candidates, totals.shape[1]), dim=1)
+        parents, token_ids = numbers // vocab_size, numbers % vocab_size
+        candidates = replace(unfinished.chosen(parents), scores=best)
+        candidates.tokens[:, :, n_tokens] = token_ids
+        candidates.log_probs[:, :, n_tokens] = log_probs.flatten(1).gather(1, numbers)
+        ended = self.is_end(token_ids) | (n_tokens + 1 >= self.budgets)[:, None]
+        return candidates, parents, ended
+
+    def _add_finished(
+        self, finished: _Texts, candidates: _Texts, ended: Tensor, n_tokens: int
+    ) -> _Texts:
+        """Add what has ended; only the first K candidates count, the others are in reserve."""
+        counts = ended.clone()
+        counts[:, self.num_beams :] = False
+        if not bool(counts.any()):
+            return finished
+        added = replace(
+            candidates,
+            scores=torch.where(counts, candidates.scores / n_tokens, _IMPOSSIBLE),
+            lengths=counts.long() * n_tokens,
+        )
+        return finished.best_with(added, self.num_beams)
+
+    def _unfinished(
+        self, candidates: _Texts, parents: Tensor, ended: Tensor
+    ) -> tuple[_Texts, Tensor]:
+        """The best K candidates that go on, and the beams they continue, [A, K]."""
+        scores = candidates.scores + ended * _IMPOSSIBLE
+        best, numbers = scores.topk(self.num_beams, dim=1)
+        return replace(candidates.chosen(numbers), scores=best), parents.gather(1, numbers)
+
+    def _keep(self, rows: Tensor) -> None:
+        """Go on with some clips only."""
+        offsets = torch.arange(self.num_beams, device=rows.device)
+        self.reader.keep_rows((rows[:, None] * self.num_beams + offsets).flatten())
+        self.clips, self.budgets = self.clips[rows], self.budgets[rows]
+
+    def _follow(self, parents: Tensor) -> None:
+        """Let each of the reader's rows continue what its beam continues."""
+        starts = torch.arange(len(parents), device=parents.device)[:, None] * self.num_beams
+        self.reader.exchange_beams((starts + parents).flatten())
+
+    def _write_down(self, finished: _Texts, done: Tensor) -> int:
+        """Keep the best text of the clips that are done; returns the tokens of the longest."""
+        best, clips = finished.of_clips(done), self.clips[done]
+        lengths = best.lengths[:, 0]
+        real = torch.arange(self.tokens.shape[1], device=lengths.device) < lengths[:, None]
+        self.tokens[clips] = torch.where(real, best.tokens[:, 0], self.tokens[clips])
+        self.log_probs[clips] = torch.where(real, best.log_probs[:, 0], 0.0)
+        return int(lengths.max())

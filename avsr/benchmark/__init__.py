@@ -1,0 +1,1 @@
+"""Measuring: time, tokens, operations and memory of each stage, and against how others decode."""

@@ -1,0 +1,171 @@
+"""Our way of reading against the published procedure, in pairs, so that every ratio is of one run.
+
+Each pair reads the same clips with the same weights, once in each way and in alternating order,
+close together in time: whatever else the machine does meets both.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from avsr.benchmark import measurement
+from avsr.benchmark.clips import BenchClip
+from avsr.benchmark.reference import Reading, published_reading
+from avsr.hypotheses import encode_audio, encode_video, generate
+from avsr.pretrained import LoadedModel
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+Texts = dict[Reading, list[list[int]]]  # token ids of each clip, with the end
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """What a comparison measured.
+
+    Attributes:
+        readings: the modalities and rates that each clip was read by.
+        num_beams: of both.
+        batch_size: clips that we read together; the reference reads one at a time.
+        ours_s: seconds of each pair.
+        reference_s: seconds of each pair.
+        n_texts: texts compared.
+        n_same: texts whose token ids are all the same.
+    """
+
+    readings: Sequence[Reading]
+    num_beams: int
+    batch_size: int
+    ours_s: list[float] = field(default_factory=list)
+    reference_s: list[float] = field(default_factory=list)
+    n_texts: int = 0
+    n_same: int = 0
+
+    @property
+    def ratios(self) -> list[float]:
+        """Speed-up of each pair."""
+        return [a / b for a, b in zip(self.reference_s, self.ours_s, strict=True)]
+
+    @property
+    def speed_up(self) -> float:
+        """Median speed-up of the pairs."""
+        return statistics.median(self.ratios)
+
+
+def compare(
+    loaded: LoadedModel,
+    clips: Sequence[BenchClip],
+    readings: Sequence[Reading],
+    *,
+    num_beams: int,
+    batch_size: int,
+    max_new_tokens: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Comparison:
+    """Read all clips in both ways.
+
+    Args:
+        loaded: the model.
+        clips: with sound and lips.
+        readings: what each is read by.
+        num_beams: beams of both searches.
+        batch_size: clips of one pair, which we read together.
+        max_new_tokens: bound on tokens; None: by each clip's duration.
+        progress: told how far the work is.
+    """
+    result = Comparison(readings=tuple(readings), num_beams=num_beams, batch_size=batch_size)
+    options = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    ordered = sorted(clips, key=lambda clip: -clip.duration_s)  # equal lengths batch without waste
+    batches = [ordered[i : i + batch_size] for i in range(0, len(ordered), batch_size)]
+    ours, reference = _Timed(read_batch, loaded), _Timed(read_as_published, loaded)
+    for first in (ours, reference):  # what happens only once is part of neither
+        first.run(batches[0][:1], readings[:1], options)
+    for number, batch in enumerate(batches):
+        progress("comparing", number, len(batches))
+        for way in (ours, reference) if number % 2 else (reference, ours):
+            way.run(batch, readings, options)
+        result.ours_s.append(ours.seconds)
+        result.reference_s.append(reference.seconds)
+        for reading in readings:
+            for a, b in zip(ours.texts[reading], reference.texts[reading], strict=True):
+                result.n_texts += 1
+                result.n_same += a == b
+    progress("comparing", len(batches), len(batches))
+    return result
+
+
+def read_batch(
+    loaded: LoadedModel,
+    clips: Sequence[BenchClip],
+    readings: Sequence[Reading],
+    *,
+    num_beams: int,
+    max_new_tokens: int | None,
+) -> Texts:
+    """Read clips together, encoders once for all readings."""
+    hears = any(reading.modality != "video" for reading in readings)
+    sees = any(reading.modality != "audio" for reading in readings)
+    audio = encode_audio(loaded, [clip.waveform for clip in clips]) if hears else None
+    video = encode_video(loaded, [clip.mouth for clip in clips]) if sees else None
+    texts: Texts = {}
+    for reading in readings:
+        found = generate(
+            loaded,
+            reading.modality,
+            audio=audio,
+            video=video,
+            audio_rate=reading.audio_rate,
+            video_rate=reading.video_rate,
+            num_beams=num_beams,
+            max_new_tokens=max_new_tokens,
+        )
+        texts[reading] = [
+            row[:n] for row, n in zip(found.sequences.tolist(), found.lengths.tolist(), strict=True)
+        ]
+    return texts
+
+
+def read_as_published(
+    loaded: LoadedModel,
+    clips: Sequence[BenchClip],
+    readings: Sequence[Reading],
+    *,
+    num_beams: int,
+    max_new_tokens: int | None,
+) -> Texts:
+    """Read clips one by one, everything anew for each reading."""
+    return {
+        reading: [
+            published_reading(
+                loaded,
+                reading,
+                waveform=clip.waveform,
+                mouth=clip.mouth,
+                num_beams=num_beams,
+                max_new_tokens=max_new_tokens,
+            )
+            for clip in clips
+        ]
+        for reading in readings
+    }
+
+
+class _Timed:
+    """One of the two ways, with the texts and seconds of its last run."""
+
+    def __init__(self, way: Callable[..., Texts], loaded: LoadedModel) -> None:
+        self._way = partial(way, loaded)
+        self._device: torch.device = loaded.device
+        self.texts: Texts = {}
+        self.seconds = 0.0
+
+    def run(
+        self, clips: Sequence[BenchClip], readings: Sequence[Reading], options: dict[str, Any]
+    ) -> None:
+        def work() -> None:
+            self.texts = self._way(clips, readings, **options)
+
+        self.seconds = measurement.seconds_of(work, self._device)

@@ -1,0 +1,105 @@
+"""The procedure of the published systems, on the same weights, to be measured against.
+
+One clip at a time; encoders run anew for every task and pair of rates; adapters act beside the
+weights; the prefix is repeated for every beam *before* it is read, by transformers' ``generate``.
+The audio context is the model's own. Searching is deterministic here, where they sample.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+
+from avsr.config import Modality
+from avsr.pretrained import LoadedModel
+from avsr.search import SearchSettings
+from avsr.sequence import TokenSequence
+from avsr_frontends.rates import SAMPLE_RATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What is read from a clip: a modality at its rates.
+
+    Attributes:
+        modality: "audio", "video" or "av".
+        audio_rate: encoder frames per token; None without sound.
+        video_rate: encoder frames per token; None without lips.
+    """
+
+    modality: Modality
+    audio_rate: int | None = None
+    video_rate: int | None = None
+
+    def __str__(self) -> str:
+        audio = "" if self.audio_rate is None else f" A{self.audio_rate}"
+        video = "" if self.video_rate is None else f" V{self.video_rate}"
+        return f"{self.modality}{audio}{video}"
+
+
+def published_search(
+    language_model: Any, prefix: TokenSequence, settings: SearchSettings
+) -> Tensor:
+    """Search with transformers' own ``generate``: [B, L] new token ids, padded after the end.
+
+    All clips are given the largest budget, as ``generate`` has only one.
+    """
+    config = GenerationConfig(
+        eos_token_id=list(settings.end_ids) or None,
+        pad_token_id=settings.pad_id,
+        do_sample=False,
+        num_beams=settings.num_beams,
+        max_new_tokens=max(settings.budgets),
+    )
+    return language_model.generate(
+        inputs_embeds=prefix.embeds,
+        attention_mask=prefix.full_mask().long(),
+        generation_config=config,
+    )
+
+
+@torch.inference_mode()
+def published_reading(
+    loaded: LoadedModel,
+    reading: Reading,
+    *,
+    waveform: np.ndarray | None,
+    mouth: np.ndarray | None,
+    num_beams: int,
+    max_new_tokens: int | None = None,
+) -> list[int]:
+    """Read one clip as published evaluations do.
+
+    Args:
+        loaded: the model; its LoRA is unfolded.
+        reading: what to read it by.
+        waveform: [N] float32 at 16 kHz; used where the modality hears.
+        mouth: [T, 96, 96] uint8; used where the modality sees.
+        num_beams: beams of the search.
+        max_new_tokens: bound on tokens; None: by the clip's duration.
+
+    Returns:
+        New token ids up to and with the end.
+    """
+    model = loaded.model
+    model.unfold_lora()
+    batch = loaded.processor(
+        audio=None if reading.modality == "video" else waveform,
+        video=None if reading.modality == "audio" else mouth,
+        sampling_rate=SAMPLE_RATE,
+        modality=reading.modality,
+    ).to(loaded.device)
+    prefix, settings = model.prepare_search(
+        **batch,
+        modality=reading.modality,
+        audio_rate=reading.audio_rate,
+        video_rate=reading.video_rate,
+        num_beams=num_beams,
+        max_new_tokens=max_new_tokens,
+    )
+    ids = published_search(model.language_model, prefix, settings)[0].tolist()
+    ends = [index for index, token in enumerate(ids) if token in settings.end_ids]
+    return ids[: ends[0] + 1] if ends else ids

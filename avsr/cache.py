@@ -1,0 +1,107 @@
+"""A key-value cache that grows in place and knows which part all beams of a clip share.
+
+Shapes: R rows (clips, or clips x beams), H key-value heads, S positions, D head size.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+_GROWTH = 32  # positions added at a time where more are needed than were reserved
+
+
+class ReservedLayer(DynamicLayer):
+    """Keys and values of one layer, in buffers with room for the tokens to come.
+
+    The library's own layer copies everything for each new token, and once more when beams change
+    places; here a token is written into its place, and only what follows the shared prefix moves.
+
+    Args:
+        n_reserved: positions to make room for after the prefix.
+    """
+
+    def __init__(self, n_reserved: int) -> None:
+        super().__init__()
+        self._n_reserved = n_reserved
+        self._length = 0
+        self._n_shared = 0  # leading positions that are equal in all beams of a clip
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.keys, self.values = key_states, value_states
+        self._length = key_states.shape[-2]
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Append [R, H, n, D] and return all keys and values so far."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            return key_states, value_states
+        keys, values = self._buffers()
+        end = self._length + key_states.shape[-2]
+        if end > keys.shape[-2]:
+            self._reserve(1, max(end - keys.shape[-2], self._n_reserved, _GROWTH))
+            keys, values = self._buffers()
+        keys[:, :, self._length : end] = key_states
+        values[:, :, self._length : end] = value_states
+        self._length = end
+        return keys[:, :, :end], values[:, :, :end]
+
+    def get_seq_length(self) -> int:
+        return self._length
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Turn each row into ``repeats`` beams that share everything up to here."""
+        self._reserve(repeats, self._n_reserved)
+        self._n_shared = self._length
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Give row r what row ``beam_idx[r]``, another beam of the same clip, has read."""
+        if self._length > self._n_shared:
+            for buffer in self._buffers():
+                own = buffer[:, :, self._n_shared : self._length]
+                own.copy_(own.index_select(0, beam_idx))
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep some rows."""
+        self.keys, self.values = (buffer.index_select(0, indices) for buffer in self._buffers())
+
+    def _buffers(self) -> tuple[Tensor, Tensor]:
+        assert self.keys is not None
+        assert self.values is not None
+        return self.keys, self.values
+
+    def _reserve(self, repeats: int, n_more: int) -> None:
+        """Move into new buffers, each row repeated, with room for ``n_more`` positions."""
+        self.keys, self.values = (
+            _enlarged(buffer[:, :, : self._length], repeats, n_more) for buffer in self._buffers()
+        )
+
+
+def reserve_cache(text_config: Any, n_reserved: int) -> Cache:
+    """An empty cache for a language model, with room for ``n_reserved`` tokens after the prefix.
+
+    Models whose layers do not all attend to everything keep the library's own cache.
+    """
+    library_cache = DynamicCache(config=text_config)
+    if not attends_to_everything(library_cache):
+        return library_cache
+    n_layers = text_config.get_text_config(decoder=True).num_hidden_layers
+    return Cache(layers=[ReservedLayer(n_reserved) for _ in range(n_layers)])
+
+
+def attends_to_everything(cache: Cache) -> bool:
+    """Whether every layer keeps all positions, so that holes may be left in it."""
+    return all(type(layer) in (DynamicLayer, ReservedLayer) for layer in cache.layers)
+
+
+def _enlarged(states: Tensor, repeats: int, n_more: int) -> Tensor:
+    rows, heads, length, width = states.shape
+    buffer = states.new_empty(rows * repeats, heads, length + n_more, width)
+    torch.unflatten(buffer, 0, (rows, repeats))[:, :, :, :length] = states[:, None]
+    return buffer

@@ -1,0 +1,179 @@
+"""Speculative decoding: a CTC head proposes the text, the language model verifies it at once.
+
+One pass reads prefix and proposal together; from the first token on that the language model would
+have chosen otherwise, its own choice stands and the rest of the proposal is tried again after it.
+Every token is the language model's likeliest one, so the text is that of plain greedy search.
+Shapes: B clips, A clips still read, T encoder frames, n proposed tokens, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from avsr.search import Search, SearchResult, SearchSettings
+from avsr.sequence import TokenSequence
+
+_REJOIN_WITHIN = 4  # proposed tokens among which the language model's own choice is looked for
+
+
+def ctc_draft(logits: Tensor, lengths: Tensor) -> list[list[int]]:
+    """Read CTC scores greedily: best class of each frame, repeats merged, blanks left out.
+
+    Args:
+        logits: [B, T, V + 1], the blank last.
+        lengths: [B] real frames.
+
+    Returns:
+        Token ids of each clip.
+    """
+    blank = logits.shape[-1] - 1
+    texts = []
+    for row, length in zip(logits.argmax(dim=-1), lengths.tolist(), strict=True):
+        merged = torch.unique_consecutive(row[:length]).tolist()
+        texts.append([token for token in merged if token != blank])
+    return texts
+
+
+@dataclass
+class _Row:
+    """A clip that is still read.
+
+    Attributes:
+        clip: its number.
+        budget: most tokens of its text.
+        draft: what is left of the proposal.
+        choice: the language model's own token, which the rest of the draft follows; none at first.
+        tokens: the text so far.
+        log_probs: of its tokens.
+    """
+
+    clip: int
+    budget: int
+    draft: list[int]
+    choice: int | None = None
+    tokens: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+
+
+class DraftSearch(Search):
+    """Greedy search that verifies proposals instead of finding every token by itself.
+
+    Args:
+        language_model: any causal language model that attends to everything.
+        prefix: of all clips.
+        settings: of one beam.
+        drafts: proposed token ids of each clip.
+        embed: embeds token ids, [B, n] to [B, n, D].
+
+    Raises:
+        ValueError: more than one beam, or a model that forgets what it has read.
+    """
+
+    def __init__(
+        self,
+        language_model: Any,
+        prefix: TokenSequence,
+        settings: SearchSettings,
+        drafts: Sequence[Sequence[int]],
+        embed: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__(language_model, prefix, settings)
+        if settings.num_beams != 1:
+            raise ValueError(
+                f"a draft goes with greedy search only, got {settings.num_beams} beams"
+            )
+        if not self.reader.keeps_all_positions:
+            raise ValueError("a draft needs a language model whose layers attend to everything")
+        self._embed = embed
+        self._end_ids = frozenset(settings.end_ids)
+        self._rows = [
+            _Row(clip=clip, budget=budget, draft=list(draft[: budget - 1]))
+            for clip, (draft, budget) in enumerate(zip(drafts, settings.budgets, strict=True))
+        ]
+        self._n_drafted = torch.tensor([len(row.draft) for row in self._rows])
+        self._n_accepted = torch.zeros_like(self._n_drafted)
+        self._n_longest = 0  # tokens of the longest finished text
+
+    def run(self) -> SearchResult:
+        """Search until every clip has ended or used up its budget."""
+        proposed = self._proposals()
+        n_proposed = proposed.shape[1]
+        mask = self.prefix.mask
+        sequence = TokenSequence(
+            embeds=torch.cat([self.prefix.embeds, self._embed(proposed)], dim=1),
+            mask=None if mask is None else functional.pad(mask, (0, n_proposed), value=True),
+        )
+        scores = self.reader.read_prefix(sequence, n_scored=n_proposed + 1)
+        self._verify(scores, n_proposed)
+        while self._rows:
+            proposed = self._proposals()
+            self._verify(self.reader.read(proposed), proposed.shape[1])
+        return replace(
+            self.result(self._n_longest), n_drafted=self._n_drafted, n_accepted=self._n_accepted
+        )
+
+    def _proposals(self) -> Tensor:
+        """What each row reads next, [A, n]: its own last choice and the rest of its draft."""
+        given = [
+            torch.tensor([token for token in (row.choice, *row.draft) if token is not None])
+            for row in self._rows
+        ]
+        return pad_sequence(given, batch_first=True).long().to(self.prefix.embeds.device)
+
+    def _verify(self, scores: Tensor, n_read: int) -> None:
+        """Write down what the scores [A, 1 + drafts, V] confirm and choose, and drop ended rows."""
+        best, choices = scores.max(dim=-1)
+        log_probs = (best - scores.logsumexp(dim=-1)).tolist()
+        kept = torch.zeros((len(self._rows), n_read), dtype=torch.bool)
+        going = []
+        for number, row in enumerate(self._rows):
+            n_given = row.choice is not None
+            n_accepted, ended = self._accept(row, choices[number].tolist(), log_probs[number])
+            kept[number, : n_given + n_accepted] = True
+            if ended:
+                self._write_down(row)
+            else:
+                going.append(number)
+        kept = kept.to(scores.device)
+        if going:
+            self.reader.forget(kept)
+            if len(going) < len(self._rows):
+                self.reader.keep_rows(torch.tensor(going, device=scores.device))
+        self._rows = [self._rows[number] for number in going]
+
+    def _write_down(self, row: _Row) -> None:
+        n_tokens = len(row.tokens)
+        self.tokens[row.clip, :n_tokens] = self.tokens.new_tensor(row.tokens)
+        self.log_probs[row.clip, :n_tokens] = self.log_probs.new_tensor(row.log_probs)
+        self._n_longest = max(self._n_longest, n_tokens)
+
+    def _accept(
+        self, row: _Row, choices: Sequence[int], log_probs: Sequence[float]
+    ) -> tuple[int, bool]:
+        """Follow the language model's choices as far as the draft agrees.
+
+        Returns:
+            How many tokens of the draft were right, and whether the text has ended.
+        """
+        for n_accepted, (choice, log_prob) in enumerate(zip(choices, log_probs, strict=True)):
+            row.tokens.append(choice)
+            row.log_probs.append(log_prob)
+            agreed = n_accepted < len(row.draft) and row.draft[n_accepted] == choice
+            self._n_accepted[row.clip] += agreed
+            if choice in self._end_ids or len(row.tokens) >= row.budget:
+                return n_accepted, True
+            if not agreed:
+                row.choice, row.draft = choice, _rest(row.draft[n_accepted:], choice)
+                return n_accepted, False
+        raise AssertionError("one more position is scored than was proposed")
+
+
+def _rest(draft: list[int], choice: int) -> list[int]:
+    """What of a draft may follow a choice that its first token is not."""
+    near = draft[1 : 1 + _REJOIN_WITHIN]
+    return draft[2 + near.index(choice) :] if choice in near else draft[1:]

@@ -1,0 +1,146 @@
+"""Generation: from streams to tokens, for any mixture of modalities and rates in one batch.
+
+Shapes: B batch, L new tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from avsr.adapted_language_model import AdaptedLanguageModel
+from avsr.draft import ctc_draft
+from avsr.generation import (
+    AvsrGeneration,
+    generate_tokens,
+    merge_generations,
+    search_settings,
+    verify_drafts,
+)
+from avsr.route import Route
+from avsr.search import SearchSettings
+from avsr.sequence import TokenSequence, token_budget
+from avsr.streams import EncodedStreams, StreamInputs
+
+DRAFTS = ("ctc",)  # what may propose the text to the language model
+
+
+class GenerativeModel(AdaptedLanguageModel):
+    """Encoders and language model with the searches that turn their scores into texts."""
+
+    @torch.no_grad()
+    def generate(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        *,
+        num_beams: int = 1,
+        max_new_tokens: int | None = None,
+        draft: str | None = None,
+        **inputs: Any,
+    ) -> Tensor:
+        """Transcribe by greedy (one beam) or beam search; never samples.
+
+        Args:
+            num_beams: width of the search.
+            max_new_tokens: bound on the tokens of each row; None: by its clip's duration.
+            draft: "ctc": the encoder's CTC head proposes the text and the language model verifies
+                it, which gives the tokens of greedy search in fewer steps.
+            inputs: streams, modality and rates as in :meth:`forward`; labels are ignored.
+
+        Returns:
+            [B, L] new token ids, padded after EOS.
+        """
+        return self._generate(num_beams, max_new_tokens, draft, **inputs).sequences
+
+    @torch.no_grad()
+    def generate_with_scores(
+        self,
+        *,
+        num_beams: int = 1,
+        max_new_tokens: int | None = None,
+        draft: str | None = None,
+        **inputs: Any,
+    ) -> AvsrGeneration:
+        """Like :meth:`generate`, with the log-probability of every token."""
+        return self._generate(num_beams, max_new_tokens, draft, **inputs)
+
+    @torch.no_grad()
+    def search_inputs(
+        self, *, num_beams: int = 1, max_new_tokens: int | None = None, **inputs: Any
+    ) -> tuple[TokenSequence, SearchSettings]:
+        """What a search starts from, for measuring or for a search of one's own.
+
+        Args:
+            num_beams: width of the search.
+            max_new_tokens: bound on the tokens of each row; None: by its clip's duration.
+            inputs: streams, modality and rates as in :meth:`forward`, the same for all rows;
+                their adapters act from now on.
+        """
+        _, routes, prefix, settings = self._prepare(num_beams, max_new_tokens, **inputs)
+        self._activate(self._adapters(routes[0]))
+        return prefix, settings
+
+    def _prepare(
+        self,
+        num_beams: int,
+        max_new_tokens: int | None,
+        *,
+        modality: str | Sequence[str] | None = None,
+        audio_rate: int | Sequence[int | None] | None = None,
+        video_rate: int | Sequence[int | None] | None = None,
+        allow_untrained_rate: bool = False,
+        labels: Tensor | None = None,
+        **streams: Tensor,
+    ) -> tuple[EncodedStreams, list[Route], TokenSequence, SearchSettings]:
+        inputs = StreamInputs(**streams)
+        routes = self._plan(inputs, modality, audio_rate, video_rate, allow_untrained_rate)
+        encoded = self._encode(inputs, routes)
+        per_second = self.config.max_tokens_per_second
+        budgets = [
+            max_new_tokens or token_budget(seconds, per_second) for seconds in encoded.durations_s()
+        ]
+        settings = search_settings(
+            self.language_model.generation_config, num_beams=num_beams, budgets=budgets
+        )
+        return encoded, routes, self._build_prefix(encoded, routes), settings
+
+    def _generate(
+        self, num_beams: int, max_new_tokens: int | None, draft: str | None, **inputs: Any
+    ) -> AvsrGeneration:
+        if draft not in (None, *DRAFTS):
+            raise ValueError(f'draft must be one of {", ".join(DRAFTS)} or None, got "{draft}"')
+        encoded, routes, prefix, settings = self._prepare(num_beams, max_new_tokens, **inputs)
+        drafts = None if draft is None else self._drafts(encoded, routes)
+        groups = self._adapter_groups(routes)
+        parts = []
+        for adapters, rows in groups.items():
+            self._activate(adapters)
+            part = prefix if len(groups) == 1 else prefix.rows(rows)
+            chosen = settings.of_clips(rows)
+            if drafts is None:
+                found = generate_tokens(self.language_model, part, chosen)
+            else:
+                proposed = [drafts[row] for row in rows]
+                found = verify_drafts(self.language_model, part, chosen, proposed, self._embed)
+            parts.append((rows, found))
+        return merge_generations(parts, settings.pad_id)
+
+    def _drafts(self, encoded: EncodedStreams, routes: Sequence[Route]) -> list[list[int]]:
+        """Read each row's sound, or lips where it has no sound or no CTC head for it."""
+        drafts: list[list[int]] = [[] for _ in routes]
+        for row, route in enumerate(routes):
+            heads = {
+                "audio": self.audio_ctc_head if route.has_audio else None,
+                "video": self.video_ctc_head if route.has_video else None,
+            }
+            stream = next((name for name, head in heads.items() if head is not None), None)
+            features = None if stream is None else getattr(encoded, stream)
+            if stream is None or features is None:
+                raise ValueError(
+                    f'this model has no CTC head for modality "{route.modality}", so nothing can '
+                    "propose a text: decode without draft"
+                )
+            chosen = features.rows(torch.tensor([row]))
+            logits = self.ctc_logits(**{f"{stream}_features": chosen.features})
+            drafts[row] = ctc_draft(logits, chosen.lengths)[0]
+        return drafts

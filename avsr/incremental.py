@@ -1,0 +1,95 @@
+"""Reading with a language model step by step: the prefix once, then a few tokens at a time.
+
+Shapes: R rows (clips, or clips x beams), S positions, n tokens of one step, V vocabulary.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from avsr.cache import attends_to_everything, reserve_cache
+from avsr.sequence import TokenSequence
+
+
+class IncrementalReader:
+    """A language model, what it has read, and the rows that it still reads for.
+
+    A row's padding, wherever it lies, is neither attended to nor counted in positions.
+
+    Args:
+        language_model: any causal language model of transformers.
+        n_reserved: tokens that will follow the prefix at most, as far as is known.
+    """
+
+    def __init__(self, language_model: Any, n_reserved: int) -> None:
+        self._language_model = language_model
+        self._cache = reserve_cache(language_model.config, n_reserved)
+        self._mask: Tensor | None = None  # [R, S] bool, true for real tokens; None when all are
+        self._n_read: Tensor = torch.empty(0)  # [R] real tokens of each row
+
+    @property
+    def keeps_all_positions(self) -> bool:
+        """Whether tokens can be read for nothing, to be hidden by :meth:`forget` afterwards."""
+        return attends_to_everything(self._cache)
+
+    def read_prefix(self, prefix: TokenSequence, n_scored: int = 1) -> Tensor:
+        """Read the prefixes of all rows at once.
+
+        Returns:
+            [R, n_scored, V] float32 scores at the last positions.
+        """
+        self._mask = prefix.mask
+        self._n_read = prefix.full_mask().sum(dim=1)
+        return self._run(prefix.positions(), n_scored, inputs_embeds=prefix.embeds)
+
+    def read(self, token_ids: Tensor) -> Tensor:
+        """Read the next tokens [R, n] of each row; returns their scores, [R, n, V] float32."""
+        n_tokens = token_ids.shape[1]
+        positions = self._n_read[:, None] + torch.arange(n_tokens, device=self._n_read.device)
+        if self._mask is not None:
+            self._mask = functional.pad(self._mask, (0, n_tokens), value=True)
+        self._n_read = self._n_read + n_tokens
+        return self._run(positions, n_tokens, input_ids=token_ids)
+
+    def forget(self, kept: Tensor) -> None:
+        """Keep of the last n tokens read only where ``kept`` [R, n] bool says so.
+
+        What is kept of a row must come before what is not.
+        """
+        if bool(kept.all()):
+            return
+        if self._mask is None:
+            shape = (len(kept), self._cache.get_seq_length())
+            self._mask = torch.ones(shape, dtype=torch.bool, device=kept.device)
+        self._mask = torch.cat([self._mask[:, : -kept.shape[1]], kept], dim=1)
+        self._n_read = self._n_read - (~kept).sum(dim=1)
+
+    def split_into_beams(self, num_beams: int) -> None:
+        """Turn each row into neighbouring rows that have read the same."""
+        self._cache.batch_repeat_interleave(num_beams)
+        self._n_read = self._n_read.repeat_interleave(num_beams)
+        if self._mask is not None:
+            self._mask = self._mask.repeat_interleave(num_beams, dim=0)
+
+    def exchange_beams(self, parents: Tensor) -> None:
+        """Continue in row r what row ``parents[r]``, of the same clip, has read: [R]."""
+        self._cache.reorder_cache(parents)  # pyright: ignore[reportArgumentType]
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Go on with some rows only."""
+        self._cache.batch_select_indices(rows)
+        self._n_read = self._n_read[rows]
+        self._mask = None if self._mask is None else self._mask[rows]
+
+    def _run(self, positions: Tensor | None, n_scored: int, **inputs: Tensor) -> Tensor:
+        output = self._language_model(
+            **inputs,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=n_scored,
+        )
+        return output.logits.float()

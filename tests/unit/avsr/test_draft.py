@@ -1,0 +1,120 @@
+"""Speculative decoding: whatever is proposed, the tokens are those of greedy search."""
+
+import pytest
+import torch
+
+from avsr.draft import ctc_draft
+from avsr.generation import generate_tokens, verify_drafts
+from tests.tiny import EOS, PAD, tiny_config, tiny_features, tiny_model
+
+ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
+FRAMES = [70, 13, 40, 25, 33, 8]
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = tiny_model(seed=3, max_tokens_per_second=4.0, audio_ctc=True, video_ctc=True)
+    with torch.no_grad():
+        model.language_model.lm_head.weight[EOS] *= 2.5
+    return model
+
+
+def texts_of(generation) -> list[list[int]]:
+    return [[t for t in row.tolist() if t != PAD] for row in generation.sequences]
+
+
+@pytest.mark.parametrize(
+    "propose",
+    [
+        pytest.param(lambda text: text[:-1], id="all right"),
+        pytest.param(lambda text: [], id="nothing"),
+        pytest.param(lambda text: [9] * 12, id="all wrong"),
+        pytest.param(lambda text: text[:4], id="too short"),
+        pytest.param(lambda text: [*text[:2], 9, *text[3:-1]], id="one substituted"),
+        pytest.param(lambda text: text[:2] + text[3:-1], id="one missing"),
+        pytest.param(lambda text: [*text[:3], 9, *text[3:-1]], id="one too many"),
+        pytest.param(lambda text: text[:-1] * 5, id="beyond the end"),
+        pytest.param(lambda text: [EOS, *text], id="an end inside"),
+    ],
+)
+def test_the_text_is_that_of_greedy_search(model, propose):
+    prefix, settings = model.search_inputs(**tiny_features(FRAMES), **ASKED)
+    greedy = generate_tokens(model.language_model, prefix, settings)
+    drafts = [propose(text) for text in texts_of(greedy)]
+    found = verify_drafts(model.language_model, prefix, settings, drafts, model._embed)
+    assert torch.equal(found.sequences, greedy.sequences)
+    torch.testing.assert_close(found.token_log_probs, greedy.token_log_probs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.sequence_scores, greedy.sequence_scores, atol=1e-4, rtol=1e-4)
+
+
+def test_right_proposals_are_accepted_and_save_steps(model, monkeypatch):
+    prefix, settings = model.search_inputs(**tiny_features(FRAMES), **ASKED)
+    greedy = generate_tokens(model.language_model, prefix, settings)
+    passes = []
+    forward = model.language_model.forward
+    monkeypatch.setattr(
+        model.language_model, "forward", lambda **k: passes.append(1) or forward(**k)
+    )
+    drafts = [text[:-1] for text in texts_of(greedy)]
+    found = verify_drafts(model.language_model, prefix, settings, drafts, model._embed)
+    assert found.n_drafted.tolist() == found.n_accepted.tolist() == [len(d) for d in drafts]
+    assert len(passes) == 1
+    passes.clear()
+    one_wrong = [[*text[:2], 9, *text[3:-1]] for text in texts_of(greedy)]
+    assert all(len(text) > 4 and text[2] != 9 for text in texts_of(greedy))
+    verify_drafts(model.language_model, prefix, settings, one_wrong, model._embed)
+    assert len(passes) == 2
+
+
+@pytest.mark.parametrize("modality", ["audio", "video", "av"])
+def test_generate_with_a_ctc_draft(model, modality):
+    for seed in range(4):
+        batch = tiny_features(FRAMES, seed=seed)
+        plain = model.generate_with_scores(**batch, modality=modality)
+        drafted = model.generate_with_scores(**batch, modality=modality, draft="ctc")
+        assert torch.equal(drafted.sequences, plain.sequences)
+        assert int(drafted.n_drafted.sum()) > 0
+        assert plain.n_drafted is None
+
+
+def test_mixed_rows_with_a_draft():
+    model = tiny_model(lora_strategy="per_task", audio_ctc=True, video_ctc=True)
+    asked = {"modality": ["av", "video", "audio"], "max_new_tokens": 9}
+    batch = tiny_features([20, 14, 30])
+    plain = model.generate(**batch, **asked)
+    drafted = model.generate_with_scores(**batch, **asked, draft="ctc")
+    assert torch.equal(drafted.sequences, plain)
+    assert drafted.n_drafted.shape == (3,)
+
+
+def test_what_a_draft_needs(model):
+    batch = tiny_features([20])
+    with pytest.raises(ValueError, match="no CTC head"):
+        tiny_model().generate(**batch, **ASKED, draft="ctc")
+    with pytest.raises(ValueError, match="greedy search only, got 3 beams"):
+        model.generate(**batch, **ASKED, draft="ctc", num_beams=3)
+    with pytest.raises(ValueError, match='draft must be one of ctc or None, got "oracle"'):
+        model.generate(**batch, **ASKED, draft="oracle")
+
+
+def test_a_model_that_forgets_takes_no_draft_but_searches():
+    text = tiny_config().text_config.to_dict()
+    for unwanted in ("architectures", "model_type", "transformers_version"):
+        text.pop(unwanted, None)
+    sliding = {
+        "model_type": "qwen2",
+        "use_sliding_window": True,
+        "sliding_window": 8,
+        "max_window_layers": 1,
+    }
+    model = tiny_model(text_config=text | sliding, audio_ctc=True, lora_strategy=None)
+    batch = tiny_features([20, 30])
+    with pytest.raises(ValueError, match="attend to everything"):
+        model.generate(**batch, **ASKED, draft="ctc")
+    assert model.generate(**batch, **ASKED, num_beams=2, max_new_tokens=4).shape == (2, 4)
+
+
+def test_ctc_draft_merges_repeats_and_drops_blanks():
+    frames = torch.tensor([[4, 4, 9, 4, 5, 5, 9, 9], [9, 6, 6, 9, 9, 7, 3, 3]])
+    logits = torch.nn.functional.one_hot(frames, 10).float()
+    assert ctc_draft(logits, torch.tensor([8, 5])) == [[4, 4, 5], [6]]
