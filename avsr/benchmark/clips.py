@@ -4,6 +4,7 @@ Speed does not depend on what is said, so noise measures as well as speech where
 fixed number of tokens. Shapes: N samples at 16 kHz, T frames at 25 fps.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 from avsr.clip import MouthTracker, read_clip
 from avsr.errors import InputError
 from avsr.hypotheses import fit_to_lips
+from avsr.pretrained import LoadedModel
 from avsr.timings import Timings
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import (
+    AUDIO_ENCODER_FPS,
     MOUTH_SIZE,
     SAMPLES_PER_VIDEO_FRAME,
     VIDEO_FPS,
@@ -78,6 +81,14 @@ def read_clips(paths: Sequence[Path], timings: Timings) -> list[BenchClip]:
             waveform = fit_to_lips(clip.audio, clip.mouth)
             clips.append(BenchClip(name=path.name, waveform=waveform, mouth=clip.mouth))
     return clips
+
+
+def longest_encoded_s(loaded: LoadedModel) -> float:
+    """Longest clip in seconds that the model's encoders take at once."""
+    audio_config = loaded.model.config.audio_config
+    if audio_config is None:
+        return math.inf
+    return audio_config.max_source_positions / AUDIO_ENCODER_FPS
 
 
 def seconds_of(clips: Sequence[BenchClip]) -> float:

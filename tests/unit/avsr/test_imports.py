@@ -1,0 +1,39 @@
+"""Lazy imports: what starts quickly must not import what is slow to import."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "accelerate", "av", "cv2", "gradio", "jiwer", "matplotlib", "mediapipe", "numpy", "pandas",
+    "peft", "scipy", "sentencepiece", "silero_vad", "sklearn", "tokenizers", "torch", "torchaudio",
+    "transformers",
+}  # fmt: skip
+
+
+def modules_after(code: str) -> set[str]:
+    """Names of all modules that a fresh interpreter has imported after running ``code``."""
+    code = f"import sys\n{code}\nprint('\\n' + ' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_import_avsr() -> None:
+    bare = modules_after("")
+    imported = modules_after("import avsr") - bare
+    assert not imported & HEAVY
+    assert len(imported) < 60
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["transcribe", "--help"], ["bench", "--help"], ["--version"]]
+)
+def test_help(arguments: list[str]) -> None:
+    imported = modules_after(f"from avsr.cli import run; run({arguments})")
+    assert not imported & HEAVY
+    assert len(imported) < 600
+
+
+def test_the_check_sees_heavy_modules() -> None:
+    assert modules_after("import numpy") & HEAVY == {"numpy"}
