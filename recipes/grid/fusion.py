@@ -6,7 +6,7 @@ from typing import Any, cast
 import jiwer
 import numpy as np
 import torch
-from corpus import interval_labels
+from corpus import WORDS, interval_labels
 from encoders import audio_encoder_config, video_encoder_config
 from pairs import PairBatch, PairSampler
 from torch import Tensor
@@ -22,7 +22,8 @@ from avsr_adapters.compressors import average_frames
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
 MISMATCHED_SHARE = 0.2  # of audio-visual clips: the lips of somebody else
-CTC_WEIGHT = 0.5
+CTC_WEIGHT = 3.0
+UNSPOKEN = -8.0  # first score of tokens that are no word of the grammar
 COMBINATIONS = (
     *[("audio", rate, None) for rate in AUDIO_RATES],
     *[("video", None, rate) for rate in VIDEO_RATES],
@@ -61,8 +62,26 @@ def build_model(
         trained = torch.load(folder / "checkpoint.pt", weights_only=True)["average"]
         prefix = "encoder."
         encoder = {k[len(prefix) :]: v for k, v in trained.items() if k.startswith(prefix)}
-        getattr(model, f"{stream}_encoder").load_state_dict(encoder)
+        model.get_submodule(f"{stream}_encoder").load_state_dict(encoder)
+        head = model.get_submodule(f"{stream}_ctc_head")
+        pieces = [plain_ids(tokenizer, word)[0] for word in WORDS[1:]]
+        begin_ctc_head(head, trained["word_head.weight"], trained["word_head.bias"], pieces)
     return model, AvsrProcessor.from_config(config, tokenizer)
+
+
+@torch.no_grad()
+def begin_ctc_head(head: torch.nn.Module, weight: Tensor, bias: Tensor, pieces: list[int]) -> None:
+    """Start a CTC head as the encoder's frame classifier: silence is the blank, a word its piece.
+
+    Args:
+        head: linear, W features to V + 1 scores, the blank last.
+        weight: [52, W] of the classifier; row 0 is silence.
+        bias: [52].
+        pieces: the token of each of the other rows.
+    """
+    rows = [head.get_parameter("weight").shape[0] - 1, *pieces]
+    head.get_parameter("weight").zero_()[rows] = weight
+    head.get_parameter("bias").fill_(UNSPOKEN)[rows] = bias
 
 
 def load_base_weights(language_model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
