@@ -30,10 +30,14 @@ class Evaluation:
     Attributes:
         conditions: the rows, in order.
         outcomes: one for each utterance, in the manifest's order.
+        n_drafted: tokens that a draft proposed, over all rows.
+        n_accepted: how many of them the language model chose too.
     """
 
     conditions: tuple[Condition, ...]
     outcomes: tuple[UtteranceOutcome, ...]
+    n_drafted: int = 0
+    n_accepted: int = 0
 
     def errors(self, condition: Condition) -> WordErrors:
         """Word errors of a row over all utterances."""
@@ -52,6 +56,7 @@ def evaluate(
     noises: dict[str, NoiseSource] | None = None,
     num_beams: int = DEFAULT_BEAMS,
     batch_size: int = 16,
+    draft: str | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Evaluation:
     """Run a model over utterances under all conditions.
@@ -64,6 +69,7 @@ def evaluate(
         noises: a source for each noise that the conditions name.
         num_beams: beams of the search; 1 is greedy.
         batch_size: clips decoded together; does not change the results.
+        draft: "ctc" to verify what a CTC head proposes; does not change the results.
         progress: told how far the work is.
 
     Returns:
@@ -85,13 +91,21 @@ def evaluate(
     progress("reading clips", len(utterances), len(utterances))
     readable = [outcome for outcome in outcomes if outcome.failure is None]
     readable.sort(key=lambda outcome: -outcome.duration_s)  # equal lengths batch without waste
+    n_drafted = n_accepted = 0
     for start in range(0, len(readable), batch_size):
         progress("recognising", start, len(readable))
         batch = readable[start : start + batch_size]
         clips = [reader.clip(outcome.utterance) for outcome in batch]
-        BatchRun(loaded, batch, clips, noises or {}, num_beams).run(conditions)
+        run = BatchRun(loaded, batch, clips, noises or {}, num_beams, draft)
+        run.run(conditions)
+        n_drafted, n_accepted = n_drafted + run.n_drafted, n_accepted + run.n_accepted
     progress("recognising", len(readable), len(readable))
-    return Evaluation(conditions=tuple(conditions), outcomes=tuple(outcomes))
+    return Evaluation(
+        conditions=tuple(conditions),
+        outcomes=tuple(outcomes),
+        n_drafted=n_drafted,
+        n_accepted=n_accepted,
+    )
 
 
 class _ClipReader:

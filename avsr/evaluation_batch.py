@@ -30,12 +30,16 @@ class BatchRun:
         clips: Sequence[Clip],
         noises: dict[str, NoiseSource],
         num_beams: int,
+        draft: str | None = None,
     ) -> None:
         self._loaded = loaded
         self._outcomes = outcomes
         self._clips = clips
         self._noises = noises
         self._num_beams = num_beams
+        self._draft = draft
+        self.n_drafted = 0  # tokens proposed by a draft, of all conditions
+        self.n_accepted = 0
         self._video: dict[int, int] = {}  # clip -> row of the encoded lips
         self._lips: Encoded | None = None
 
@@ -136,7 +140,10 @@ class BatchRun:
             audio_rate=condition.audio_rate,
             video_rate=condition.video_rate,
             num_beams=self._num_beams,
+            draft=self._draft,
         )
+        self.n_drafted += sum(hypothesis.n_drafted for hypothesis in hypotheses)
+        self.n_accepted += sum(hypothesis.n_accepted for hypothesis in hypotheses)
         for index, hypothesis in zip(clips, hypotheses, strict=True):
             self._outcomes[index].hypotheses[condition] = hypothesis.text
 

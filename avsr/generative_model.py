@@ -126,21 +126,24 @@ class GenerativeModel(AdaptedLanguageModel):
         return merge_generations(parts, settings.pad_id)
 
     def _drafts(self, encoded: EncodedStreams, routes: Sequence[Route]) -> list[list[int]]:
-        """Read each row's sound, or lips where it has no sound or no CTC head for it."""
+        """Read each row's sound, or lips where its sound is not used, by the CTC heads there are.
+
+        Raises:
+            ValueError: there is no CTC head.
+        """
+        heads = {"audio": self.audio_ctc_head, "video": self.video_ctc_head}
+        if not any(head is not None for head in heads.values()):
+            raise ValueError(
+                "this model has no CTC head, so nothing can propose a text: decode without draft"
+            )
         drafts: list[list[int]] = [[] for _ in routes]
         for row, route in enumerate(routes):
-            heads = {
-                "audio": self.audio_ctc_head if route.has_audio else None,
-                "video": self.video_ctc_head if route.has_video else None,
-            }
-            stream = next((name for name, head in heads.items() if head is not None), None)
-            features = None if stream is None else getattr(encoded, stream)
-            if stream is None or features is None:
-                raise ValueError(
-                    f'this model has no CTC head for modality "{route.modality}", so nothing can '
-                    "propose a text: decode without draft"
-                )
-            chosen = features.rows(torch.tensor([row]))
-            logits = self.ctc_logits(**{f"{stream}_features": chosen.features})
-            drafts[row] = ctc_draft(logits, chosen.lengths)[0]
+            used = {"audio": route.has_audio, "video": route.has_video}
+            for stream, encoded_stream in (("audio", encoded.audio), ("video", encoded.video)):
+                if encoded_stream is None or not used[stream] or heads[stream] is None:
+                    continue
+                chosen = encoded_stream.rows(torch.tensor([row]))  # scores of all would be large
+                logits = self.ctc_logits(**{f"{stream}_features": chosen.features})
+                drafts[row] = ctc_draft(logits, chosen.lengths)[0]
+                break
         return drafts

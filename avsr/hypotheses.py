@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from avsr.config import Modality
+from avsr.errors import UsageError
 from avsr.generation import AvsrGeneration
+from avsr.generative_model import DRAFTS
 from avsr.pretrained import LoadedModel
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 
@@ -59,6 +61,30 @@ def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:
     """Cut or zero-fill a waveform to the length of the lips beside it, as models are trained."""
     n_samples = len(mouth) * SAMPLES_PER_VIDEO_FRAME
     return np.pad(waveform[:n_samples], (0, max(0, n_samples - len(waveform))))
+
+
+def check_draft(
+    loaded: LoadedModel, draft: str | None, modalities: Sequence[str], num_beams: int
+) -> None:
+    """Check that a draft can be made for any of ``modalities``; None always passes.
+
+    Raises:
+        UsageError: naming what stands against it.
+    """
+    if draft is None:
+        return
+    if draft not in DRAFTS:
+        raise UsageError(f"--draft {draft}: must be one of {', '.join(DRAFTS)}")
+    if num_beams > 1:
+        raise UsageError(f"--draft {draft} goes with greedy search: leave out --beam {num_beams}")
+    config = loaded.model.config
+    heard = config.audio_ctc and any(modality != "video" for modality in modalities)
+    seen = config.video_ctc and any(modality != "audio" for modality in modalities)
+    if not heard and not seen:
+        raise UsageError(
+            f"--draft {draft}: {loaded.name} has no CTC head for {', '.join(modalities)}, so "
+            "nothing can propose a text; leave out --draft"
+        )
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from avsr.hypotheses import (
     DEFAULT_BEAMS,
     Encoded,
     Hypothesis,
+    check_draft,
     decode,
     encode_audio,
     encode_video,
@@ -61,6 +62,7 @@ class Recognizer:
         audio_rate: int | None = None,
         video_rate: int | None = None,
         num_beams: int = DEFAULT_BEAMS,
+        draft: str | None = None,
     ) -> TranscriptionResult:
         """Transcribe one input.
 
@@ -70,6 +72,7 @@ class Recognizer:
             audio_rate: audio encoder frames per token; None is the finest trained.
             video_rate: video encoder frames per token; None is the finest trained.
             num_beams: beams of the search; 1 is greedy.
+            draft: "ctc" to let the encoder's CTC head propose the text; greedy only, same text.
 
         Returns:
             The text, what it was read from and why. The text is empty where nothing was said.
@@ -80,6 +83,8 @@ class Recognizer:
         """
         timings = Timings()
         self.loaded.check_request(modality, audio_rate, video_rate)
+        read_as = self.loaded.modalities if modality == "auto" else [modality]
+        check_draft(self.loaded, draft, read_as, num_beams)
         path = Path(source) if isinstance(source, str | Path) else None
         try:
             clip = self._read(source, modality, timings)
@@ -101,7 +106,9 @@ class Recognizer:
         spans = segment_spans(clip, self.loaded.max_segment_s) if choice is not None else []
         with self._lock:
             segments = tuple(
-                self._transcribe_span(clip, span, chosen.modality, rates, num_beams, timings)
+                self._transcribe_span(
+                    clip, span, chosen.modality, rates, (num_beams, draft), timings
+                )
                 for span in spans
             )
         return TranscriptionResult(
@@ -144,7 +151,7 @@ class Recognizer:
         span: tuple[float, float],
         modality: Modality,
         rates: Rates,
-        num_beams: int,
+        search: tuple[int, str | None],
         timings: Timings,
     ) -> Segment:
         part = clip.cut(*span)
@@ -170,7 +177,8 @@ class Recognizer:
                 video=video,
                 audio_rate=rates.audio,
                 video_rate=rates.video,
-                num_beams=num_beams,
+                num_beams=search[0],
+                draft=search[1],
             )[0]
         return Segment(
             start=span[0],

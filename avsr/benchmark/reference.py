@@ -92,7 +92,7 @@ def published_reading(
         sampling_rate=SAMPLE_RATE,
         modality=reading.modality,
     ).to(loaded.device)
-    prefix, settings = model.prepare_search(
+    prefix, settings = model.search_inputs(
         **batch,
         modality=reading.modality,
         audio_rate=reading.audio_rate,

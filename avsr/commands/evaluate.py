@@ -17,6 +17,7 @@ from avsr.commands.options import (
     Beam,
     Debug,
     Device,
+    Draft,
     Layout,
     Model,
     Split,
@@ -74,6 +75,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Changes where noise is taken from.")] = 0,
     beam: Beam = None,
+    draft: Draft = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips decoded together.")] = 16,
     cache: Annotated[
         Path | None,
@@ -101,11 +103,12 @@ def evaluate(
     from avsr.conditions import plan_conditions
     from avsr.evaluation import evaluate as run_evaluation
     from avsr.evaluation_report import findings, table, to_dict
-    from avsr.hypotheses import DEFAULT_BEAMS
+    from avsr.hypotheses import DEFAULT_BEAMS, check_draft
     from avsr.pretrained import load_model
 
     noises, described = _noise_sources(sounds, voices, seed)
     loaded = load_model(model, device, allow_untrained_rate=allow_untrained_rate)
+    check_draft(loaded, draft, modalities, beam or DEFAULT_BEAMS)
     conditions = plan_conditions(loaded, modalities, audio_rates, video_rates, sounds)
     for doubt in loaded.doubts_about(audio_rates, video_rates):
         say(f"warning: {doubt}")
@@ -118,11 +121,15 @@ def evaluate(
             cache=ClipCache(folder),
             noises=noises,
             num_beams=beam or DEFAULT_BEAMS,
+            draft=draft,
             batch_size=batch_size,
             progress=ProgressLine(),
         )
     for line in findings(evaluation):
         say(line)
+    if draft is not None:
+        share = evaluation.n_accepted / max(1, evaluation.n_drafted)
+        say(f"draft: {share:.0%} of {evaluation.n_drafted} proposed tokens were right")
     settings = {
         "model": loaded.name,
         **corpus,
@@ -131,6 +138,7 @@ def evaluate(
         "limit": limit,
         "seed": seed,
         "num_beams": beam or DEFAULT_BEAMS,
+        "draft": draft,
         "device": str(loaded.device),
         "normaliser": "lower case, no punctuation but apostrophes",
     }

@@ -31,6 +31,14 @@ Beam = Annotated[
     int | None,
     typer.Option(min=1, help="Beams of the search. Default: 1, greedy."),
 ]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ctc",
+        help="Let the encoder's CTC head propose the text and the language model verify it: the "
+        "same text as greedy search, sooner.",
+    ),
+]
 Layout = Annotated[
     str,
     typer.Option(

@@ -14,7 +14,7 @@ import typer
 
 from avsr.atomic import write_text_atomically
 from avsr.commands.messages import say
-from avsr.commands.options import Beam, Debug, Device, Model, print_version
+from avsr.commands.options import Beam, Debug, Device, Draft, Model, print_version
 from avsr.errors import AvsrError, InputError, UsageError, one_line
 from avsr.timings import Timings
 
@@ -54,6 +54,7 @@ def transcribe(
         int | None, typer.Option(min=1, help="Video frames per token. Default: the finest trained.")
     ] = None,
     beam: Beam = None,
+    draft: Draft = None,
     device: Device = "auto",
     output_format: Annotated[
         FormatOption, typer.Option("--format", "-f", help="Text, or JSON (one object a line).")
@@ -73,10 +74,13 @@ def transcribe(
     outputs = _output_paths(files, output, output_format.value)
     total = Timings()
     with total.measure("imports"):
+        from avsr.hypotheses import DEFAULT_BEAMS, check_draft
         from avsr.recognizer import load  # PyTorch and transformers: seconds
     with total.measure("model"):
         recognizer = load(model, device)
     recognizer.loaded.check_request(modality.value, audio_rate, video_rate)
+    read_as = recognizer.loaded.modalities if modality.value == "auto" else [modality.value]
+    check_draft(recognizer.loaded, draft, read_as, beam or DEFAULT_BEAMS)
     if recognizer.loaded.note:
         say(f"note: {recognizer.loaded.note}")
     read = partial(
@@ -84,6 +88,7 @@ def transcribe(
         modality=modality.value,
         audio_rate=audio_rate,
         video_rate=video_rate,
+        draft=draft,
         **({} if beam is None else {"num_beams": beam}),
     )
     n_failed = 0

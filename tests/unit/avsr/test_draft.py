@@ -1,12 +1,16 @@
 """Speculative decoding: whatever is proposed, the tokens are those of greedy search."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from avsr.cli import run
 from avsr.draft import ctc_draft
 from avsr.generation import generate_tokens, verify_drafts
 from tests.tiny import EOS, tiny_config, tiny_features, tiny_model
 
+SAMPLES = Path(__file__).parents[3] / "demo" / "samples"
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
 FRAMES = [70, 13, 40, 25, 33, 8]
 
@@ -91,6 +95,10 @@ def test_what_a_draft_needs(model):
     batch = tiny_features([20])
     with pytest.raises(ValueError, match="no CTC head"):
         tiny_model().generate(**batch, **ASKED, draft="ctc")
+    only_sound = tiny_model(audio_ctc=True)  # lips alone are then read without a draft
+    found = only_sound.generate_with_scores(**batch, modality="video", draft="ctc")
+    assert torch.equal(found.sequences, only_sound.generate(**batch, modality="video"))
+    assert found.n_drafted.tolist() == [0]
     with pytest.raises(ValueError, match="greedy search only, got 3 beams"):
         model.generate(**batch, **ASKED, draft="ctc", num_beams=3)
     with pytest.raises(ValueError, match='draft must be one of ctc or None, got "oracle"'):
@@ -118,3 +126,26 @@ def test_ctc_draft_merges_repeats_and_drops_blanks():
     frames = torch.tensor([[4, 4, 9, 4, 5, 5, 9, 9], [9, 6, 6, 9, 9, 7, 3, 3]])
     logits = torch.nn.functional.one_hot(frames, 10).float()
     assert ctc_draft(logits, torch.tensor([8, 5])) == [[4, 4, 5], [6]]
+
+
+@pytest.mark.parametrize("command", ["transcribe", "evaluate"])
+def test_the_command_line_reads_the_same_with_a_draft(command, capsys):
+    inputs = [str(path) for path in sorted(SAMPLES.glob("*.mp4"))]
+    if command == "evaluate":
+        inputs = ["--manifest", str(SAMPLES / "manifest.jsonl")]
+    arguments = [command, "--modality", "audio", *inputs]
+    assert run(arguments) in (0, 1)  # one of the samples has no sound
+    plain = capsys.readouterr().out
+    assert plain.strip()
+    assert run([*arguments, "--draft", "ctc"]) in (0, 1)
+    captured = capsys.readouterr()
+    assert captured.out == plain
+    assert ("proposed tokens were right" in captured.err) == (command == "evaluate")
+    assert run([*arguments, "--draft", "ctc", "--beam", "2"]) == 2
+    assert "goes with greedy search" in capsys.readouterr().err
+
+
+def test_the_command_line_says_that_there_is_no_head(tiny_folder, media, capsys):
+    arguments = ["transcribe", "--model", str(tiny_folder), str(media / "sound.wav")]
+    assert run([*arguments, "--draft", "ctc"]) == 2
+    assert "has no CTC head for audio, video, av" in capsys.readouterr().err
