@@ -1,5 +1,6 @@
 """Finding and loading models: by bundled name, by folder, or by hub id."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from avsr_frontends.rates import AUDIO_ENCODER_FPS
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
 DEFAULT_MODEL = "grid-tiny"
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+_LICENCES = {"grid-tiny": "CC BY 4.0"}
 _WHAT_IT_READS = {
     "grid-tiny": "reads only the commands of the GRID corpus, such as 'bin blue at f two now'",
 }
@@ -35,6 +37,7 @@ class LoadedModel:
         processor: its processor.
         device: where the model is.
         note: what a user must know before trusting it; empty if nothing.
+        licence: of the weights; empty if the model's folder does not tell.
         allow_untrained_rate: whether rates that the model was not trained at may be asked for.
     """
 
@@ -43,6 +46,7 @@ class LoadedModel:
     processor: AvsrProcessor
     device: torch.device
     note: str = ""
+    licence: str = ""
     allow_untrained_rate: bool = False
 
     @property
@@ -144,6 +148,7 @@ def load_model(
         processor=processor,
         device=chosen,
         note=note,
+        licence=_licence(name, Path(location)),
         allow_untrained_rate=allow_untrained_rate,
     )
 
@@ -186,6 +191,16 @@ def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
     raise ModelUnavailableError(
         f"{name}: no such model; give a bundled name ({known}), a folder, or a hub id owner/name"
     )
+
+
+def _licence(name: str, folder: Path) -> str:
+    """Licence of the weights: known for bundled models, else from the head of the model card."""
+    card = folder / "README.md"
+    if name in _LICENCES or not card.is_file():
+        return _LICENCES.get(name, "")
+    head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
+    named = re.search(r"^license: *(\S.*)$", head.group(1), re.MULTILINE) if head else None
+    return named.group(1).strip() if named else ""
 
 
 def _looks_like_hub_id(name: str) -> bool:
