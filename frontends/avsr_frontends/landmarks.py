@@ -1,4 +1,4 @@
-"""Face tracking: pictures in, 68 face points of one person in every frame out.
+"""Face tracking: pictures in, 68 face points of each person in every frame out.
 
 mediapipe's FaceMesh (with its attention model, which is exact around the lips and eyes) places
 478 points; a table reduces them to the 68-point layout that the mouth geometry is defined on.
@@ -6,47 +6,27 @@ Shapes: T frames, [T, 68, 2] points as x, y in pixels.
 """
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal
 
 import numpy as np
 
-from avsr_frontends.native_log import without_native_chatter
+from avsr_frontends.face_models import MESH_TO_68, FaceDetector
+from avsr_frontends.faces import (
+    FaceFollower,
+    Follower,
+    MeshPool,
+    Roster,
+    bounding_box,
+    distance,
+    region_around,
+    size_of,
+    whole,
+)
 from avsr_frontends.rates import VIDEO_FPS
 
-# FaceMesh vertex for each of the 68 points (the layout of the 300-W annotations), subject's right
-# first. Only 28, 33, 36, 39, 42, 45, 48, 54 and 48-67 shape the mouth crop.
-MESH_TO_68 = (
-    # 0-16 jaw line from the right ear over the chin to the left ear
-    *(127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397, 288, 361, 323, 454, 356),
-    # 17-21 right eyebrow, outer to inner
-    *(70, 63, 105, 66, 107),
-    # 22-26 left eyebrow, inner to outer
-    *(336, 296, 334, 293, 300),
-    # 27-30 nose bridge, top to tip
-    *(168, 197, 5, 4),
-    # 31-35 nose base, right to left
-    *(98, 97, 2, 326, 327),
-    # 36-41 right eye: outer corner, two of the upper lid, inner corner, two of the lower lid
-    *(33, 160, 158, 133, 153, 144),
-    # 42-47 left eye: inner corner, two of the upper lid, outer corner, two of the lower lid
-    *(362, 385, 387, 263, 373, 380),
-    # 48-54 outer edge of the upper lip, right corner to left corner
-    *(61, 40, 37, 0, 267, 270, 291),
-    # 55-59 outer edge of the lower lip, left to right
-    *(321, 314, 17, 84, 91),
-    # 60-64 inner edge of the upper lip, right corner to left corner
-    *(78, 81, 13, 311, 308),
-    # 65-67 inner edge of the lower lip, left to right
-    *(402, 14, 178),
-)
-
-_REGION_SCALE = 2.0  # side of the searched square in face sizes
-_REGION_MARGIN = 0.12  # the face may come this close to the square's edge, in square sides
-_MAX_SHIFT = 0.6  # face sizes the same face may move from one frame to the next
-_REACQUIRE_S = 1.0  # after this long without the face, the nearest face counts as the same person
+__all__ = ["MESH_TO_68", "FaceTrack", "FaceTracker", "Roster", "TrackReport", "fill_gaps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +56,18 @@ class FaceTrack:
         found: [T] bool, whether the face was seen in that frame.
         boxes: [T, 4] float32 left, top, right, bottom of the points, in pixels.
         report: summary.
+        person: number of the person in the video, from 1 on.
     """
 
     points68: np.ndarray
     found: np.ndarray
     boxes: np.ndarray
     report: TrackReport
+    person: int = 1
 
 
 class FaceTracker:
-    """Follows one person: the largest face at the start, then the one nearest to where it was.
+    """Follows one person, the largest face at the start, or everybody in the picture.
 
     A full-range detector finds faces down to about 7 % of the picture's width, and FaceMesh looks
     at an enlarged square around the chosen one; where the detector sees nothing (extreme
@@ -99,26 +81,13 @@ class FaceTracker:
         Args:
             min_confidence: 0 to 1, for detection and for keeping a face.
         """
-        from mediapipe.python.solutions import face_detection, face_mesh
-
-        nothing = np.zeros((64, 64, 3), dtype=np.uint8)
-        with without_native_chatter():
-            self._detector = face_detection.FaceDetection(
-                min_detection_confidence=min_confidence, model_selection=1
-            )
-            self._mesh = face_mesh.FaceMesh(
-                refine_landmarks=True,
-                min_detection_confidence=min_confidence,
-                min_tracking_confidence=min_confidence,
-            )
-            self._detector.process(nothing)  # models load, and chatter, in the background
-            self._mesh.process(nothing)
-        # FaceMesh looks first where its last face was: "following" while that is this track's face,
-        # "stale" once it is not, so that it must be reset; "fresh" before it has any.
-        self._mesh_state: Literal["fresh", "following", "stale"] = "fresh"
+        self._detector = FaceDetector(min_confidence)
+        self._meshes = MeshPool(min_confidence)
 
     def track(self, frames: Iterable[np.ndarray]) -> FaceTrack:
-        """Follow the largest face of the first frame that shows one.
+        """Follow the largest face of the first frame that shows one, alone.
+
+        After a second without it, the face nearest to where it was counts as the same person.
 
         Args:
             frames: T pictures [H, W, 3] uint8 RGB; may be a stream, only one is held at a time.
@@ -126,35 +95,44 @@ class FaceTracker:
         Returns:
             The track; ``report.coverage`` is 0 if no face was found.
         """
-        region: np.ndarray | None = None
-        last_box: np.ndarray | None = None
-        n_missed = 0
+        follower = Follower(self._meshes.take())
         found: list[bool] = []
         points: list[np.ndarray] = []
-        self._forget()
         for frame in frames:
-            if region is None:
-                region = self._find_region(frame, last_box)
-            face = self._mesh_points(frame, region)
-            box = None if face is None else _box(face)
-            if face is None or box is None or not _same_face(box, last_box, n_missed):
-                found.append(False)
-                n_missed += 1
-                region = None
-                self._forget()
-                continue
-            found.append(True)
-            points.append(face)
-            last_box, n_missed = box, 0
-            if not _well_inside(box, region, frame):
-                region = _region_around(box, frame)
-                self._forget()
+            face = follower.step(frame, partial(self._wanted, frame, follower))
+            found.append(face is not None)
+            if face is not None:
+                points.append(face)
+        self._meshes.give_back(follower.mesh)
         return _finish(np.asarray(found, dtype=bool), points)
+
+    def track_faces(
+        self, frames: Iterable[np.ndarray], roster: Roster | None = None
+    ) -> list[FaceTrack]:
+        """Follow every face, each on a track of its own; new ones are looked for once a second.
+
+        Args:
+            frames: T pictures [H, W, 3] uint8 RGB; may be a stream, only one is held at a time.
+            roster: the people of earlier stretches of the same video, who keep their numbers;
+                those met here are added. None begins anew.
+
+        Returns:
+            A track of T frames for each face seen, in order of ``person``. Where there is none:
+            one track with coverage 0.
+        """
+        follower = FaceFollower(self._detector, self._meshes)
+        n_frames, people = follower.follow(frames, roster or Roster())
+        tracks = []
+        for one in people:
+            found = np.zeros(n_frames, dtype=bool)
+            found[one.frames] = True
+            tracks.append(_finish(found, one.points, one.person))
+        return tracks or [_finish(np.zeros(n_frames, dtype=bool), [])]
 
     def close(self) -> None:
         """Free the models; the tracker cannot be used afterwards."""
         self._detector.close()
-        self._mesh.close()
+        self._meshes.close()
 
     def __enter__(self) -> "FaceTracker":
         return self
@@ -167,41 +145,15 @@ class FaceTracker:
     ) -> None:
         self.close()
 
-    def _find_region(self, frame: np.ndarray, last_box: np.ndarray | None) -> np.ndarray:
-        """Choose where FaceMesh looks: around the wanted face, or the whole picture."""
-        height, width = frame.shape[:2]
-        result: Any = self._detector.process(np.ascontiguousarray(frame))
-        boxes = []
-        for detection in result.detections or []:
-            face = detection.location_data.relative_bounding_box
-            corners = (face.xmin, face.ymin, face.xmin + face.width, face.ymin + face.height)
-            boxes.append(np.asarray(corners) * (width, height, width, height))
+    def _wanted(self, frame: np.ndarray, follower: Follower) -> np.ndarray:
+        """Where the followed face is sought: at the largest, or the one nearest to the last."""
+        boxes = self._detector.boxes(frame)
+        last_box = follower.last_box
         if not boxes:
-            return np.asarray((0, 0, width, height))
+            return whole(frame)
         if last_box is None:
-            return _region_around(max(boxes, key=_size), frame)
-        return _region_around(min(boxes, key=lambda box: _distance(box, last_box)), frame)
-
-    def _mesh_points(self, frame: np.ndarray, region: np.ndarray) -> np.ndarray | None:
-        """Return the 68 points found in the region, [68, 2] in pixels of the frame, or None."""
-        left, top, right, bottom = region.tolist()
-        picture = np.ascontiguousarray(frame[top:bottom, left:right])
-        with without_native_chatter() if self._mesh_state != "following" else nullcontext():
-            if self._mesh_state == "stale":
-                self._mesh.reset()
-            result: Any = self._mesh.process(picture)
-        faces = result.multi_face_landmarks
-        self._mesh_state = "following" if faces else "fresh"
-        if not faces:
-            return None
-        mesh = faces[0].landmark
-        points = np.asarray([(mesh[i].x, mesh[i].y) for i in MESH_TO_68])
-        return points * (right - left, bottom - top) + (left, top)
-
-    def _forget(self) -> None:
-        """Make FaceMesh search afresh instead of looking where the face was last."""
-        if self._mesh_state == "following":
-            self._mesh_state = "stale"
+            return region_around(max(boxes, key=size_of), frame)
+        return region_around(min(boxes, key=lambda box: distance(box, last_box)), frame)
 
 
 def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -226,13 +178,13 @@ def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1).reshape(len(found), *points.shape[1:])
 
 
-def _finish(found: np.ndarray, points: list[np.ndarray]) -> FaceTrack:
+def _finish(found: np.ndarray, points: list[np.ndarray], person: int = 1) -> FaceTrack:
     n_frames = len(found)
     points68 = np.zeros((n_frames, len(MESH_TO_68), 2))
     if points:
         points68[found] = points
         points68 = _without_jitter(fill_gaps(points68, found))
-    boxes = np.concatenate([points68.min(axis=1), points68.max(axis=1)], axis=1)
+    boxes = bounding_box(points68)
     widths = (boxes[:, 2] - boxes[:, 0])[found]
     report = TrackReport(
         n_frames=n_frames,
@@ -245,6 +197,7 @@ def _finish(found: np.ndarray, points: list[np.ndarray]) -> FaceTrack:
         found=found,
         boxes=boxes.astype(np.float32),
         report=report,
+        person=person,
     )
 
 
@@ -259,40 +212,3 @@ def _without_jitter(points: np.ndarray) -> np.ndarray:
 def _gaps(found: np.ndarray) -> list[tuple[float, float]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
     return [(a / VIDEO_FPS, b / VIDEO_FPS) for a, b in edges.reshape(-1, 2).tolist()]
-
-
-def _box(points: np.ndarray) -> np.ndarray:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
-
-
-def _size(box: np.ndarray) -> float:
-    return float(max(box[2] - box[0], box[3] - box[1]))
-
-
-def _distance(box: np.ndarray, other: np.ndarray) -> float:
-    return float(np.hypot(*((box[:2] + box[2:] - other[:2] - other[2:]) / 2)))
-
-
-def _same_face(box: np.ndarray, last_box: np.ndarray | None, n_missed: int) -> bool:
-    """Whether a face can be the tracked one, ``n_missed`` frames after it was last seen."""
-    if last_box is None or n_missed > _REACQUIRE_S * VIDEO_FPS:
-        return True
-    reach = _MAX_SHIFT * _size(last_box) * (1 + n_missed)
-    return _distance(box, last_box) < reach and 0.5 < _size(box) / _size(last_box) < 2
-
-
-def _region_around(box: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """The square around a face, cut to the picture: left, top, right, bottom as integers."""
-    height, width = frame.shape[:2]
-    centre, half = (box[:2] + box[2:]) / 2, max(_REGION_SCALE * _size(box) / 2, 8)
-    corners = np.concatenate([centre - half, centre + half])
-    return np.clip(np.rint(corners), 0, (width, height, width, height)).astype(int)
-
-
-def _well_inside(box: np.ndarray, region: np.ndarray, frame: np.ndarray) -> bool:
-    """Whether the face still sits in the region with room to move, and fills enough of it."""
-    height, width = frame.shape[:2]
-    side = float(max(region[2] - region[0], region[3] - region[1]))
-    room = np.concatenate([box[:2] - region[:2], region[2:] - box[2:]])
-    at_border = np.concatenate([region[:2] <= 0, region[2:] >= (width, height)])
-    return bool((at_border | (room > _REGION_MARGIN * side)).all()) and _size(box) > side / 4
