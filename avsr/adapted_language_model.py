@@ -77,7 +77,12 @@ class AdaptedLanguageModel(StreamEncoders):
         return self.language_model.get_input_embeddings()
 
     def fold_lora(
-        self, modality: str, audio_rate: int | None = None, video_rate: int | None = None
+        self,
+        modality: str,
+        audio_rate: int | None = None,
+        video_rate: int | None = None,
+        *,
+        allow_untrained_rate: bool = False,
     ) -> None:
         """Add the adapters of one modality and pair of rates to the language model's weights.
 
@@ -85,10 +90,16 @@ class AdaptedLanguageModel(StreamEncoders):
         a call that needs other adapters; nothing but speed depends on it.
         """
         if self.lora is not None:
-            route = plan_routes(
-                self.config, 1, modality, audio_rate, video_rate, given=("audio", "video")
-            )[0]
-            self.lora.fold(self._adapters(route))
+            routes = plan_routes(
+                self.config,
+                1,
+                modality,
+                audio_rate,
+                video_rate,
+                given=("audio", "video"),
+                allow_untrained_rate=allow_untrained_rate,
+            )
+            self.lora.fold(self._adapters(routes[0]))
 
     def unfold_lora(self) -> None:
         """Restore the language model's weights exactly."""

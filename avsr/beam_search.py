@@ -1,7 +1,8 @@
 """Beam search over a language model, with the prefix read once for all beams.
 
 Finds what transformers' ``generate`` finds (length penalty 1, no early stopping), but every clip
-has its own bound on tokens and stops by itself, so that it reads the same alone and in any batch.
+has its own bound on tokens and stops by itself, as soon as its best text is certain, so that it
+reads the same alone and in any batch.
 Shapes: A clips still read, K beams, C candidates, L new tokens, V vocabulary.
 """
 
@@ -87,8 +88,7 @@ class BeamSearch(Search):
             n_tokens += 1
             finished = self._add_finished(finished, candidates, ended, n_tokens)
             unfinished, parents = self._unfinished(candidates, parents, ended)
-            hopeful = unfinished.scores[:, 0] / n_tokens > finished.scores.amin(dim=1)
-            going = hopeful & ~ended.all(dim=1)
+            going = self._can_improve(finished, unfinished, n_tokens) & ~ended.all(dim=1)
             rows = going.nonzero()[:, 0]
             if len(rows) < len(going):
                 n_longest = max(n_longest, self._write_down(finished, ~going))
@@ -143,6 +143,17 @@ class BeamSearch(Search):
         scores = candidates.scores + ended * _IMPOSSIBLE
         best, numbers = scores.topk(self.num_beams, dim=1)
         return replace(candidates.chosen(numbers), scores=best), parents.gather(1, numbers)
+
+    def _can_improve(self, finished: _Texts, unfinished: _Texts, n_tokens: int) -> Tensor:
+        """Which clips [A] may still find a better text.
+
+        The search that is followed ends once the best unfinished text is no better than the worst
+        of K finished ones. Often the best of them cannot be beaten long before: more tokens never
+        raise a summed log-probability, so no later mean exceeds that sum over the whole budget.
+        """
+        best = unfinished.scores[:, 0]
+        hopeful = best / n_tokens > finished.scores.amin(dim=1)
+        return hopeful & (best / self.budgets >= finished.scores[:, 0])
 
     def _keep(self, rows: Tensor) -> None:
         """Go on with some clips only."""

@@ -18,8 +18,6 @@ from torch.nn.utils.rnn import pad_sequence
 from avsr.search import Search, SearchResult, SearchSettings
 from avsr.sequence import TokenSequence
 
-_REJOIN_WITHIN = 4  # proposed tokens among which the language model's own choice is looked for
-
 
 def ctc_draft(logits: Tensor, lengths: Tensor) -> list[list[int]]:
     """Read CTC scores greedily: best class of each frame, repeats merged, blanks left out.
@@ -46,7 +44,8 @@ class _Row:
     Attributes:
         clip: its number.
         budget: most tokens of its text.
-        draft: what is left of the proposal.
+        draft: the proposal.
+        rest: what of it is to be tried next.
         choice: the language model's own token, which the rest of the draft follows; none at first.
         tokens: the text so far.
         log_probs: of its tokens.
@@ -55,6 +54,7 @@ class _Row:
     clip: int
     budget: int
     draft: list[int]
+    rest: list[int]
     choice: int | None = None
     tokens: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
@@ -91,9 +91,13 @@ class DraftSearch(Search):
             raise ValueError("a draft needs a language model whose layers attend to everything")
         self._embed = embed
         self._end_ids = frozenset(settings.end_ids)
+        shortened = [
+            list(draft[: budget - 1])
+            for draft, budget in zip(drafts, settings.budgets, strict=True)
+        ]
         self._rows = [
-            _Row(clip=clip, budget=budget, draft=list(draft[: budget - 1]))
-            for clip, (draft, budget) in enumerate(zip(drafts, settings.budgets, strict=True))
+            _Row(clip=clip, budget=settings.budgets[clip], draft=draft, rest=draft)
+            for clip, draft in enumerate(shortened)
         ]
         self._n_drafted = torch.tensor([len(row.draft) for row in self._rows])
         self._n_accepted = torch.zeros_like(self._n_drafted)
@@ -120,7 +124,7 @@ class DraftSearch(Search):
     def _proposals(self) -> Tensor:
         """What each row reads next, [A, n]: its own last choice and the rest of its draft."""
         given = [
-            torch.tensor([token for token in (row.choice, *row.draft) if token is not None])
+            torch.tensor([token for token in (row.choice, *row.rest) if token is not None])
             for row in self._rows
         ]
         return pad_sequence(given, batch_first=True).long().to(self.prefix.embeds.device)
@@ -163,17 +167,28 @@ class DraftSearch(Search):
         for n_accepted, (choice, log_prob) in enumerate(zip(choices, log_probs, strict=True)):
             row.tokens.append(choice)
             row.log_probs.append(log_prob)
-            agreed = n_accepted < len(row.draft) and row.draft[n_accepted] == choice
+            agreed = n_accepted < len(row.rest) and row.rest[n_accepted] == choice
             self._n_accepted[row.clip] += agreed
             if choice in self._end_ids or len(row.tokens) >= row.budget:
                 return n_accepted, True
             if not agreed:
-                row.choice, row.draft = choice, _rest(row.draft[n_accepted:], choice)
+                row.choice = choice
+                row.rest = row.draft[resume_at(row.tokens, row.draft) :]
                 return n_accepted, False
         raise AssertionError("one more position is scored than was proposed")
 
 
-def _rest(draft: list[int], choice: int) -> list[int]:
-    """What of a draft may follow a choice that its first token is not."""
-    near = draft[1 : 1 + _REJOIN_WITHIN]
-    return draft[2 + near.index(choice) :] if choice in near else draft[1:]
+def resume_at(text: Sequence[int], draft: Sequence[int]) -> int:
+    """Where in a draft the tokens begin that should follow a text.
+
+    Where the best alignment (fewest tokens changed, missing or too many) of the text with a
+    beginning of the draft ends; of several, the longest beginning.
+    """
+    costs = list(range(len(draft) + 1))  # of aligning the text so far with each beginning
+    for n_tokens, token in enumerate(text, start=1):
+        before, costs = costs, [n_tokens]
+        for end, proposed in enumerate(draft, start=1):
+            changed = before[end - 1] + (token != proposed)
+            costs.append(min(changed, before[end] + 1, costs[end - 1] + 1))
+    lowest = min(costs)
+    return max(end for end, cost in enumerate(costs) if cost == lowest)

@@ -178,7 +178,8 @@ def generate(
         streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
     if video is not None:
         streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
-    loaded.model.fold_lora(modality, audio_rate, video_rate)
+    untrained = loaded.allow_untrained_rate
+    loaded.model.fold_lora(modality, audio_rate, video_rate, allow_untrained_rate=untrained)
     return loaded.model.generate_with_scores(
         **streams,
         modality=modality,
@@ -187,6 +188,7 @@ def generate(
         num_beams=num_beams,
         draft=draft,
         max_new_tokens=max_new_tokens,
+        allow_untrained_rate=untrained,
     )
 
 

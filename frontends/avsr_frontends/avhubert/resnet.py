@@ -120,9 +120,10 @@ def normalise_clip(video_values: Tensor, frame_mask: Tensor | None) -> Tensor:
         Same shape; padded frames are zero.
     """
     if frame_mask is None:
-        weight = torch.ones_like(video_values[:, :, :1, :1, :1])
-    else:
-        weight = frame_mask.to(video_values.dtype)[:, :, None, None, None]
+        centred = video_values - video_values.mean(dim=1, keepdim=True)
+        variance = centred.square().mean(dim=(1, 2, 3, 4), keepdim=True)
+        return centred / (variance.sqrt() + 1e-2)
+    weight = frame_mask.to(video_values.dtype)[:, :, None, None, None]
     count = weight.sum(dim=1, keepdim=True).clamp(min=1)
     mean = (video_values * weight).sum(dim=1, keepdim=True) / count
     centred = (video_values - mean) * weight
