@@ -1,5 +1,6 @@
 """Finding and loading models: by bundled name, by folder, or by hub id."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class LoadedModel:
         note: what a user must know before trusting it; empty if nothing.
         licence: of the weights; empty if the model's folder does not tell.
         allow_untrained_rate: whether rates that the model was not trained at may be asked for.
+        location: what it was loaded from, a folder or hub id.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LoadedModel:
     note: str = ""
     licence: str = ""
     allow_untrained_rate: bool = False
+    location: str = ""
 
     @property
     def modalities(self) -> list[Modality]:
@@ -150,7 +153,23 @@ def load_model(
         note=note,
         licence=_licence(name, Path(location)),
         allow_untrained_rate=allow_untrained_rate,
+        location=location,
     )
+
+
+def model_digest(folder: str | Path) -> str:
+    """SHA-256 over the configuration, tokenizer and weights of a model folder, by file name.
+
+    Frozen base models that are stored elsewhere are named in the configuration, with revisions.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).rglob("*")):
+        if path.suffix in (".json", ".safetensors"):
+            digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}:".encode())
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
 
 
 def choose_device(device: str) -> torch.device:
