@@ -88,7 +88,7 @@ def train(work: Path, grid: Path | None, noise: Path | None, threads: int, scale
     both = mixture([*real, *voices, *lips], 0.25, 0.25, 0.2, 0.3)
     call(
         HERE / "polish.py", out=work / "polish", language_model=work / "language_model",
-        audio=work / "audio", video=work / "video", dev=both_dev, steps=length(880),
+        audio=work / "audio", video=work / "video", dev=both_dev, steps=length(1000),
         threads=threads, **both, **sound,
     )  # fmt: skip
     polished = work / "polish" / "model"
