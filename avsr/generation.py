@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avsr.beam_search import BeamSearch
-from avsr.draft import DraftSearch
+from avsr.decoding.beam_search import BeamSearch
+from avsr.decoding.draft import DraftSearch
+from avsr.decoding.search import GreedySearch, SearchResult, SearchSettings
 from avsr.rows import restore_rows, row_order
-from avsr.search import GreedySearch, SearchResult, SearchSettings
 from avsr.sequence import TokenSequence
 
 
@@ -76,7 +76,7 @@ def verify_drafts(
     drafts: Sequence[Sequence[int]],
     embed: Callable[[Tensor], Tensor],
 ) -> AvsrGeneration:
-    """Continue each prefix by greedy search that verifies proposals, see :mod:`avsr.draft`."""
+    """Continue each prefix by greedy search that verifies proposals, see :mod:`avsr.decoding.draft`."""
     return _scored(DraftSearch(language_model, prefix, settings, drafts, embed).run(), settings)
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from avsr.adapted_language_model import AdaptedLanguageModel
-from avsr.draft import ctc_draft
+from avsr.decoding.draft import ctc_draft
+from avsr.decoding.search import SearchSettings
 from avsr.generation import (
     AvsrGeneration,
     generate_tokens,
@@ -19,7 +20,6 @@ from avsr.generation import (
     verify_drafts,
 )
 from avsr.route import Route
-from avsr.search import SearchSettings
 from avsr.sequence import TokenSequence, token_budget
 from avsr.streams import EncodedStreams, StreamInputs
 

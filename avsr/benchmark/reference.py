@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from avsr.config import Modality
+from avsr.decoding.search import SearchSettings
 from avsr.pretrained import LoadedModel
-from avsr.search import SearchSettings
 from avsr.sequence import TokenSequence
 from avsr_frontends.rates import SAMPLE_RATE
 

@@ -9,9 +9,9 @@ import torch
 from avsr.benchmark.clips import BenchClip, seconds_of
 from avsr.benchmark.measurement import median_seconds, operations_of, peak_memory
 from avsr.benchmark.reference import Reading
+from avsr.decoding.incremental import IncrementalReader
 from avsr.generation import AvsrGeneration, generate_tokens
 from avsr.hypotheses import Encoded, encode_audio, encode_video, generate
-from avsr.incremental import IncrementalReader
 from avsr.pretrained import LoadedModel
 from avsr_frontends.rates import SAMPLE_RATE
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from avsr.cli import run
-from avsr.draft import ctc_draft, resume_at
+from avsr.decoding.draft import ctc_draft, resume_at
 from avsr.generation import generate_tokens, verify_drafts
 from tests.tiny import EOS, tiny_config, tiny_features, tiny_model
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from avsr.search import Search, SearchResult, SearchSettings
+from avsr.decoding.search import Search, SearchResult, SearchSettings
 from avsr.sequence import TokenSequence
 
 

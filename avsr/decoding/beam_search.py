@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from avsr.search import Search, SearchResult
+from avsr.decoding.search import Search, SearchResult
 
 _IMPOSSIBLE = -1.0e9  # score of what must not be chosen; finite, so that differences stay numbers
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avsr.cache import attends_to_everything, reserve_cache
+from avsr.decoding.cache import attends_to_everything, reserve_cache
 from avsr.sequence import TokenSequence
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avsr.incremental import IncrementalReader
+from avsr.decoding.incremental import IncrementalReader
 from avsr.sequence import TokenSequence
 
 _SHRINK_AT = 0.75  # finished rows are dropped once no more than this share is left
