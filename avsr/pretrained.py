@@ -10,17 +10,19 @@ from typing import Any, Literal
 import torch
 
 from avsr.config import MODALITIES, Modality
+from avsr.default_model import CONVERTED, default_model
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
 from avsr.processing import AvsrProcessor
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
-DEFAULT_MODEL = "grid-tiny"
+DEFAULT_MODEL = "auto"  # see avsr.default_model
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 _LICENCES = {"grid-tiny": "CC BY 4.0"}
 _WHAT_IT_READS = {
-    "grid-tiny": "reads only the commands of the GRID corpus, such as 'bin blue at f two now'",
+    "grid-tiny": "reads only the commands of the GRID corpus, such as 'bin blue at f two now'; "
+    "for open vocabulary see avsr models list",
 }
 _UNTRAINED_RATE = (  # the ablation of Llama-MTSK, LRS3, rates 2/4/6/8/10
     "expect many errors; pooling a published model that never saw rates 2/4/6/8/10 gave a WER of "
@@ -121,25 +123,36 @@ def bundled_models() -> list[str]:
 
 
 def load_model(
-    name_or_folder: str | Path, device: str = "auto", *, allow_untrained_rate: bool = False
+    name_or_folder: str | Path,
+    device: str = "auto",
+    *,
+    allow_untrained_rate: bool = False,
+    dtype: str = "auto",
+    offline: bool = False,
 ) -> LoadedModel:
     """Load a model and its processor.
 
     Args:
-        name_or_folder: a bundled name, a folder with a ``config.json``, or a hub id ``owner/name``.
+        name_or_folder: a bundled name, a folder with a ``config.json``, a hub id ``owner/name``,
+            or ``"auto"``, see :func:`avsr.default_model.default_model`.
         device: as :func:`choose_device` takes it.
         allow_untrained_rate: let the caller ask for rates that the model was not trained at.
+        dtype: numbers to compute with; ``"auto"`` is float32 on a CPU, where half precision is slow
+            and often missing, and elsewhere what the weights are stored in.
+        offline: never download.
 
     Raises:
         ModelUnavailableError: if there is no such model or it cannot be loaded.
         UsageError: if the device does not exist.
     """
     chosen = choose_device(device)
-    name, location, note = _locate(name_or_folder)
-    # On a CPU half precision is slow and often missing; elsewhere weights stay as they are stored.
-    dtype = torch.float32 if chosen.type == "cpu" else "auto"
+    if name_or_folder == DEFAULT_MODEL:
+        name_or_folder = default_model().name
+    name, location, note = _locate(name_or_folder, offline)
+    wanted = "float32" if (dtype, chosen.type) == ("auto", "cpu") else dtype
+    numbers: Any = "auto" if wanted == "auto" else getattr(torch, wanted)
     try:
-        model = AvsrForConditionalGeneration.from_pretrained(location, dtype=dtype)
+        model = AvsrForConditionalGeneration.from_pretrained(location, dtype=numbers)
         processor = AvsrProcessor.from_pretrained(location)
     except Exception as error:  # any failure to load is the same to the user, with its cause
         message = f"{name}: cannot load this model: {one_line(error)}"
@@ -194,7 +207,7 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
-def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
+def _locate(name_or_folder: str | Path, offline: bool = False) -> tuple[str, str, str]:
     """Name, location for ``from_pretrained``, and note of a model."""
     name = str(name_or_folder)
     if name in bundled_models():
@@ -203,9 +216,11 @@ def _locate(name_or_folder: str | Path) -> tuple[str, str, str]:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelUnavailableError(f"{folder}: not a model folder (it has no config.json)")
-        return folder.resolve().name, str(folder), ""
+        resolved = folder.resolve()
+        published = resolved.name == CONVERTED  # its folder's name says which
+        return resolved.parent.name if published else resolved.name, str(folder), ""
     if isinstance(name_or_folder, str) and _looks_like_hub_id(name):
-        return name, _fetch(name), ""
+        return name, _fetch(name, offline), ""
     known = ", ".join(bundled_models()) or "none"
     raise ModelUnavailableError(
         f"{name}: no such model; give a bundled name ({known}), a folder, or a hub id owner/name"
@@ -227,12 +242,12 @@ def _looks_like_hub_id(name: str) -> bool:
     return bool(owner and repository) and "/" not in repository and not name.startswith((".", "~"))
 
 
-def _fetch(hub_id: str) -> str:
-    """Folder of a model from the hub, downloaded the first time unless ``HF_HUB_OFFLINE=1``."""
+def _fetch(hub_id: str, offline: bool) -> str:
+    """Folder of a model from the hub, downloaded the first time unless that is forbidden."""
     from huggingface_hub import snapshot_download
 
     try:
-        return snapshot_download(hub_id)
+        return snapshot_download(hub_id, local_files_only=offline)
     except Exception as error:  # any failure is the same to the user, with its cause
         raise ModelUnavailableError(
             f"{hub_id}: no such folder, and it cannot be fetched from the hub: {one_line(error)}"

@@ -1,7 +1,6 @@
 """``avsr models``: what can be run, where it comes from, and fetching it."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,12 @@ import typer
 
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug
+from avsr.default_model import (
+    converted_folder,
+    default_model,
+    fix_default,
+    model_store,
+)
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.published import PUBLISHED, PublishedModel
 
@@ -116,6 +121,57 @@ def model_path(name: Name, debug: Debug = False) -> int:
     return 0
 
 
+@models.command("default")
+def choose_default(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A bundled name, a converted published model, a model folder or a hub id; auto "
+            "leaves the choice open; nothing prints what is used.",
+        ),
+    ] = "",
+    debug: Debug = False,
+) -> int:
+    """Show or fix the model that is used where none is named.
+
+    Without a choice, a published model that was downloaded and converted wins over the bundled one.
+    """
+    if name:
+        fixed = "" if name == "auto" else _usable_name(name)
+        try:
+            file = fix_default(fixed)
+        except OSError as error:
+            message = f"cannot write the choice ({one_line(error)}); free space, set AVSR_CONFIG"
+            raise UsageError(message) from error
+        say(f"written to {file}" if fixed else "the choice is open again")
+    chosen = default_model()
+    print(chosen.name)
+    say(f"{chosen.name}: {chosen.reason}")
+    return 0
+
+
+def _usable_name(name: str) -> str:
+    """A model that can be loaded without further work, by the name under which it is found."""
+    folder = Path(name)
+    if name in _bundled():
+        return name
+    if name in PUBLISHED:
+        converted = converted_folder(name)
+        if not (converted / "config.json").is_file():
+            raise ModelUnavailableError(
+                f"{name}: is not ready; run avsr models download {name}, then the avsr convert "
+                "command that it names"
+            )
+        return str(converted)
+    if (folder / "config.json").is_file():
+        return str(folder.resolve())
+    owner, _, repository = name.partition("/")
+    if owner and repository and "/" not in repository and not folder.exists():
+        return name
+    raise UsageError(f"{name}: is no model; give a name of avsr models list, a folder or a hub id")
+
+
 def _published(name: str) -> PublishedModel:
     if name not in PUBLISHED:
         raise UsageError(f"{name}: no such model; avsr models list shows them")
@@ -152,10 +208,7 @@ def _print_facts(**facts: str) -> None:
 
 def _store(model: PublishedModel) -> Path:
     """Folder that holds a model's file."""
-    cache = os.environ.get("AVSR_CACHE")
-    if not cache:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avsr"
-    return Path(cache) / "models" / model.name
+    return model_store() / model.name
 
 
 def _stored_file(model: PublishedModel) -> Path | None:
@@ -215,4 +268,5 @@ def _fetch(model: PublishedModel) -> Path | None:
 
 def _convert_command(model: PublishedModel, file: str) -> str:
     language_model = next(PUBLISHED[name].hub_id for name in model.base_models if "llama" in name)
-    return f"avsr convert {file} --language-model {language_model} -o {model.name}"
+    target = converted_folder(model.name)  # where it is found, and becomes the default
+    return f"avsr convert {file} --language-model {language_model} -o {target}"

@@ -17,15 +17,28 @@ def _print_version(wanted: bool) -> None:
 print_version = Annotated[
     bool,
     typer.Option(
-        "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        allow_from_autoenv=False,
+        help="Print the version and stop.",
     ),
 ]
 Model = Annotated[
     str,
-    typer.Option("--model", "-m", help="A bundled model's name, a model folder, or a hub id."),
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="AVSR_MODEL",
+        help="A bundled model's name, a model folder, or a hub id; auto: see avsr models default.",
+    ),
 ]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ... auto takes a GPU if there is one.")
+    str,
+    typer.Option(
+        envvar="AVSR_DEVICE",
+        help="auto, cpu, cuda, cuda:1, mps ... auto takes a GPU if there is one.",
+    ),
 ]
 Beam = Annotated[
     int | None,

@@ -1,0 +1,167 @@
+"""Checks of an installation: what works, what does not, and what to do about it."""
+
+import importlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from avsr import __version__
+from avsr.default_model import BUNDLED_DEFAULT, default_model, model_store, settings_folder
+from avsr.errors import one_line
+
+_PYTHONS = ((3, 10), (3, 12))  # oldest and newest
+_PACKAGES = {  # distribution: module
+    "torch": "torch",
+    "torchaudio": "torchaudio",
+    "transformers": "transformers",
+    "peft": "peft",
+    "av": "av",
+    "mediapipe": "mediapipe",
+    "numpy": "numpy",
+    "silero-vad": "silero_vad",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        about: what was looked at.
+        text: what is there, or what is wrong and what to do.
+        is_broken: whether something does not work.
+    """
+
+    about: str
+    text: str
+    is_broken: bool = False
+
+
+def examine() -> Iterator[Finding]:
+    """Check an installation, one finding after the other; nothing is downloaded or sent."""
+    yield Finding(about="avsr", text=f"{__version__}, code Apache-2.0")
+    yield _python()
+    for distribution, module in _PACKAGES.items():
+        yield _tried(distribution, lambda d=distribution, m=module: _package(d, m))
+    yield _tried("device", _devices)
+    yield _tried("media", _media)
+    yield _tried("face models", _face_models)
+    yield _tried("voice detector", _voice_detector)
+    yield _tried("bundled model", _bundled_model)
+    yield _tried("default model", _default)
+    places = {
+        "models": model_store(),
+        "settings": settings_folder(),
+        "temporary files": Path(tempfile.gettempdir()),
+        "current folder": Path.cwd(),
+    }
+    for name, folder in places.items():
+        yield _tried(name, lambda folder=folder: _writable(folder))
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    yield Finding(
+        about="network",
+        text="never used"
+        if offline
+        else "used only to fetch models you name; --offline forbids it",
+    )
+
+
+def _tried(about: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(about=about, text=check())
+    except Exception as error:  # whatever it is, it is the finding
+        cause = f"{type(error).__name__}: {one_line(error)}"
+        return Finding(about=about, text=f"{cause}; {_remedy(about, error)}", is_broken=True)
+
+
+def _remedy(about: str, error: Exception) -> str:
+    if "libGL" in str(error) or "libgthread" in str(error):
+        return "install the system packages libgl1 and libglib2.0-0"
+    if isinstance(error, OSError) and about not in _PACKAGES:
+        return "give write access, or name another folder by AVSR_CACHE, AVSR_CONFIG or TMPDIR"
+    return "install again: pip install --force-reinstall avsr"
+
+
+def _python() -> Finding:
+    version = sys.version_info[:2]
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if not _PYTHONS[0] <= version <= _PYTHONS[1]:
+        text += "; Python 3.10 to 3.12 is needed"
+        return Finding(about="python", text=text, is_broken=True)
+    return Finding(about="python", text=text)
+
+
+def _package(distribution: str, module: str) -> str:
+    importlib.import_module(module)
+    return metadata.version(distribution)
+
+
+def _devices() -> str:
+    import torch
+
+    devices = [f"cpu ({torch.get_num_threads()} threads)"]
+    for index in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        devices.append(f"cuda:{index} ({torch.cuda.get_device_name(index)}, {memory:.0f} GiB)")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return ", ".join(devices)
+
+
+def _media() -> str:
+    import av
+
+    missing = [name for name in ("h264", "vp9", "aac", "opus") if name not in av.codecs_available]
+    versions = av.library_versions
+    text = f"FFmpeg libraries, libavcodec {'.'.join(map(str, versions['libavcodec']))}"
+    return f"{text}; cannot decode {', '.join(missing)}" if missing else text
+
+
+def _face_models() -> str:
+    import numpy as np
+
+    from avsr_frontends.landmarks import FaceTracker
+
+    with FaceTracker() as tracker:
+        tracker.track([np.zeros((64, 64, 3), dtype=np.uint8)])
+    return "detector and mesh work, Apache-2.0"
+
+
+def _voice_detector() -> str:
+    import numpy as np
+
+    from avsr_frontends.activity import voice_segments
+
+    voice_segments(np.zeros(16_000, dtype=np.float32))
+    return "works, MIT"
+
+
+def _bundled_model() -> str:
+    import numpy as np
+
+    from avsr.recognizer import load
+
+    recognizer = load(BUNDLED_DEFAULT, "cpu")
+    sound = np.random.default_rng(0).normal(0, 0.01, 8_000).astype(np.float32)
+    recognizer.transcribe(sound)
+    return f"{BUNDLED_DEFAULT} works, {recognizer.loaded.licence}"
+
+
+def _default() -> str:
+    chosen = default_model()
+    return f"{chosen.name} ({chosen.reason})"
+
+
+def _writable(folder: Path) -> str:
+    """Check that a file can be made in a folder, or in the nearest one above that exists."""
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    with tempfile.NamedTemporaryFile(dir=place, prefix=".avsr-"):
+        pass
+    return f"{folder}, writable" if place == folder else f"{folder}, not made yet, can be"
