@@ -20,12 +20,34 @@ import numpy as np
 from avsr.atomic import atomic_file
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaError
-from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
+from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 CLIP_SUFFIX = ".npz"
 CLIP_FORMAT = 2  # raised whenever crops or audio are made or stored differently
 SILENCE_PEAK = 1e-4  # full scale is 1; below -80 dB nothing was recorded
 _FULL_SCALE = 32767
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lips:
+    """The lips of one of several people through a clip.
+
+    Attributes:
+        person: number of the person in the video, from 1 on.
+        mouth: [T, 96, 96] uint8, 25 fps.
+        motion: [T] float32, lip motion, NaN where the face is not seen.
+        opening: [T] float32, gap between the lips, relative to the face.
+    """
+
+    person: int
+    mouth: np.ndarray
+    motion: np.ndarray
+    opening: np.ndarray
+
+    def cut(self, frames: slice) -> "Lips":
+        """The part of these frames."""
+        mouth, motion, opening = self.mouth[frames], self.motion[frames], self.opening[frames]
+        return Lips(person=self.person, mouth=mouth, motion=motion, opening=opening)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +60,11 @@ class Clip:
         face: how well the face was followed; None without a picture or where it was not asked for.
         warnings: one sentence for each damage met while decoding.
         undecodable: the tracks ("sound", "picture") that are there but cannot be decoded.
+        lip_motion: [T] float32, how fast the mouth opens and closes (see
+            :func:`avsr_frontends.activity.lip_motion`), NaN where no face is seen; None where
+            that is not known. Not kept in files.
+        faces: everybody's lips where more than one face is to be read or chosen from; ``mouth``
+            and ``face`` are then those of the face seen longest. Not kept in files.
     """
 
     audio: np.ndarray | None = None
@@ -45,15 +72,26 @@ class Clip:
     face: TrackReport | None = None
     warnings: tuple[str, ...] = ()
     undecodable: tuple[str, ...] = ()
+    lip_motion: np.ndarray | None = None
+    faces: tuple[Lips, ...] = ()
 
     @property
     def duration_s(self) -> float:
         """Length of the longer stream in seconds."""
         n_samples = 0 if self.audio is None else len(self.audio)
-        n_frames = len(self.mouth) if self.mouth is not None else 0
-        if self.face is not None:
-            n_frames = max(n_frames, self.face.n_frames)
-        return max(n_samples / SAMPLE_RATE, n_frames / VIDEO_FPS)
+        return max(n_samples / SAMPLE_RATE, self._n_seen / VIDEO_FPS)
+
+    @property
+    def n_frames(self) -> int:
+        """Length of the longer stream in video frames; one that has begun counts."""
+        n_samples = 0 if self.audio is None else len(self.audio)
+        return max(-(-n_samples // SAMPLES_PER_VIDEO_FRAME), self._n_seen)
+
+    @property
+    def _n_seen(self) -> int:
+        """Frames of the picture, with a face or without."""
+        tracks = [len(track) for track in (self.mouth, self.lip_motion) if track is not None]
+        return max([*tracks, 0 if self.face is None else self.face.n_frames])
 
     @property
     def is_silent(self) -> bool:
@@ -68,6 +106,8 @@ class Clip:
             self,
             audio=None if self.audio is None else self.audio[samples],
             mouth=None if self.mouth is None else self.mouth[frames],
+            lip_motion=None if self.lip_motion is None else self.lip_motion[frames],
+            faces=tuple(lips.cut(frames) for lips in self.faces),
         )
 
 

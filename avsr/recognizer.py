@@ -1,46 +1,63 @@
-"""Transcribing files and arrays with a loaded model."""
+"""Transcribing files and arrays of any length with a loaded model."""
 
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from torch import Tensor
-
-from avsr.clip import Clip, read_clip
+from avsr import __version__
 from avsr.errors import InputError
-from avsr.hypotheses import (
-    DEFAULT_BEAMS,
-    Encoded,
-    Hypothesis,
-    check_draft,
-    decode,
-    encode_audio,
-    encode_video,
-    fit_to_lips,
-)
-from avsr.modality import Modality, ModalityChoice, RequestedModality, choose_modality
+from avsr.hypotheses import DEFAULT_BEAMS, check_draft
+from avsr.long_form import LongForm
+from avsr.modality import RequestedModality
+from avsr.partial_file import PartialFile
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
-from avsr.segmentation import segment_spans
+from avsr.request import Request
+from avsr.sources import Source, SourceLike
+from avsr.stretch import Stretch, doubts, joint_report, main_modality
 from avsr.timings import Timings
-from avsr.transcription import Rates, Segment, TranscriptionResult
+from avsr.transcription import Segment, TranscriptionResult
 from avsr_frontends.media import MediaError
-from avsr_frontends.rates import SAMPLE_RATE
-
-MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
 
 
-def load(name_or_folder: str | Path = DEFAULT_MODEL, device: str = "auto") -> "Recognizer":
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a transcription has come.
+
+    Attributes:
+        done_s: seconds of the input that are done.
+        total_s: seconds in all; None where the file does not say.
+        segments: what was said since the last report.
+        resumed_s: of ``done_s``, what an earlier run had done.
+    """
+
+    done_s: float
+    total_s: float | None
+    segments: tuple[Segment, ...]
+    resumed_s: float = 0.0
+
+
+def load(
+    name_or_folder: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    *,
+    dtype: str = "auto",
+    offline: bool = False,
+) -> "Recognizer":
     """Load a model for transcription.
 
     Args:
         name_or_folder: a bundled name such as ``"grid-tiny"``, a model folder, or a hub id.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on a CPU, else as
+            the weights are stored.
+        offline: never download.
 
     Raises:
         ModelUnavailableError: if there is no such model or it cannot be loaded.
         UsageError: if the device does not exist.
     """
-    return Recognizer(load_model(name_or_folder, device))
+    return Recognizer(load_model(name_or_folder, device, dtype=dtype, offline=offline))
 
 
 class Recognizer:
@@ -56,23 +73,35 @@ class Recognizer:
 
     def transcribe(
         self,
-        source: str | Path | np.ndarray | Tensor | Clip,
+        source: SourceLike,
         *,
         modality: RequestedModality = "auto",
         audio_rate: int | None = None,
         video_rate: int | None = None,
         num_beams: int = DEFAULT_BEAMS,
         draft: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        keep_unsure: bool = False,
+        partial: Path | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> TranscriptionResult:
-        """Transcribe one input.
+        """Transcribe one input of any length; memory does not grow with it.
 
         Args:
-            source: a media file; a waveform, [N] float at 16 kHz; or a :class:`~avsr.clip.Clip`.
+            source: a media file; a waveform, [N] float at 16 kHz; pictures, [T, H, W, 3] uint8 RGB
+                at 25 fps; mouth crops, [T, 96, 96] uint8; or a :class:`~avsr.clip_file.Clip`.
             modality: what to use; ``"auto"`` takes sound and lips where both are there.
             audio_rate: audio encoder frames per token; None is the finest trained.
             video_rate: video encoder frames per token; None is the finest trained.
             num_beams: beams of the search; 1 is greedy.
             draft: "ctc" to let the encoder's CTC head propose the text; greedy only, same text.
+            start: seconds of the input at which to begin; None is its beginning.
+            end: seconds of the input at which to stop; None is its end.
+            keep_unsure: keep words that neither a voice nor moving lips support.
+            partial: a file that keeps what is done of a long input while it is transcribed; where
+                there is one of an interrupted run, that run goes on.
+            on_progress: called after each stretch of about half a minute.
 
         Returns:
             The text, what it was read from and why. The text is empty where nothing was said.
@@ -81,144 +110,123 @@ class Recognizer:
             InputError: if the input cannot be read or lacks the modality asked for.
             UsageError: if the model was not trained for the modality or rate asked for.
         """
+        request = Request(
+            modality=modality,
+            audio_rate=audio_rate,
+            video_rate=video_rate,
+            num_beams=num_beams,
+            draft=draft,
+            start=start,
+            end=end,
+            keep_unsure=keep_unsure,
+        )
         timings = Timings()
-        self.loaded.check_request(modality, audio_rate, video_rate)
-        read_as = self.loaded.modalities if modality == "auto" else [modality]
-        check_draft(self.loaded, draft, read_as, num_beams)
-        path = Path(source) if isinstance(source, str | Path) else None
+        reader = LongForm(self.loaded, request, timings, self._lock)
+        kept = None if partial is None else self._partial_file(source, request, partial)
+        stretches = [] if kept is None else kept.load()
+        begin = request.start or 0.0
+        resumed_s = stretches[-1].until - begin if stretches else 0.0
+        opened = self._open(source, request, timings, begin + resumed_s)
+        for stretch in self._stretches(reader, opened, is_resumed=bool(stretches)):
+            stretches.append(stretch)
+            if kept is not None and not stretch.is_last:
+                kept.save(stretches)
+            if on_progress is not None:
+                total_s = opened.duration_s
+                on_progress(
+                    Progress(
+                        done_s=stretch.until - begin,
+                        total_s=None if total_s is None else total_s + resumed_s,
+                        segments=stretch.segments,
+                        resumed_s=resumed_s,
+                    )
+                )
+        result = self._result(reader, opened, stretches, begin, timings)
+        if kept is not None:
+            kept.remove()
+        return result
+
+    def segments(self, source: SourceLike, request: Request | None = None) -> Iterator[Segment]:
+        """Transcribe one input, giving each segment as soon as it is read.
+
+        Args:
+            source: as :meth:`transcribe` takes it.
+            request: how; None is as :meth:`transcribe` does by default.
+
+        Raises:
+            InputError: if the input cannot be read or lacks the modality asked for.
+            UsageError: if the model was not trained for the modality or rate asked for.
+        """
+        request = request or Request()
+        timings = Timings()
+        reader = LongForm(self.loaded, request, timings, self._lock)
+        opened = self._open(source, request, timings, request.start or 0.0)
+        for stretch in self._stretches(reader, opened):
+            yield from stretch.segments
+
+    def _partial_file(self, source: SourceLike, request: Request, path: Path) -> PartialFile | None:
+        """Where stretches of a file are kept; arrays have nothing to be recognised by."""
+        if not isinstance(source, str | Path) or not Path(source).is_file():
+            return None
+        about = Path(source).stat()
+        file = [str(Path(source).resolve()), about.st_size, about.st_mtime_ns]
+        key = {"file": file, "model": self.loaded.name, "request": asdict(request)}
+        return PartialFile(path, {"avsr": __version__, **key})
+
+    def check(self, request: Request) -> None:
+        """Check that the model can do what is asked for.
+
+        Raises:
+            UsageError: naming what it was trained for.
+        """
+        self.loaded.check_request(request.modality, request.audio_rate, request.video_rate)
+        trained = self.loaded.modalities
+        read_as = trained if request.modality == "auto" else [request.modality]
+        check_draft(self.loaded, request.draft, read_as, request.num_beams)
+
+    def _open(self, source: SourceLike, request: Request, timings: Timings, begin: float) -> Source:
+        self.check(request)
+        trained = self.loaded.modalities
+        return Source(
+            source,
+            begin,
+            request.end,
+            sound=request.modality != "video" and trained != ["video"],
+            picture=request.modality != "audio" and trained != ["audio"],
+            timings=timings,
+        )
+
+    def _stretches(
+        self, reader: LongForm, source: Source, is_resumed: bool = False
+    ) -> Iterator[Stretch]:
         try:
-            clip = self._read(source, modality, timings)
-            choice = choose_modality(clip, self._possible(modality))
-            _check_length(clip)
+            yield from reader.stretches(source, is_resumed)
         except MediaError as error:
             raise InputError(str(error)) from error
         except InputError as error:
-            raise InputError(f"{path}: {error}" if path else str(error)) from error
-        chosen = choice or ModalityChoice(modality="audio", reason="the sound is silent")
-        rates = Rates(
-            audio=None
-            if chosen.modality == "video"
-            else audio_rate or self.loaded.rates("audio")[0],
-            video=None
-            if chosen.modality == "audio"
-            else video_rate or self.loaded.rates("video")[0],
-        )
-        spans = segment_spans(clip, self.loaded.max_segment_s) if choice is not None else []
-        with self._lock:
-            segments = tuple(
-                self._transcribe_span(
-                    clip, span, chosen.modality, rates, (num_beams, draft), timings
-                )
-                for span in spans
-            )
+            raise InputError(f"{source.path}: {error}" if source.path else str(error)) from error
+
+    def _result(
+        self,
+        reader: LongForm,
+        source: Source,
+        stretches: list[Stretch],
+        begin: float,
+        timings: Timings,
+    ) -> TranscriptionResult:
+        segments = tuple(segment for stretch in stretches for segment in stretch.segments)
+        face = joint_report(stretch.face for stretch in stretches if stretch.face is not None)
+        modality, reason = main_modality(stretches)
         return TranscriptionResult(
-            text=" ".join(segment.text for segment in segments if segment.text),
+            text=" ".join(segment.text for segment in segments),
             segments=segments,
-            modality=chosen.modality,
-            reason=chosen.reason,
-            rates=rates,
-            duration_s=clip.duration_s,
-            face=clip.face,
-            warnings=(*clip.warnings, *_doubts(clip, chosen, len(segments))),
+            modality=modality,
+            reason=reason,
+            rates=reader.rates(modality),
+            duration_s=stretches[-1].until - begin,
+            face=face,
+            warnings=(*source.warnings, *doubts(stretches, face)),
             timings=timings.seconds,
             model=self.loaded.name,
-            path=path,
+            path=source.path,
         )
-
-    def _possible(self, modality: RequestedModality) -> RequestedModality:
-        """What ``auto`` means for a model that knows only one modality."""
-        trained = self.loaded.modalities
-        return trained[0] if modality == "auto" and len(trained) == 1 else modality
-
-    def _read(
-        self,
-        source: str | Path | np.ndarray | Tensor | Clip,
-        modality: RequestedModality,
-        timings: Timings,
-    ) -> Clip:
-        modality = self._possible(modality)
-        if isinstance(source, Clip):
-            return source
-        if isinstance(source, str | Path):
-            return read_clip(
-                source, sound=modality != "video", picture=modality != "audio", timings=timings
-            )
-        return Clip(audio=_waveform(source))
-
-    def _transcribe_span(
-        self,
-        clip: Clip,
-        span: tuple[float, float],
-        modality: Modality,
-        rates: Rates,
-        search: tuple[int, str | None],
-        timings: Timings,
-    ) -> Segment:
-        part = clip.cut(*span)
-        if modality == "av" and (part.audio is None or len(part.audio) == 0):
-            modality = "video"  # the sound has ended here
-        if modality == "av" and (part.mouth is None or len(part.mouth) == 0):
-            modality = "audio"  # the picture has ended here
-        audio: Encoded | None = None
-        video: Encoded | None = None
-        with timings.measure("encoders"):
-            if modality != "audio" and part.mouth is not None:
-                video = encode_video(self.loaded, [part.mouth])
-            if modality != "video" and part.audio is not None:
-                waveform = part.audio
-                if modality == "av" and part.mouth is not None:
-                    waveform = fit_to_lips(waveform, part.mouth)
-                audio = encode_audio(self.loaded, [waveform])
-        with timings.measure("language model"):
-            hypothesis: Hypothesis = decode(
-                self.loaded,
-                modality,
-                audio=audio,
-                video=video,
-                audio_rate=rates.audio,
-                video_rate=rates.video,
-                num_beams=search[0],
-                draft=search[1],
-            )[0]
-        return Segment(
-            start=span[0],
-            end=span[1],
-            text=hypothesis.text,
-            avg_logprob=hypothesis.avg_logprob,
-        )
-
-
-def _check_length(clip: Clip) -> None:
-    if clip.duration_s < MIN_CLIP_S:
-        raise InputError(
-            f"only {clip.duration_s:.2f} s long, need {MIN_CLIP_S} s; record a longer clip"
-        )
-
-
-def _waveform(samples: np.ndarray | Tensor) -> np.ndarray:
-    """Check an array given as sound; returns [N] float32."""
-    array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
-        raise InputError(
-            f"a waveform must be one-dimensional floats at {SAMPLE_RATE} Hz, got {array.dtype} "
-            f"{list(array.shape)}"
-        )
-    if not np.isfinite(array).all():
-        raise InputError("the waveform holds values that are not finite; mend it")
-    return array.astype(np.float32)
-
-
-def _doubts(clip: Clip, choice: ModalityChoice, n_segments: int) -> list[str]:
-    """What may have harmed the text, beside damage in the file."""
-    doubts: list[str] = []
-    if choice.modality != "audio" and clip.face is not None and clip.face.coverage < 1:
-        gaps = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in clip.face.gaps[:5])
-        more = ", ..." if len(clip.face.gaps) > 5 else ""
-        trust = "; do not trust this text" if choice.low_coverage else ""
-        doubts.append(
-            f"face found in only {clip.face.coverage:.0%} of the frames "
-            f"(none at {gaps}{more}){trust}"
-        )
-    if n_segments > 1:
-        doubts.append(f"long input: read in {n_segments} pieces, cut at quiet moments")
-    return doubts

@@ -1,69 +1,133 @@
-"""Cutting a long clip into pieces that a model can take, at quiet moments."""
+"""Cutting an input into the pieces that are transcribed: stretches of speech with pauses around.
+
+A short clip is one piece; in a longer one pieces follow the voice and the lips. Pieces are spans of
+video frames (25 per second), so that sound and lips stay aligned.
+"""
 
 import math
 from itertools import pairwise
 
 import numpy as np
 
-from avsr.clip import Clip
-from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
+from avsr.clip_file import Clip
+from avsr.config import Modality
+from avsr.speech_evidence import PAUSE, Evidence
+from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
+WHOLE_CLIP_S = 4.0  # a clip up to this length is one utterance
+_MARGIN = 18  # frames, 0.72 s: pause that a piece keeps before and after what is said
+_LONG = 150  # frames, 6 s: in a longer stretch of voices, the lips tell the sentences apart
 _WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
 _TOLERATED_S = 0.5  # streams that differ by less than this end together
 
+Span = tuple[int, int]  # first frame, last frame + 1
 
-def segment_spans(clip: Clip, max_segment_s: float) -> list[tuple[float, float]]:
-    """Cut a clip into pieces of at most ``max_segment_s``.
 
-    Each cut lies in the second half of the piece it ends, where the sound is quietest; without
-    sound, pieces are equally long. Where sound or picture ends well before the other, a piece ends
-    too. Cuts fall on video frames, so sound and lips stay aligned.
+def whole_spans(clip: Clip, max_segment_s: float) -> list[Span]:
+    """Cut a clip into pieces without asking who speaks when.
+
+    A clip of up to ``max_segment_s`` stays whole. Longer ones are cut where the sound is quietest;
+    without sound, into equal parts. Where sound or picture ends well before the other, a piece
+    ends too.
 
     Returns:
-        (start, end) of each piece in seconds, in order, without gaps.
+        The pieces, in order, without gaps.
     """
-    edges = [0.0, *_early_end(clip), clip.duration_s]
-    cuts: list[float] = []
-    for start, end in pairwise(edges):
-        audio = clip.audio
-        if audio is not None and not clip.is_silent and start * SAMPLE_RATE < len(audio):
-            cuts += _quiet_cuts(audio, start, end, max_segment_s)
-        else:
-            n_pieces = math.ceil((end - start) / max_segment_s)
-            step = (end - start) / n_pieces
-            cuts += [_on_frame(start + step * index) for index in range(1, n_pieces)]
-    edges = sorted([*edges, *cuts])
+    n_frames = clip.n_frames
+    end = _early_end(clip)
+    parts = [(0, n_frames)] if end is None else [(0, end), (end, n_frames)]
+    return [piece for part in parts for piece in _short_enough(part, clip, max_segment_s)]
+
+
+def speech_spans(
+    clip: Clip, evidence: Evidence, modality: Modality, max_segment_s: float
+) -> list[Span]:
+    """Find the pieces of a clip in which somebody speaks.
+
+    Args:
+        clip: the clip.
+        evidence: its signs of speech.
+        modality: what is read; only its signs count.
+        max_segment_s: longest piece in seconds.
+
+    Returns:
+        The pieces, in order, with up to 0.72 s of the pauses around them.
+    """
+    if modality == "video" and evidence.motion is None:
+        return whole_spans(clip, max_segment_s)  # nothing tells when the lips rest
+    spans = evidence.speaking(modality)
+    if modality == "av":
+        spans = [part for span in spans for part in _told_apart(span, evidence)]
+    end = _early_end(clip)
+    pieces: list[Span] = []
+    for span in _with_margins(spans, evidence.n_frames):
+        crossed = end is not None and span[0] < end < span[1]
+        parts = [(span[0], end), (end, span[1])] if crossed and end is not None else [span]
+        pieces += [piece for part in parts for piece in _short_enough(part, clip, max_segment_s)]
+    return pieces
+
+
+def settled_frames(n_frames: int) -> int:
+    """How many of the frames so far will be cut the same way whatever comes after them."""
+    return max(0, n_frames - _MARGIN - PAUSE)
+
+
+def _told_apart(span: Span, evidence: Evidence) -> list[Span]:
+    """Cut a long stretch of voices at the rests of the lips, where a face shows."""
+    first, last = span
+    part = evidence.cut(first, last)
+    if last - first <= _LONG or not part.sees_face():
+        return [span]
+    spoken = part.speaking("video")
+    if not spoken:
+        return [span]
+    edges = [first, *((a[1] + b[0]) // 2 + first for a, b in pairwise(spoken)), last]
     return list(pairwise(edges))
 
 
-def _early_end(clip: Clip) -> list[float]:
-    """Where the shorter of two streams ends, if that is well before the other's end."""
+def _with_margins(spans: list[Span], n_frames: int) -> list[Span]:
+    """Widen spans into the pauses around them, by half of a pause at most."""
+    wider: list[Span] = []
+    for index, (first, last) in enumerate(spans):
+        before = first - spans[index - 1][1] if index else 2 * first
+        after = spans[index + 1][0] - last if index + 1 < len(spans) else 2 * (n_frames - last)
+        wider.append((first - min(_MARGIN, before // 2), last + min(_MARGIN, after // 2)))
+    return wider
+
+
+def _early_end(clip: Clip) -> int | None:
+    """The frame where the shorter of two streams ends, if that is well before the other's end."""
     if clip.audio is None or clip.mouth is None:
-        return []
+        return None
     ends = sorted((len(clip.audio) / SAMPLE_RATE, len(clip.mouth) / VIDEO_FPS))
-    cut = _on_frame(ends[0])
-    return [cut] if cut > 0 and ends[1] - ends[0] > _TOLERATED_S else []
+    cut = math.floor(ends[0] * VIDEO_FPS)
+    return cut if cut > 0 and ends[1] - ends[0] > _TOLERATED_S else None
 
 
-def _quiet_cuts(audio: np.ndarray, start: float, end: float, max_segment_s: float) -> list[float]:
-    cuts: list[float] = []
-    while end - start > max_segment_s:
-        # Two pieces of half the rest are better than a whole one and a scrap.
-        latest = min(start + max_segment_s, end - max_segment_s / 4)
-        start = _on_frame(_quietest_time(audio, start + max_segment_s / 2, latest))
-        cuts.append(start)
-    return cuts
+def _short_enough(span: Span, clip: Clip, max_segment_s: float) -> list[Span]:
+    """Cut a piece that is too long, at quiet moments if it has sound."""
+    longest = int(max_segment_s * VIDEO_FPS)
+    first, last = span
+    heard = clip.audio is not None and first * SAMPLES_PER_VIDEO_FRAME < len(clip.audio)
+    if not heard or clip.audio is None or clip.is_silent:
+        n_pieces = max(1, math.ceil((last - first) / longest))
+        edges = [first + (last - first) * index // n_pieces for index in range(n_pieces + 1)]
+    else:
+        edges = [first]
+        while last - edges[-1] > longest:
+            # Two pieces of half the rest are better than a whole one and a scrap.
+            latest = min(edges[-1] + longest, last - longest // 4)
+            edges.append(_quietest(clip.audio, edges[-1] + longest // 2, latest))
+        edges.append(last)
+    return list(pairwise(edges))
 
 
-def _quietest_time(audio: np.ndarray, earliest: float, latest: float) -> float:
-    """Middle of the quietest window between two times, all in seconds."""
-    span = audio[round(earliest * SAMPLE_RATE) : round(latest * SAMPLE_RATE)].astype(np.float64)
+def _quietest(audio: np.ndarray, earliest: int, latest: int) -> int:
+    """The frame in the middle of the quietest syllable's length between two frames."""
+    samples = slice(earliest * SAMPLES_PER_VIDEO_FRAME, latest * SAMPLES_PER_VIDEO_FRAME)
+    span = audio[samples].astype(np.float64)
     n_window = round(_WINDOW_S * SAMPLE_RATE)
     if len(span) <= n_window:
-        return (earliest + latest) / 2
-    energy = np.convolve(span**2, np.ones(n_window), mode="valid")[:: SAMPLE_RATE // VIDEO_FPS]
-    return earliest + int(energy.argmin()) / VIDEO_FPS + _WINDOW_S / 2
-
-
-def _on_frame(time_s: float) -> float:
-    return math.floor(time_s * VIDEO_FPS) / VIDEO_FPS
+        return (earliest + latest) // 2
+    energy = np.convolve(span**2, np.ones(n_window), mode="valid")[::SAMPLES_PER_VIDEO_FRAME]
+    return earliest + int(energy.argmin()) + math.floor(_WINDOW_S * VIDEO_FPS / 2)

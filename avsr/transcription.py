@@ -1,7 +1,7 @@
 """What a transcription gives back, and its plain values for JSON."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,10 @@ class Word:
     start: float
     end: float
     probability: float
+
+    def moved(self, seconds: float) -> "Word":
+        """The same word, so many seconds later."""
+        return replace(self, start=self.start + seconds, end=self.end + seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -28,7 +28,7 @@ class ProgressLine:
         if 0 < done < total and now > self._started:
             per_s = done / (now - self._started)
             rate = f"{per_s:.1f}" if per_s >= 1 else f"{per_s:.2f}"
-            text += f", {rate}/s, {_clock((total - done) / per_s)} left"
+            text += f", {rate}/s, {clock((total - done) / per_s)} left"
         if sys.stderr.isatty():
             end = "\n" if done == total else ""
             print(f"\r\033[K{text}", end=end, file=sys.stderr, flush=True)
@@ -37,7 +37,7 @@ class ProgressLine:
             say(text)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Seconds as people read them: 45 s, 3:05, 2:03:05."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

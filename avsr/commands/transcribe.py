@@ -1,10 +1,10 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
-import json
+import os
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avsr.atomic import write_text_atomically
+from avsr.commands.events import Events
 from avsr.commands.messages import say
 from avsr.commands.options import Beam, Debug, Device, Draft, Model, print_version
-from avsr.errors import AvsrError, InputError, UsageError, one_line
+from avsr.commands.results import ResultFiles, plan_results, printed, split_formats
+from avsr.errors import AvsrError, one_line
+from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
 
 if TYPE_CHECKING:
     from avsr.transcription import TranscriptionResult
+
+Read = Callable[..., "TranscriptionResult"]
 
 
 class ModalityOption(str, Enum):
@@ -31,16 +35,23 @@ class ModalityOption(str, Enum):
     video = "video"
 
 
-class FormatOption(str, Enum):
-    """How results are written."""
+class DtypeOption(str, Enum):
+    """Numbers that the model computes with."""
 
-    txt = "txt"
-    json = "json"
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
 
 
 def transcribe(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Video or audio files.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="Video or audio files, folders, patterns, or - for standard input.",
+            show_default=False,
+        ),
     ],
     model: Model = "grid-tiny",
     modality: Annotated[
@@ -55,123 +66,165 @@ def transcribe(
     ] = None,
     beam: Beam = None,
     draft: Draft = None,
+    start: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Begin here in each file.")
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Stop here in each file.")
+    ] = None,
+    keep_unsure: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unsure", help="Keep words that neither a voice nor moving lips support."
+        ),
+    ] = False,
     device: Device = "auto",
+    dtype: Annotated[
+        DtypeOption, typer.Option(help="auto: float32 on a CPU, else as the weights are stored.")
+    ] = DtypeOption.auto,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never download; use what is on this machine.")
+    ] = False,
     output_format: Annotated[
-        FormatOption, typer.Option("--format", "-f", help="Text, or JSON (one object a line).")
-    ] = FormatOption.txt,
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="txt, srt, vtt, tsv, json (on standard output: one object a line), several with "
+            "commas, or all.",
+        ),
+    ] = "txt",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Also write DIR/NAME.txt or .json."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Also write DIR/NAME.txt or so; an interrupted run goes on from what is there.",
+        ),
     ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Also look in the folders below a folder.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out files whose results are there.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")
+    ] = False,
+    json_lines: Annotated[
+        bool,
+        typer.Option(
+            "--json-lines",
+            help="Report on standard output as JSON, a line for each segment, result and error.",
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only errors on standard error.")
+    ] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Show where the time went.")] = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
-    """Write down what is said in video or audio files.
+    """Write down what is said in video or audio files of any length.
 
     The text goes to standard output, everything else to standard error.
     """
-    outputs = _output_paths(files, output, output_format.value)
+    formats = split_formats(output_format)
+    inputs = expand_inputs(files, recursive=recursive)
+    results = plan_results(inputs, output, formats)
+    events = Events(formats=formats, json_lines=json_lines, quiet=quiet)
+    if skip_existing:
+        inputs, results = _without_existing(inputs, results, events)
+        if not inputs:
+            return 0
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported, below
     total = Timings()
     with total.measure("imports"):
-        from avsr.hypotheses import DEFAULT_BEAMS, check_draft
-        from avsr.recognizer import load  # PyTorch and transformers: seconds
+        import torch
+
+        from avsr.hypotheses import DEFAULT_BEAMS
+        from avsr.recognizer import load  # transformers: seconds
+        from avsr.request import Request
+    if threads is not None:
+        torch.set_num_threads(threads)
     with total.measure("model"):
-        recognizer = load(model, device)
-    recognizer.loaded.check_request(modality.value, audio_rate, video_rate)
-    read_as = recognizer.loaded.modalities if modality.value == "auto" else [modality.value]
-    check_draft(recognizer.loaded, draft, read_as, beam or DEFAULT_BEAMS)
-    if recognizer.loaded.note:
-        say(f"note: {recognizer.loaded.note}")
-    read = partial(
-        recognizer.transcribe,
+        recognizer = load(model, device, dtype=dtype.value, offline=offline)
+    request = Request(
         modality=modality.value,
         audio_rate=audio_rate,
         video_rate=video_rate,
+        num_beams=beam or DEFAULT_BEAMS,
         draft=draft,
-        **({} if beam is None else {"num_beams": beam}),
+        start=start,
+        end=end,
+        keep_unsure=keep_unsure,
     )
+    recognizer.check(request)
+    if recognizer.loaded.note:
+        events.note(f"note: {recognizer.loaded.note}")
     n_failed = 0
-    for file, path in zip(files, outputs, strict=True):
-        result = _attempt(read, file, path, output_format.value, debug)
+    for file, where in zip(inputs, results, strict=True):
+        result = _attempt(
+            partial(recognizer.transcribe, **asdict(request)), file, where, events, debug
+        )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
             total.add(stage, seconds)
+        if result is None and fail_fast:
+            break
     if timings:
         after_imports_s = sum(total.seconds.values()) - total.seconds["imports"]
         say(f"timings: {total}; after imports {after_imports_s:.2f} s")
-    if n_failed and len(files) > 1:
-        say(f"{n_failed} of {len(files)} files failed; the others are done")
+    if n_failed and len(inputs) > 1:
+        others = "stopped there" if fail_fast else "the others are done"
+        say(f"{n_failed} of {len(inputs)} files failed; {others}")
     return 1 if n_failed else 0
 
 
 def _attempt(
-    read: "Callable[[Path], TranscriptionResult]",
-    file: Path,
-    path: Path | None,
-    output_format: str,
-    debug: bool,
+    read: Read, file: InputFile, where: ResultFiles, events: Events, debug: bool
 ) -> "TranscriptionResult | None":
     """Transcribe and deliver one file; None, after saying why, where that fails."""
     started = time.perf_counter()
+    events.begin()
+    path = file.path
     try:
-        result = read(file)
-        if path is not None:
-            _write(result, path, output_format)
+        with spooled(file.path) as path:
+            result = read(
+                path,
+                partial=where.partial,
+                on_progress=lambda progress: events.progress(file.path, progress),
+            )
+        result = replace(result, path=file.path)
+        where.write(result)
     except Exception as error:  # whatever is wrong with one file, the others come next
         if debug:
             traceback.print_exception(error)
         known = isinstance(error, AvsrError)
-        cause = one_line(error) if known else f"{file}: {type(error).__name__}: {one_line(error)}"
-        say(f"avsr: {cause}" if known else f"avsr: {cause}; --debug shows where")
+        cause = one_line(error).replace(str(path), str(file.path))
+        if not known:
+            cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
+        events.failure(file.path, cause)
         return None
-    if path is not None or output_format == "txt":
-        print(result.text, flush=True)
-    else:
-        print(json.dumps(result.to_dict(), ensure_ascii=False), flush=True)
-    _explain(result, path, time.perf_counter() - started)
+    text = printed(result, events.formats, bool(where.paths))
+    events.result(result, text, where.paths, time.perf_counter() - started)
     return result
 
 
-def _write(result: "TranscriptionResult", path: Path, output_format: str) -> None:
-    try:
-        write_text_atomically(path, result.render(output_format))
-    except OSError as error:
-        message = f"{result.path}: cannot write {path} ({error.strerror}); free space or change -o"
-        raise InputError(message) from error
-
-
-def _explain(result: "TranscriptionResult", path: Path | None, seconds: float) -> None:
-    """Say what a text was read from and why, and what may have harmed it."""
-    how = f"{result.modality} ({result.reason}), {result.rates}"
-    sure = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
-    empty = "" if result.text else ", no speech found"
-    where = "" if path is None else f" -> {path}"
-    say(f"{result.path}: {how}{sure}{empty}, {seconds:.1f} s{where}")
-    for warning in result.warnings:
-        say(f"{result.path}: warning: {warning}")
-
-
-def _output_paths(
-    files: Sequence[Path], folder: Path | None, extension: str
-) -> Sequence[Path | None]:
-    """Where each file's result goes: its stem, or its whole name where stems clash.
-
-    Raises:
-        UsageError: if the folder cannot be made, or two files have the same name.
-    """
-    if folder is None:
-        return [None] * len(files)
-    stems = Counter(file.stem for file in files)
-    paths = [
-        folder / f"{file.stem if stems[file.stem] == 1 else file.name}.{extension}"
-        for file in files
-    ]
-    clashing = [path.name for path, count in Counter(paths).items() if count > 1]
-    if clashing:
-        raise UsageError(f"several inputs would write {folder / clashing[0]}; give one at a time")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"-o {folder}: cannot make this folder ({error.strerror})") from None
-    return paths
+def _without_existing(
+    files: Sequence[InputFile], results: Sequence[ResultFiles], events: Events
+) -> tuple[list[InputFile], list[ResultFiles]]:
+    """Leave out files whose results are all there."""
+    left: list[tuple[InputFile, ResultFiles]] = []
+    for file, where in zip(files, results, strict=True):
+        if where.exist:
+            events.note(f"{file.path}: skipped, its results are there")
+        else:
+            left.append((file, where))
+    return [file for file, _ in left], [where for _, where in left]

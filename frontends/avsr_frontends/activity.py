@@ -3,17 +3,19 @@
 T counts video frames (25 per second), N audio samples at 16 kHz.
 """
 
+import math
 import threading
 from typing import Any
 
 import numpy as np
 import torch
 
-from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
+from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 _UPPER_INNER_LIP = (61, 62, 63)  # of the 68 points, right to left
 _LOWER_INNER_LIP = (67, 66, 65)
 _OUTER_EYE_CORNERS = (36, 45)
+_VOICE_CHUNK = 512  # samples that the voice detector judges at once
 _MOTION_REACH = 3  # frames each side over which lip motion is averaged: a quarter second in all
 
 _models = threading.local()  # the detector carries state from call to call: one for each thread
@@ -46,6 +48,29 @@ def voice_segments(
             min_silence_duration_ms=round(1000 * min_silence_s),
         )
     return [(span["start"] / SAMPLE_RATE, span["end"] / SAMPLE_RATE) for span in spans]
+
+
+def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
+    """How surely a voice is heard at each moment, by the Silero detector.
+
+    Args:
+        waveform: [N] 16 kHz mono, nominally in [-1, 1].
+
+    Returns:
+        [T] float32, 0 to 1, one for each started video frame (25 per second).
+    """
+    n_frames = math.ceil(len(waveform) / SAMPLES_PER_VIDEO_FRAME)
+    if n_frames == 0:
+        return np.zeros(0, dtype=np.float32)
+    detector, _ = _voice_detector()
+    peak = float(np.abs(waveform).max())
+    samples = torch.as_tensor(np.asarray(waveform, dtype=np.float32)) / max(1.0, peak)
+    with torch.inference_mode():
+        probabilities = detector.audio_forward(samples[None], SAMPLE_RATE)[0].numpy()
+    detector.reset_states()
+    middles = (np.arange(n_frames) + 0.5) * SAMPLES_PER_VIDEO_FRAME
+    chunks = np.minimum((middles // _VOICE_CHUNK).astype(int), len(probabilities) - 1)
+    return probabilities[chunks].astype(np.float32)
 
 
 def lip_motion(points68: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ back to the start. N counts audio samples, H and W are the picture's size.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,15 @@ from avsr_frontends.containers import (
 from avsr_frontends.decoding import DecodeReport, decode, frame_time
 from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
-__all__ = ["DecodeReport", "MediaError", "MediaInfo", "iter_video", "probe", "read_audio"]
+__all__ = [
+    "DecodeReport",
+    "MediaError",
+    "MediaInfo",
+    "iter_audio",
+    "iter_video",
+    "probe",
+    "read_audio",
+]
 
 _MAX_JITTER_S = Fraction(1, VIDEO_FPS)  # sound frames that are off by less still join seamlessly
 
@@ -104,74 +111,106 @@ def read_audio(
     Raises:
         MediaError: if the file cannot be read or has no sound.
     """
+    pieces = list(iter_audio(path, start, end, report))
+    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
+
+
+def iter_audio(
+    path: str | Path,
+    start: float | None = None,
+    end: float | None = None,
+    report: DecodeReport | None = None,
+) -> Iterator[np.ndarray]:
+    """Decode the sound like :func:`read_audio`, as a stream of short pieces that follow on.
+
+    Memory stays bounded whatever the length.
+
+    Yields:
+        [n] float32.
+
+    Raises:
+        MediaError: if the file cannot be read or has no sound; before the first piece.
+    """
     path = Path(path)
     report = report if report is not None else DecodeReport()
     start = max(0.0, start or 0.0)
-    n_wanted = None if end is None else max(0, round((end - start) * SAMPLE_RATE))
+    n_left = math.inf if end is None else max(0, round((end - start) * SAMPLE_RATE))
     with open_media(path) as container:
         track = tracks(container)[0]
         if track is None:
             raise MediaError(f"{path}: has no sound; use --modality video")
         zero = timeline_zero(container) + Fraction(start)
+        latest = latest_time(container)
         heard = _Timeline()
         for frame in decode(container, track, zero, report):
             time = frame_time(frame)
-            if n_wanted is not None and time is not None and (time - zero) * SAMPLE_RATE > n_wanted:
+            if time is not None and time > latest:
+                time = None  # a damaged time: what it was is lost, the order is not
+            if time is not None and (time - zero) * SAMPLE_RATE > n_left + heard.n_given:
                 break
-            heard.append(frame, None if time is None else time - zero)
+            for piece in heard.append(frame, None if time is None else time - zero):
+                yield piece[: int(min(n_left, len(piece)))]
+                n_left -= len(piece)
+                if n_left <= 0:
+                    return
+        for piece in heard.finish():
+            yield piece[: int(max(0, min(n_left, len(piece))))]
+            n_left -= len(piece)
     if heard.n_frames == 0:
         what = "none of its sound frames can be decoded" if not start else "has no sound there"
         raise MediaError(f"{path}: {what}; use --modality video")
-    return heard.finish()[:n_wanted]
 
 
-@dataclass
 class _Timeline:
-    """Sound collected at 16 kHz on a timeline that starts at 0."""
+    """Brings sound frames to 16 kHz on a timeline that starts at 0, silence in its gaps.
 
-    n_frames: int = 0
-    _pieces: list[tuple[int, np.ndarray]] = field(default_factory=list)  # (first sample, samples)
-    _resampler: av.AudioResampler | None = None
-    _first_sample: int = 0  # of the run being resampled
-    _run: list[np.ndarray] = field(default_factory=list)
-    _form: tuple[str, str, int] | None = None  # sample format, channels and rate of the run
-    _expected: Fraction = Fraction(0)  # time at which the next frame continues the run
+    Attributes:
+        n_frames: frames taken.
+        n_given: samples given out, which is where the next ones follow.
+    """
 
-    def append(self, frame: av.AudioFrame, time: Fraction | None) -> None:
+    def __init__(self) -> None:
+        self.n_frames = 0
+        self.n_given = 0
+        self._resampler: av.AudioResampler | None = None
+        self._next_sample = 0  # where the resampler's next output belongs
+        self._form: tuple[str, str, int] | None = None  # format, channels and rate of the run
+        self._expected = Fraction(0)  # time at which the next frame continues the run
+
+    def append(self, frame: av.AudioFrame, time: Fraction | None) -> Iterator[np.ndarray]:
         """Add a frame that is heard at ``time`` seconds (None: right after the previous one)."""
         time = self._expected if time is None else time
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if form != self._form or abs(time - self._expected) > _MAX_JITTER_S:
-            self._end_run()
-            self._first_sample, self._expected, self._form = round(time * SAMPLE_RATE), time, form
+            yield from self.finish()
+            self._next_sample, self._expected, self._form = round(time * SAMPLE_RATE), time, form
         if self._resampler is None:
             self._resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
         self.n_frames += 1
         self._expected += Fraction(frame.samples, frame.sample_rate)
         frame.pts = None  # a run is contiguous: jitter of its times must not reach the resampler
-        self._collect(frame)
+        yield from self._resample(frame)
 
-    def finish(self) -> np.ndarray:
-        """Return everything heard from time 0 on: [N] float32."""
-        self._end_run()
-        n_samples = max((first + len(piece) for first, piece in self._pieces), default=0)
-        waveform = np.zeros(max(0, n_samples), dtype=np.float32)
-        for first, piece in self._pieces:
-            piece = piece[max(0, -first) :]
-            waveform[max(0, first) : max(0, first) + len(piece)] = piece
-        return waveform
-
-    def _collect(self, frame: av.AudioFrame | None) -> None:
-        assert self._resampler is not None
-        # Channels are averaged here: FFmpeg's own downmix sums them and exceeds [-1, 1].
-        self._run += [out.to_ndarray().mean(axis=0) for out in self._resampler.resample(frame)]
-
-    def _end_run(self) -> None:
+    def finish(self) -> Iterator[np.ndarray]:
+        """End the run: give out what the resampler still holds."""
         if self._resampler is not None:
-            self._collect(None)
-            if self._run:
-                self._pieces.append((self._first_sample, np.concatenate(self._run)))
-        self._resampler, self._run = None, []
+            yield from self._resample(None)
+        self._resampler = None
+
+    def _resample(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
+        assert self._resampler is not None
+        for out in self._resampler.resample(frame):
+            # Channels are averaged here: FFmpeg's own downmix sums them and exceeds [-1, 1].
+            samples = out.to_ndarray().mean(axis=0).astype(np.float32)
+            first, self._next_sample = self._next_sample, self._next_sample + len(samples)
+            while first > self.n_given:
+                silence = min(first - self.n_given, SAMPLE_RATE)
+                self.n_given += silence
+                yield np.zeros(silence, dtype=np.float32)
+            samples = samples[self.n_given - first :]  # of two at one time, the first counts
+            self.n_given += len(samples)
+            if len(samples):
+                yield samples
 
 
 def _pictures(

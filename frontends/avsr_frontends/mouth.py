@@ -5,7 +5,7 @@ to a mean face by a similarity transform fitted to a few stable points, and a sq
 around the mouth of the mapped face. Shapes: T frames, P face points, H and W picture size.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -270,30 +270,55 @@ def extract_mouth(
         with FaceTracker() as tracker:
             return extract_mouth(path, start, end, tracker=tracker, colour=colour)
     decoding = DecodeReport()
-    kept: list[np.ndarray] = []
-    kept_bytes = 0
-
-    def decoded() -> Iterator[np.ndarray]:
-        nonlocal kept_bytes
-        for frame in iter_video(path, start, end, decoding):
-            kept_bytes += frame.nbytes
-            if kept_bytes <= _KEEP_BYTES:
-                kept.append(frame)
-            else:
-                kept.clear()
-            yield frame
-
-    track = tracker.track(decoded())
+    frames = ReplayedFrames(
+        iter_video(path, start, end, decoding), lambda: iter_video(path, start, end)
+    )
+    track = tracker.track(frames)
     if not track.found.any():
         raise NoFaceError(
             f"{path}: no face found in {track.report.n_frames} frames; "
             "use --modality audio, or film the face from the front and nearer"
         )
-    frames = kept if kept_bytes <= _KEEP_BYTES else iter_video(path, start, end)
-    crops = crop_mouth(frames, track.points68)
+    crops = crop_mouth(frames.replay(), track.points68)
     return MouthClip(
         crops=crops if colour else grey_crops(crops),
         points68=track.points68,
         track=track.report,
         decoding=decoding,
     )
+
+
+class ReplayedFrames:
+    """Pictures that are needed twice: kept while they are small enough, else decoded again."""
+
+    def __init__(
+        self,
+        frames: Iterable[np.ndarray],
+        decode_again: Callable[[], Iterable[np.ndarray]],
+        keep_bytes: int = _KEEP_BYTES,
+    ) -> None:
+        """Wrap a stream.
+
+        Args:
+            frames: the pictures, read once.
+            decode_again: gives the same pictures once more.
+            keep_bytes: how much memory they may take.
+        """
+        self._frames = frames
+        self._decode_again = decode_again
+        self._keep_bytes = keep_bytes
+        self._kept: list[np.ndarray] = []
+        self._n_bytes = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for frame in self._frames:
+            self._n_bytes += frame.nbytes
+            if self._n_bytes <= self._keep_bytes:
+                self._kept.append(frame)
+            else:
+                self._kept.clear()
+            yield frame
+
+    def replay(self) -> Iterable[np.ndarray]:
+        """The pictures that have been read, from the first on."""
+        return self._kept if self._n_bytes <= self._keep_bytes else self._decode_again()

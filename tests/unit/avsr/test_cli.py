@@ -14,7 +14,8 @@ from avsr.recognizer import Recognizer
 
 
 def _transcribe(tiny_folder: Path, *arguments: object) -> int:
-    return run(["transcribe", "--model", str(tiny_folder), *map(str, arguments)])
+    """The tests' tones are no speech: what the tiny model reads from them is kept all the same."""
+    return run(["transcribe", "--model", str(tiny_folder), "--keep-unsure", *map(str, arguments)])
 
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:

@@ -12,6 +12,7 @@ import torch
 import avsr
 from avsr.clip import Clip
 from avsr.errors import InputError, ModelUnavailableError, UsageError
+from avsr.request import Request
 from avsr.transcription import Rates, Segment, TranscriptionResult
 from avsr_frontends.landmarks import TrackReport
 from tests.signals import tone
@@ -31,14 +32,14 @@ def _clip(seconds: float = 1.0, coverage: float = 1.0) -> Clip:
 
 
 def test_waveform(recognizer: avsr.Recognizer) -> None:
-    result = recognizer.transcribe(tone(1.0))
+    result = recognizer.transcribe(tone(1.0), keep_unsure=True)
     assert (result.modality, result.reason) == ("audio", "there is no picture")
     assert result.rates == Rates(audio=4, video=None)
     assert result.duration_s == 1.0
     assert result.text == result.segments[0].text == " ".join(result.text.split())
     assert result.confidence is not None
     assert 0 < result.confidence <= 1
-    assert set(result.timings) == {"encoders", "language model"}
+    assert set(result.timings) == {"encoders", "language model", "word times"}
 
 
 def test_tensor_gives_the_same_as_array(recognizer: avsr.Recognizer) -> None:
@@ -54,7 +55,11 @@ def test_rates_and_modality_reach_the_model(recognizer: avsr.Recognizer) -> None
         ("av", 4, 2), ("av", 16, 2), ("av", 4, 5), ("audio", 16, None), ("video", None, 5),
     ]:  # fmt: skip
         result = recognizer.transcribe(
-            clip, modality=modality, audio_rate=audio_rate, video_rate=video_rate
+            clip,
+            modality=modality,
+            audio_rate=audio_rate,
+            video_rate=video_rate,
+            keep_unsure=True,
         )
         assert (result.modality, result.reason) == (modality, "as asked")
         assert result.rates == Rates(audio=audio_rate, video=video_rate)
@@ -69,18 +74,20 @@ def test_default_is_the_finest_trained_rate(recognizer: avsr.Recognizer) -> None
     assert default.segments == explicit.segments
 
 
-def test_long_input_is_read_in_pieces(recognizer: avsr.Recognizer) -> None:
-    result = recognizer.transcribe(tone(20.0))
-    assert len(result.segments) == 2
-    assert result.segments[0].end == result.segments[1].start
-    assert result.text == " ".join(s.text for s in result.segments if s.text)
-    assert "read in 2 pieces" in result.warnings[0]
+def test_segments_come_as_the_result_has_them(recognizer: avsr.Recognizer) -> None:
+    request = Request(modality="video", video_rate=5)
+    lips = replace(_clip(20.0), audio=None)
+    one_by_one = list(recognizer.segments(lips, request))
+    result = recognizer.transcribe(lips, modality="video", video_rate=5)
+    assert tuple(one_by_one) == result.segments
+    assert [(s.start, s.end) for s in result.segments] == [(0.0, 10.0), (10.0, 20.0)]
+    assert result.text == " ".join(s.text for s in result.segments)
 
 
 def test_sound_that_outlasts_the_picture_is_still_heard(recognizer: avsr.Recognizer) -> None:
-    result = recognizer.transcribe(replace(_clip(2.0), mouth=_clip(1.0).mouth))
+    result = recognizer.transcribe(replace(_clip(2.0), mouth=_clip(1.0).mouth), keep_unsure=True)
     assert [(s.start, s.end) for s in result.segments] == [(0.0, 1.0), (1.0, 2.0)]
-    alone = recognizer.transcribe(tone(2.0)[16_000:])
+    alone = recognizer.transcribe(tone(2.0)[16_000:], keep_unsure=True)
     assert result.segments[1].avg_logprob == pytest.approx(alone.segments[0].avg_logprob, abs=1e-5)
 
 
@@ -140,7 +147,8 @@ def test_missing_models(tmp_path: Path) -> None:
 
 
 def test_hub_ids(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(hub_id: str) -> str:
+    def fetch(hub_id: str, local_files_only: bool) -> str:
+        assert not local_files_only
         if hub_id == "owner/name":
             return str(tiny_folder)
         raise OSError("no\nnetwork")

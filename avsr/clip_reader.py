@@ -1,0 +1,192 @@
+"""Reading a media file stretch by stretch, so that memory does not grow with its length.
+
+Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
+"""
+
+import itertools
+import math
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from avsr.clip_file import Clip
+from avsr.mouth_tracker import MouthTracker
+from avsr.timings import Timings
+from avsr_frontends.activity import lip_motion
+from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
+from avsr_frontends.mouth import ReplayedFrames, crop_mouth, grey_crops
+from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+
+
+class ClipReader:
+    """Decodes sound and picture side by side and finds the mouth, one stretch after the other.
+
+    A track that cannot be decoded is left out, and named in the clips, where the other one can.
+    Use it in a ``with`` statement, in one thread.
+
+    Attributes:
+        duration_s: length that the file's header gives for what is read; None if it does not say.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        sound: bool = True,
+        picture: bool = True,
+        timings: Timings | None = None,
+        tracker: MouthTracker | None = None,
+    ) -> None:
+        """Open a file.
+
+        Args:
+            path: a media file.
+            start: seconds within the file; None is its beginning.
+            end: seconds within the file; None is its end.
+            sound: whether the sound is wanted.
+            picture: whether the picture is wanted.
+            timings: receives the stages ``decode``, ``imports`` (of mediapipe) and ``face``.
+            tracker: a tracker of this thread to use again; None makes one where it is needed.
+
+        Raises:
+            MediaError: if the file cannot be read.
+        """
+        self._path, self._start, self._end = Path(path), start or 0.0, end
+        self._timings = timings or Timings()
+        self._tracker = tracker
+        self._stack = ExitStack()
+        with self._timings.measure("decode"):
+            info = probe(path)
+        whole_s = math.inf if info.duration_s is None else info.duration_s
+        length_s = min(whole_s, math.inf if end is None else end) - self._start
+        self.duration_s = max(0.0, length_s) if math.isfinite(length_s) else None
+        self._heard, self._seen = DecodeReport(), DecodeReport()
+        self._failures: dict[str, MediaError] = {}
+        self._audio: Iterator[np.ndarray] | None = None
+        self._video: Iterator[np.ndarray] | None = None
+        if sound and info.has_audio:
+            self._audio = iter_audio(path, start, end, self._heard)
+        if picture and info.has_video:
+            self._video = iter_video(path, start, end, self._seen)
+        self._heard_ahead = np.zeros(0, dtype=np.float32)
+        self._n_read = 0  # pictures
+        self._has_begun = False
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for each damage met so far."""
+        failures = [str(error) for error in self._failures.values()]
+        return [*self._heard.warnings, *self._seen.warnings, *failures]
+
+    def read(self, n_frames: int | None = None) -> Clip | None:
+        """Read the next stretch.
+
+        Args:
+            n_frames: its length in video frames; None is all that is left.
+
+        Returns:
+            The stretch, shorter where the file ends; None where nothing is left.
+
+        Raises:
+            MediaError: if the only wanted track cannot be read.
+        """
+        audio = self._read_sound(n_frames)
+        mouth, face, motion = self._read_picture(n_frames)
+        if self._failures and audio is None and face is None:
+            raise next(iter(self._failures.values()))
+        n_samples = 0 if audio is None else len(audio)
+        if n_samples == 0 and (face is None or face.n_frames == 0) and self._has_begun:
+            return None
+        self._has_begun = True
+        return Clip(
+            audio=audio,
+            mouth=mouth,
+            face=face,
+            undecodable=tuple(self._failures),
+            lip_motion=motion,
+        )
+
+    def close(self) -> None:
+        """Close the file, and the tracker where it was made here."""
+        for stream in (self._audio, self._video):
+            if isinstance(stream, Generator):
+                stream.close()
+        self._stack.close()
+
+    def __enter__(self) -> "ClipReader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read_sound(self, n_frames: int | None) -> np.ndarray | None:
+        """The next stretch of sound, [N]; None where there is none in the file."""
+        if self._audio is None:
+            return None
+        n_wanted = math.inf if n_frames is None else n_frames * SAMPLES_PER_VIDEO_FRAME
+        pieces = [self._heard_ahead]
+        n_have = len(self._heard_ahead)
+        try:
+            with self._timings.measure("decode"):
+                while n_have < n_wanted and (piece := next(self._audio, None)) is not None:
+                    pieces.append(piece)
+                    n_have += len(piece)
+        except MediaError as error:
+            self._failures["sound"] = error
+            self._audio = None
+            return None
+        heard = np.concatenate(pieces)
+        n_taken = int(min(n_wanted, n_have))
+        self._heard_ahead = heard[n_taken:].copy()
+        return heard[:n_taken]
+
+    def _read_picture(
+        self, n_frames: int | None
+    ) -> tuple[np.ndarray | None, TrackReport | None, np.ndarray | None]:
+        """The next stretch of mouth crops, how the face was followed, and lip motion."""
+        if self._video is None:
+            return None, None, None
+        since = self._start + self._n_read / VIDEO_FPS
+        frames = ReplayedFrames(
+            itertools.islice(self._video, n_frames), lambda: self._decode_again(since, n_frames)
+        )
+        decode_before = self._timings.seconds.get("decode", 0.0)
+        inner = Timings()
+        try:
+            with inner.measure("all"):
+                track = self._own_tracker().track(frames)
+                self._n_read += track.report.n_frames
+                if not track.found.any():
+                    motion = np.full(track.report.n_frames, np.nan, dtype=np.float32)
+                    return None, track.report, motion
+                crops = grey_crops(crop_mouth(frames.replay(), track.points68))
+        except MediaError as error:
+            self._failures["picture"] = error
+            self._video = None
+            return None, None, None
+        finally:
+            decode_s = self._timings.seconds.get("decode", 0.0) - decode_before
+            self._timings.add("face", max(0.0, inner.seconds["all"] - decode_s))
+        motion = np.where(track.found, lip_motion(track.points68), np.float32(np.nan))
+        return crops, track.report, motion
+
+    def _own_tracker(self) -> MouthTracker:
+        if self._tracker is None:
+            self._tracker = MouthTracker(self._timings)
+            self._stack.callback(self._tracker.close)
+        self._tracker.timings = self._timings
+        return self._tracker
+
+    def _decode_again(self, since: float, n_frames: int | None) -> Iterator[np.ndarray]:
+        return itertools.islice(iter_video(self._path, since, self._end), n_frames)

@@ -1,0 +1,105 @@
+"""What ``avsr transcribe`` tells while it works: text for people, or JSON lines for programs."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avsr.commands.messages import clock, say
+
+if TYPE_CHECKING:
+    from avsr.recognizer import Progress
+    from avsr.transcription import TranscriptionResult
+
+_SECONDS_BETWEEN_LINES = 10.0  # where progress cannot be redrawn in place
+
+
+class Events:
+    """Reports to standard output and standard error.
+
+    Attributes:
+        formats: the formats asked for.
+    """
+
+    def __init__(self, *, formats: Sequence[str], json_lines: bool, quiet: bool) -> None:
+        """Choose how to report.
+
+        Args:
+            formats: the formats asked for.
+            json_lines: standard output gets JSON, a line for each event, instead of results.
+            quiet: nothing but errors goes to standard error.
+        """
+        self.formats = formats
+        self._json_lines, self._quiet = json_lines, quiet
+        self._started = self._last = time.monotonic()
+        self._is_open = False  # a progress line that awaits its end
+
+    def note(self, message: str) -> None:
+        """Say something that is good to know."""
+        if not self._quiet:
+            say(message)
+
+    def begin(self) -> None:
+        """A file is begun."""
+        self._started = self._last = time.monotonic()
+
+    def progress(self, file: Path, progress: "Progress") -> None:
+        """Show how far a file has come, with the real-time factor and the time left."""
+        if self._json_lines:
+            for segment in progress.segments:
+                self._print({"event": "segment", "file": str(file), **segment.to_dict()})
+        now = time.monotonic()
+        done_s = progress.done_s - progress.resumed_s
+        factor = (now - self._started) / done_s if done_s > 0 else 0.0
+        text = f"{file}: {clock(progress.done_s)}"
+        if progress.total_s:
+            left_s = max(0.0, progress.total_s - progress.done_s) * factor
+            text += f" of {clock(progress.total_s)}, {clock(left_s)} left"
+        text += f", real-time factor {factor:.2f}"
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+            self._is_open = True
+        elif now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            say(text)
+
+    def failure(self, file: Path, cause: str) -> None:
+        """Tell that a file could not be transcribed."""
+        self._end_line()
+        say(f"avsr: {cause}")
+        if self._json_lines:
+            self._print({"event": "error", "file": str(file), "message": cause})
+
+    def result(
+        self,
+        result: "TranscriptionResult",
+        text: str,
+        paths: Mapping[str, Path],
+        seconds: float,
+    ) -> None:
+        """Deliver a result, with what it was read from, why, and what may have harmed it."""
+        self._end_line()
+        if self._json_lines:
+            self._print({"event": "result", **result.to_dict()})
+        else:
+            print(text, flush=True)
+        how = f"{result.modality} ({result.reason})"
+        rates = f", {result.rates}" if str(result.rates) else ""
+        sure = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
+        empty = "" if result.text else ", no speech found"
+        where = f" -> {', '.join(map(str, paths.values()))}" if paths else ""
+        self.note(f"{result.path}: {how}{rates}{sure}{empty}, {seconds:.1f} s{where}")
+        for warning in result.warnings:
+            self.note(f"{result.path}: warning: {warning}")
+
+    def _print(self, values: dict[str, Any]) -> None:
+        print(json.dumps(values, ensure_ascii=False), flush=True)
+
+    def _end_line(self) -> None:
+        if self._is_open:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self._is_open = False
