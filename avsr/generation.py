@@ -76,7 +76,7 @@ def verify_drafts(
     drafts: Sequence[Sequence[int]],
     embed: Callable[[Tensor], Tensor],
 ) -> AvsrGeneration:
-    """Continue each prefix by greedy search that verifies proposals, see :mod:`avsr.decoding.draft`."""
+    """Continue each prefix by greedy search with proposals, see :mod:`avsr.decoding.draft`."""
     return _scored(DraftSearch(language_model, prefix, settings, drafts, embed).run(), settings)
 
 

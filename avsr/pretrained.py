@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from avsr.config import MODALITIES, Modality
+from avsr.config import MODALITIES, AvsrConfig, Modality
 from avsr.default_model import CONVERTED, default_model
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
@@ -137,8 +137,8 @@ def load_model(
             or ``"auto"``, see :func:`avsr.default_model.default_model`.
         device: as :func:`choose_device` takes it.
         allow_untrained_rate: let the caller ask for rates that the model was not trained at.
-        dtype: numbers to compute with; ``"auto"`` is float32 on a CPU, where half precision is slow
-            and often missing, and elsewhere what the weights are stored in.
+        dtype: numbers to compute with; ``"auto"`` is what the weights are stored in, but float32 on
+            a CPU that does not multiply bfloat16 in hardware.
         offline: never download.
 
     Raises:
@@ -149,9 +149,9 @@ def load_model(
     if name_or_folder == DEFAULT_MODEL:
         name_or_folder = default_model().name
     name, location, note = _locate(name_or_folder, offline)
-    wanted = "float32" if (dtype, chosen.type) == ("auto", "cpu") else dtype
-    numbers: Any = "auto" if wanted == "auto" else getattr(torch, wanted)
     try:
+        wanted = _cpu_dtype(location) if (dtype, chosen.type) == ("auto", "cpu") else dtype
+        numbers: Any = "auto" if wanted == "auto" else getattr(torch, wanted)
         model = AvsrForConditionalGeneration.from_pretrained(location, dtype=numbers)
         processor = AvsrProcessor.from_pretrained(location)
     except Exception as error:  # any failure to load is the same to the user, with its cause
@@ -183,6 +183,19 @@ def model_digest(folder: str | Path) -> str:
                 while block := file.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
+
+
+def _cpu_dtype(location: str) -> str:
+    """The type that a CPU is quickest with.
+
+    Weights stored as bfloat16 stay so where the CPU multiplies it in hardware (the layers of a
+    large language model take a third of the time); otherwise half precision is slow.
+    """
+    able = torch.cpu.get_capabilities()
+    stored = str(AvsrConfig.from_pretrained(location).dtype)
+    if stored.endswith("bfloat16") and (able.get("avx512_bf16") or able.get("amx_bf16")):
+        return "bfloat16"
+    return "float32"
 
 
 def choose_device(device: str) -> torch.device:

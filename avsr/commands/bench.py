@@ -47,8 +47,8 @@ def bench(
         bool, typer.Option("--padded", help="With --random: encode sound padded to 30 s.")
     ] = False,
     dtype: Annotated[
-        str, typer.Option(help="With --random: float32 or bfloat16 weights.")
-    ] = "float32",
+        str, typer.Option(help="float32 or bfloat16. Default: what is quick; random, float32.")
+    ] = "auto",
     seconds: Annotated[str, typer.Option(help="List of lengths of noise clips.")] = "3,10,30",
     clips: Annotated[
         str | None,
@@ -77,7 +77,9 @@ def bench(
             "--reference", help="Compare with the published procedure on the same weights."
         ),
     ] = False,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs whose median counts.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Runs whose median counts; of noise with --reference, pairs.")
+    ] = 3,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
     ] = None,
@@ -108,8 +110,8 @@ def bench(
     rates = split_rates(audio_rate, "--audio-rate"), split_rates(video_rate, "--video-rate")
     if draft not in (None, "ctc"):
         raise UsageError(f"--draft {draft}: there is only ctc")
-    if dtype not in ("float32", "bfloat16"):
-        raise UsageError(f"--dtype {dtype}: give float32 or bfloat16")
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise UsageError(f"--dtype {dtype}: give auto, float32 or bfloat16")
     if random is None and (layers is not None or padded):
         raise UsageError("--layers and --padded go with --random")
 
@@ -123,14 +125,20 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     if random is None:
-        loaded = load_model(model, device)
+        loaded = load_model(model, device, dtype=dtype)
     else:
-        loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=dtype)
+        numbers = "float32" if dtype == "auto" else dtype
+        loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=numbers)
         max_tokens = max_tokens or 32  # random weights never end a text; published runs stop here
     readings = all_readings(loaded, modalities, *rates)
     command = "avsr " + " ".join(_shown(item) for item in sys.argv[1:])
     results: dict[str, Any] = circumstances(loaded, command)
-    groups = _groups(loaded, files or [], lengths, batches, clips is not None, results)
+    n_pairs = repeats if reference else 1
+    if files:
+        read = _read(files, results)
+        groups = [(read, n) for n in (batches if clips is not None else [len(read)])]
+    else:
+        groups = _noise(loaded, lengths, batches, n_pairs)
     if reference:
         rows = _compare(loaded, groups, readings, beams, max_tokens)
     else:
@@ -145,37 +153,35 @@ def bench(
     return 0
 
 
-def _groups(
-    loaded: "LoadedModel",
-    files: list[Path],
-    lengths: list[float],
-    batches: list[int],
-    batches_given: bool,
-    results: dict[str, Any],
-) -> "list[tuple[list[BenchClip], int]]":
-    """Clips, and how many of them are read together."""
-    from avsr.benchmark.clips import longest_encoded_s, noise_clips, read_clips, seconds_of
+def _read(files: list[Path], results: dict[str, Any]) -> "list[BenchClip]":
+    """The clips of files; what reading them took goes into the results."""
+    from avsr.benchmark.clips import read_clips, seconds_of
     from avsr.timings import Timings
 
-    if files:
-        timings = Timings()
-        read = read_clips(files, timings)
-        results["frontend"] = {
-            "seconds": {name: round(spent, 3) for name, spent in timings.seconds.items()},
-            "clips_s": round(seconds_of(read), 2),
-        }
-        say(f"{len(read)} clips, {seconds_of(read):.1f} s; {timings}")
-        return [(read, n) for n in (batches if batches_given else [len(read)])]
+    timings = Timings()
+    clips = read_clips(files, timings)
+    results["frontend"] = {
+        "seconds": {name: round(spent, 3) for name, spent in timings.seconds.items()},
+        "clips_s": round(seconds_of(clips), 2),
+    }
+    say(f"{len(clips)} clips, {seconds_of(clips):.1f} s; {timings}")
+    return clips
+
+
+def _noise(
+    loaded: "LoadedModel", lengths: list[float], batches: list[int], n_pairs: int
+) -> "list[tuple[list[BenchClip], int]]":
+    """Clips of noise, and how many of them are read together."""
+    from avsr.benchmark.clips import longest_encoded_s, noise_clips
+
     groups = []
     for length in lengths:
         if length > longest_encoded_s(loaded):
             say(f"{length:g} s is left out: {loaded.name} hears {longest_encoded_s(loaded):g} s")
             continue
-        groups += [(noise_clips(n, length), n) for n in batches]
+        groups += [(noise_clips(n * n_pairs, length), n) for n in batches]
     if not groups:
-        raise UsageError(
-            "--seconds: this model can encode none of these lengths; give shorter ones"
-        )
+        raise UsageError("--seconds: this model encodes none of these lengths; give shorter ones")
     return groups
 
 

@@ -160,7 +160,7 @@ def test_the_command(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     [
         (["--layers", "2"], "go with --random"),
         (["--draft", "oracle"], "there is only ctc"),
-        (["--dtype", "float8"], "give float32 or bfloat16"),
+        (["--dtype", "float8"], "give auto, float32 or bfloat16"),
         (["--beam", "0"], "give numbers above 0"),
         (["--seconds", "ten"], "give numbers above 0"),
     ],
