@@ -80,7 +80,7 @@ def transcribe(
     ] = False,
     device: Device = "auto",
     dtype: Annotated[
-        DtypeOption, typer.Option(help="auto: float32 on a CPU, else as the weights are stored.")
+        DtypeOption, typer.Option(help="auto: as stored, but float32 on a CPU slow at bfloat16.")
     ] = DtypeOption.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
