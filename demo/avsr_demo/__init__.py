@@ -1,3 +1,3 @@
-"""The graphical demo of avsr; this release reserves the name and holds no application yet."""
+"""The graphical demo of avsr, started by ``avsr demo``."""
 
 __all__: list[str] = []

@@ -1,0 +1,72 @@
+"""The endpoint of the demo for programs: one call, all readings."""
+
+from inspect import cleandoc
+from typing import Any
+
+import gradio as gr
+
+from avsr.errors import AvsrError
+from avsr_demo.babble import LOUDEST_DB, QUIETEST_DB
+from avsr_demo.limits import RecordingError
+from avsr_demo.service import Service, question_of
+
+ENDPOINT = "transcribe"
+
+
+def add_endpoint(service: Service, n_workers: int, queue_id: str) -> None:
+    """Add ``/transcribe`` to the page being built."""
+    loaded = service.recognizer.loaded
+    audio_rates, video_rates = loaded.rates("audio"), loaded.rates("video")
+
+    def transcribe(
+        video: str | None,
+        reference: str,
+        babble_db: float,
+        audio_rate: float | None,
+        video_rate: float | None,
+        request: gr.Request,
+    ) -> dict[str, Any]:
+        """Read a recording from its sound, from its lips, and from both.
+
+        The upload is deleted when the call returns. Errors say what is wrong in one sentence.
+
+        Args:
+            video: the recording, within the limits of size and length that the page states.
+            reference: what is said, for word error rates; may be empty.
+            babble_db: babble mixed in, in dB relative to the voice; -20 and below: none.
+            audio_rate: audio encoder frames per token, of the trained ones; default the finest.
+            video_rate: video encoder frames per token, of the trained ones; default the finest.
+
+        Returns:
+            text and modality of the best reading; readings with words, times and probabilities by
+            modality ("audio", "video", "av"); rates, the table of compression rates; warnings.
+        """
+        try:
+            question = question_of(video, reference, babble_db, audio_rate, video_rate)
+            loaded.check_request("auto", question.audio_rate, question.video_rate)
+            return service.answer(request.session_hash or "no session", question)
+        except (RecordingError, AvsrError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    with gr.Column(visible=False):
+        inputs = [
+            gr.Video(label="recording", include_audio=True),
+            gr.Textbox("", label="what is said; may be empty"),
+            gr.Number(QUIETEST_DB, label=f"babble in dB, {QUIETEST_DB} (none) to {LOUDEST_DB}"),
+            gr.Number(_finest(audio_rates), label=f"audio frames per token, of {audio_rates}"),
+            gr.Number(_finest(video_rates), label=f"video frames per token, of {video_rates}"),
+        ]
+        output = gr.JSON(label="all readings")
+        gr.Button("Transcribe").click(
+            transcribe,
+            inputs,
+            output,
+            api_name=ENDPOINT,
+            api_description=cleandoc(transcribe.__doc__ or ""),
+            concurrency_limit=n_workers,
+            concurrency_id=queue_id,
+        )
+
+
+def _finest(rates: list[int]) -> int | None:
+    return rates[0] if rates else None

@@ -1,0 +1,122 @@
+"""What the demo finds out about one recording; grows while it is read."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avsr.config import Modality
+from avsr.transcription import TranscriptionResult
+from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.media import MediaInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a visitor asks for.
+
+    Attributes:
+        path: the recording; None if there is none yet.
+        audio_rate: audio encoder frames per token; None is the finest trained.
+        video_rate: video encoder frames per token; None is the finest trained.
+        babble_db: level of the babble relative to the voice, see :mod:`avsr_demo.babble`.
+        reference: what is said, if the visitor knows it.
+    """
+
+    path: Path | None
+    audio_rate: int | None
+    video_rate: int | None
+    babble_db: float
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What came of one way of reading.
+
+    Attributes:
+        result: the transcription, or None where this way is closed.
+        problem: why it is closed, as a sentence; empty where it is not.
+        seconds: from arrays to text.
+    """
+
+    result: TranscriptionResult | None = None
+    problem: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateRow:
+    """One row of the table of compression rates.
+
+    Attributes:
+        audio_rate: None where sound is not used.
+        video_rate: None where lips are not used.
+        text: what was read.
+        n_tokens: positions of the language model that the streams take.
+        seconds: from arrays to text.
+        real_time_factor: those seconds for each second of the recording.
+        wer: fraction, or None without a reference.
+        chosen: whether the readings above use these rates.
+    """
+
+    audio_rate: int | None
+    video_rate: int | None
+    text: str
+    n_tokens: int
+    seconds: float
+    real_time_factor: float
+    wer: float | None
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Films:
+    """Files for the page.
+
+    Attributes:
+        player: film with the face marked and the sound as it was recognised.
+        captions: WebVTT in which each word lights up as it is said.
+        mouth: the mouth crops as a silent film, or None without a face.
+        downloads: the best reading as files, by format.
+    """
+
+    player: Path
+    captions: str
+    mouth: Path | None
+    downloads: dict[str, Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What is known so far.
+
+    Attributes:
+        stage: what is being done now; empty when all is done.
+        info: what the file's headers say.
+        duration_s: length of the recording.
+        babble_db: level of the babble that was mixed in, or None.
+        reference: what is said, as the visitor typed it.
+        readings: by modality, those that are finished.
+        face: how well the face was followed; None before it was looked for or without a picture.
+        rates: the table, complete or empty.
+        films: files, once they are written.
+        warnings: sentences on what may have harmed the readings.
+        seconds: since the question was taken up.
+    """
+
+    stage: str
+    info: MediaInfo
+    duration_s: float = 0.0
+    babble_db: float | None = None
+    reference: str = ""
+    readings: dict[Modality, Reading] = field(default_factory=dict)
+    face: TrackReport | None = None
+    rates: tuple[RateRow, ...] = ()
+    films: Films | None = None
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def best(self) -> TranscriptionResult | None:
+        """The reading from most evidence: both, else sound, else lips."""
+        results = (self.readings.get(name) for name in ("av", "audio", "video"))
+        return next((reading.result for reading in results if reading and reading.result), None)

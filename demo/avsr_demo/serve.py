@@ -1,0 +1,129 @@
+"""Starting the demo, waiting for its end, and leaving nothing behind."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import avsr
+from avsr import Recognizer
+from avsr.clip import Clip
+from avsr.errors import UsageError
+from avsr_demo.limits import Limits
+from avsr_demo.service import Service
+from avsr_demo.storage import Storage
+from avsr_demo.workers import Workers
+from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
+
+
+def serve(
+    *,
+    model: str,
+    device: str,
+    host: str,
+    port: int,
+    workers: int,
+    max_s: float,
+    max_megabytes: float,
+    say: Callable[[str], None],
+) -> None:
+    """Serve the page until the process is interrupted or told to end.
+
+    Args:
+        model: a bundled name, a folder, or a hub id.
+        device: as :func:`avsr.load` takes it.
+        host: address to listen on; loopback serves this machine only.
+        port: 0 takes any free one.
+        workers: visitors served at once; the others queue.
+        max_s: longest recording, in seconds.
+        max_megabytes: largest file.
+        say: tells the user where the page is.
+
+    Raises:
+        UsageError: if the address cannot be listened on.
+        ModelUnavailableError: if the model cannot be loaded.
+    """
+    port = port or _free_port(host)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    recognizer = avsr.load(model, device)
+    warm_up(recognizer)
+    storage = Storage()
+    service = Service(
+        recognizer=recognizer,
+        limits=Limits(duration_s=max_s, megabytes=max_megabytes),
+        storage=storage,
+        workers=Workers(workers),
+    )
+    try:
+        page = _launch(service, storage, host, port, workers)
+        say(f"the demo runs at http://{host}:{port} (Ctrl+C ends it)")
+        while not ended.wait(1.0):
+            pass
+        page.close()
+    finally:
+        service.close()
+
+
+def _launch(service: Service, storage: Storage, host: str, port: int, workers: int) -> Any:
+    """Start the web server; returns Gradio's page."""
+    _keep_to_ourselves(storage.root)
+    from avsr_demo.page import build_page  # Gradio reads the environment when it is imported
+    from avsr_demo.theme import ASSETS, theme
+
+    page = build_page(service, workers)
+    try:
+        page.launch(
+            server_name=host,
+            server_port=port,
+            share=False,
+            inbrowser=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            show_error=True,
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            max_file_size=round(service.limits.megabytes * 1e6),
+            footer_links=["api"],
+            theme=theme(),
+            css_paths=[ASSETS / "page.css"],
+            head=f"<script>{(ASSETS / 'page.js').read_text(encoding='utf-8')}</script>",
+            favicon_path=ASSETS / "icon.png",
+        )
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port} ({error}); choose a --port") from error
+    return page
+
+
+def warm_up(recognizer: Recognizer) -> None:
+    """Read a second of nothing in each way, so that the first visitor does not wait longer."""
+    generator = np.random.default_rng(0)
+    audio = 0.1 * generator.standard_normal(SAMPLE_RATE).astype(np.float32)
+    mouth = generator.integers(0, 255, (VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8)
+    face = TrackReport(n_frames=VIDEO_FPS, coverage=1.0, face_width_px=100.0)
+    clip = Clip(audio=audio, mouth=mouth, face=face)
+    for modality in recognizer.loaded.modalities:
+        recognizer.transcribe(clip, modality=modality)
+
+
+def _keep_to_ourselves(folder: Path) -> None:
+    """Tell Gradio and the hub's client to send nothing, and to keep files in our folder."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder / "examples")
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as server:
+        return server.getsockname()[1]

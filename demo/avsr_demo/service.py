@@ -1,0 +1,119 @@
+"""What the page and the API ask of the demo, session by session."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avsr import Recognizer
+from avsr.config import Modality
+from avsr_demo.differences import word_errors
+from avsr_demo.explore import Explorer
+from avsr_demo.findings import Findings, Question
+from avsr_demo.limits import Limits, RecordingError
+from avsr_demo.storage import Storage
+from avsr_demo.workers import Workers
+
+_MODALITIES: tuple[Modality, ...] = ("audio", "video", "av")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """Answers questions of many sessions, as many at once as there are workers.
+
+    Attributes:
+        recognizer: the loaded model, shared by all workers.
+        limits: what is refused.
+        storage: files of the sessions.
+        workers: threads that read.
+    """
+
+    recognizer: Recognizer
+    limits: Limits
+    storage: Storage
+    workers: Workers
+
+    def explore(self, session: str, question: Question) -> Iterator[Findings]:
+        """Read a recording for a session; its earlier results are deleted.
+
+        Raises:
+            RecordingError: if the recording is refused.
+        """
+        if question.path is not None:
+            self.storage.hold(session, question.path)
+        explorer = Explorer(recognizer=self.recognizer, limits=self.limits)
+        yield from self.workers.stream(
+            lambda watch: explorer.explore(
+                question, watch, lambda: self.storage.new_results(session)
+            )
+        )
+
+    def answer(self, session: str, question: Question) -> dict[str, Any]:
+        """Read a recording and give everything as plain values; no file is left afterwards.
+
+        Raises:
+            RecordingError: if the recording is refused.
+        """
+        try:
+            findings = list(self.explore(session, question))[-1]
+        finally:
+            self.storage.release(session)
+        return _plain_values(findings)
+
+    def close(self) -> None:
+        """Wait for running work, then delete all files."""
+        self.workers.close()
+        self.storage.close()
+
+
+def _plain_values(findings: Findings) -> dict[str, Any]:
+    readings: dict[str, Any] = {}
+    for modality in _MODALITIES:
+        reading = findings.readings[modality]
+        if reading.result is None:
+            readings[modality] = {"text": None, "problem": reading.problem}
+            continue
+        values = reading.result.to_dict()
+        values.pop("file")
+        errors = word_errors(findings.reference, reading.result.text)
+        readings[modality] = values | {"wer": None if errors is None else round(errors.wer, 4)}
+    best = findings.best
+    return {
+        "text": None if best is None else best.text,
+        "modality": None if best is None else best.modality,
+        "duration": round(findings.duration_s, 3),
+        "babble_db": findings.babble_db,
+        "readings": readings,
+        "rates": [
+            {
+                "audio_rate": row.audio_rate,
+                "video_rate": row.video_rate,
+                "text": row.text,
+                "tokens": row.n_tokens,
+                "milliseconds": round(1000 * row.seconds, 1),
+                "real_time_factor": round(row.real_time_factor, 3),
+                "wer": None if row.wer is None else round(row.wer, 4),
+            }
+            for row in findings.rates
+        ],
+        "warnings": list(findings.warnings),
+    }
+
+
+def question_of(
+    path: str | None, reference: str, babble_db: float, audio_rate: Any, video_rate: Any
+) -> Question:
+    """A question from the values of controls.
+
+    Raises:
+        RecordingError: if the reference is longer than anything said within the limits.
+    """
+    if len(reference or "") > 5000:
+        raise RecordingError("The text of what is said is too long: give at most 5000 characters.")
+    return Question(
+        path=None if path is None else Path(path),
+        audio_rate=None if audio_rate is None else int(audio_rate),
+        video_rate=None if video_rate is None else int(video_rate),
+        babble_db=float(babble_db),
+        reference=reference or "",
+    )
