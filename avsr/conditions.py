@@ -9,6 +9,7 @@ from avsr.config import Modality
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
 from avsr.pretrained import LoadedModel
+from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 
 Sound = tuple[str | None, float | None]  # name of the noise and its ratio in dB; None, None: clean
 
@@ -36,6 +37,18 @@ class Condition:
         """What the sound is like: rows that share it share the audio encoder's output."""
         return self.noise, self.snr_db
 
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens that the language model reads for a second of clip."""
+        return sum(
+            fps / rate
+            for fps, rate in (
+                (AUDIO_ENCODER_FPS, self.audio_rate),
+                (VIDEO_FPS, self.video_rate),
+            )
+            if rate is not None
+        )
+
     def clean(self) -> "Condition":
         """The same without noise."""
         return replace(self, noise=None, snr_db=None)
@@ -54,6 +67,8 @@ class UtteranceOutcome:
         used: for each condition, the modality that was used; None where none was possible.
         hypotheses: for each condition, the text as the model gave it.
         snr_db: the ratio achieved, for each noisy condition in which noise was added.
+        n_drafted: tokens that a draft proposed, over all conditions.
+        n_accepted: how many of them the language model chose too.
     """
 
     utterance: Utterance
@@ -64,6 +79,8 @@ class UtteranceOutcome:
     used: dict[Condition, Modality | None] = field(default_factory=dict)
     hypotheses: dict[Condition, str] = field(default_factory=dict)
     snr_db: dict[Condition, float] = field(default_factory=dict)
+    n_drafted: int = 0
+    n_accepted: int = 0
 
 
 def plan_conditions(

@@ -5,20 +5,20 @@ and rate pair decodes the same features. Nothing is dropped: a clip that cannot 
 what a row needs, counts with an empty hypothesis.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from avsr.clip_cache import ClipCache
-from avsr.clip_file import Clip
 from avsr.conditions import Condition, UtteranceOutcome
 from avsr.errors import UsageError
-from avsr.evaluation_batch import BatchRun
-from avsr.hypotheses import DEFAULT_BEAMS
+from avsr.evaluation_batch import Search
+from avsr.evaluation_job import EvaluationJob
+from avsr.evaluation_journal import Journal
+from avsr.evaluation_workers import inspect_in_processes, recognise_in_processes
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
-from avsr.text import WordErrors, count_word_errors, normalise
-from avsr_frontends.media import MediaError
+from avsr.text import normalise
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
@@ -30,21 +30,29 @@ class Evaluation:
     Attributes:
         conditions: the rows, in order.
         outcomes: one for each utterance, in the manifest's order.
-        n_drafted: tokens that a draft proposed, over all rows.
-        n_accepted: how many of them the language model chose too.
     """
 
     conditions: tuple[Condition, ...]
     outcomes: tuple[UtteranceOutcome, ...]
-    n_drafted: int = 0
-    n_accepted: int = 0
 
-    def errors(self, condition: Condition) -> WordErrors:
-        """Word errors of a row over all utterances."""
-        return count_word_errors(
-            [normalise(outcome.utterance.text) for outcome in self.outcomes],
-            [normalise(outcome.hypotheses.get(condition, "")) for outcome in self.outcomes],
-        )
+    @property
+    def references(self) -> list[str]:
+        """The text of each utterance as it was written."""
+        return [outcome.utterance.text for outcome in self.outcomes]
+
+    def hypotheses(self, condition: Condition) -> list[str]:
+        """What a row read from each utterance."""
+        return [outcome.hypotheses.get(condition, "") for outcome in self.outcomes]
+
+    @property
+    def n_drafted(self) -> int:
+        """Tokens that a draft proposed, over all rows."""
+        return sum(outcome.n_drafted for outcome in self.outcomes)
+
+    @property
+    def n_accepted(self) -> int:
+        """How many of them the language model chose too."""
+        return sum(outcome.n_accepted for outcome in self.outcomes)
 
 
 def evaluate(
@@ -54,9 +62,10 @@ def evaluate(
     *,
     cache: ClipCache,
     noises: dict[str, NoiseSource] | None = None,
-    num_beams: int = DEFAULT_BEAMS,
+    search: Search | None = None,
     batch_size: int = 16,
-    draft: str | None = None,
+    jobs: int = 1,
+    journal: Journal | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Evaluation:
     """Run a model over utterances under all conditions.
@@ -67,9 +76,10 @@ def evaluate(
         conditions: from :func:`avsr.conditions.plan_conditions`.
         cache: where decoded clips are kept.
         noises: a source for each noise that the conditions name.
-        num_beams: beams of the search; 1 is greedy.
+        search: how texts are searched for; None is greedy.
         batch_size: clips decoded together; does not change the results.
-        draft: "ctc" to verify what a CTC head proposes; does not change the results.
+        jobs: processes; with more than one, each loads the model again.
+        journal: where finished utterances are written down, and read from first.
         progress: told how far the work is.
 
     Returns:
@@ -77,57 +87,69 @@ def evaluate(
 
     Raises:
         UsageError: if an utterance's text has no word, or a noise recording is silent.
+        InputError: if a process died that was recognising.
     """
     for utterance in utterances:
         if not normalise(utterance.text):
             raise UsageError(
                 f"utterance {utterance.id!r} has no word in its text: mend the manifest"
             )
-    reader = _ClipReader(cache, conditions)
-    outcomes: list[UtteranceOutcome] = []
-    for index, utterance in enumerate(utterances):
-        progress("reading clips", index, len(utterances))
-        outcomes.append(reader.inspect(utterance))
-    progress("reading clips", len(utterances), len(utterances))
-    readable = [outcome for outcome in outcomes if outcome.failure is None]
-    readable.sort(key=lambda outcome: -outcome.duration_s)  # equal lengths batch without waste
-    n_drafted = n_accepted = 0
-    for start in range(0, len(readable), batch_size):
-        progress("recognising", start, len(readable))
-        batch = readable[start : start + batch_size]
-        clips = [reader.clip(outcome.utterance) for outcome in batch]
-        run = BatchRun(loaded, batch, clips, noises or {}, num_beams, draft)
-        run.run(conditions)
-        n_drafted, n_accepted = n_drafted + run.n_drafted, n_accepted + run.n_accepted
-    progress("recognising", len(readable), len(readable))
+    conditions = tuple(conditions)
+    job = EvaluationJob(
+        location=loaded.location,
+        device=str(loaded.device),
+        allow_untrained_rate=loaded.allow_untrained_rate,
+        cache_folder=cache.folder,
+        conditions=conditions,
+        noises=noises or {},
+        search=search or Search(),
+    )
+    found: dict[str, UtteranceOutcome] = {}
+    inspected = (
+        inspect_in_processes(job, utterances, jobs)
+        if jobs > 1
+        else _inspect(job, cache, utterances)
+    )
+    for outcome in inspected:
+        found[outcome.utterance.id] = outcome
+        progress("reading clips", len(found), len(utterances))
+    outcomes = [found[utterance.id] for utterance in utterances]
+    todo = readable = [outcome for outcome in outcomes if outcome.failure is None]
+    if journal is not None:
+        todo = journal.restore(readable, conditions)
+    todo = sorted(todo, key=lambda outcome: -outcome.duration_s)  # like lengths waste no padding
+    batches = [todo[start : start + batch_size] for start in range(0, len(todo), batch_size)]
+    recognised = (
+        recognise_in_processes(job, batches, jobs)
+        if jobs > 1
+        else _recognise(job, loaded, cache, batches)
+    )
+    n_done = len(readable) - len(todo)
+    progress("recognising", n_done, len(readable))
+    for batch in recognised:
+        if journal is not None:
+            journal.add(batch, conditions)
+        found |= {outcome.utterance.id: outcome for outcome in batch}
+        n_done += len(batch)
+        progress("recognising", n_done, len(readable))
     return Evaluation(
-        conditions=tuple(conditions),
-        outcomes=tuple(outcomes),
-        n_drafted=n_drafted,
-        n_accepted=n_accepted,
+        conditions=conditions, outcomes=tuple(found[utterance.id] for utterance in utterances)
     )
 
 
-class _ClipReader:
-    """Reads the streams that the conditions need."""
+def _inspect(
+    job: EvaluationJob, cache: ClipCache, utterances: Sequence[Utterance]
+) -> Iterator[UtteranceOutcome]:
+    for utterance in utterances:
+        yield job.inspect(cache, utterance)
 
-    def __init__(self, cache: ClipCache, conditions: Sequence[Condition]) -> None:
-        self._cache = cache
-        self._sound = any(condition.modality != "video" for condition in conditions)
-        self._picture = any(condition.modality != "audio" for condition in conditions)
 
-    def clip(self, utterance: Utterance) -> Clip:
-        return self._cache.clip(utterance, sound=self._sound, picture=self._picture)
-
-    def inspect(self, utterance: Utterance) -> UtteranceOutcome:
-        try:
-            clip = self.clip(utterance)
-        except MediaError as error:
-            return UtteranceOutcome(utterance=utterance, failure=str(error))
-        return UtteranceOutcome(
-            utterance=utterance,
-            duration_s=clip.duration_s,
-            face_coverage=None if clip.face is None else clip.face.coverage,
-            failure=None if clip.duration_s > 0 else f"{utterance.path}: has zero length",
-            warnings=clip.warnings,
-        )
+def _recognise(
+    job: EvaluationJob,
+    loaded: LoadedModel,
+    cache: ClipCache,
+    batches: Sequence[list[UtteranceOutcome]],
+) -> Iterator[list[UtteranceOutcome]]:
+    for batch in batches:
+        job.recognise(loaded, cache, batch)
+        yield batch

@@ -1,6 +1,7 @@
 """One batch of an evaluation: encoders run once, then every condition decodes what it needs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -8,12 +9,49 @@ import numpy as np
 from avsr.clip_file import Clip
 from avsr.conditions import Condition, Sound, UtteranceOutcome
 from avsr.config import Modality
-from avsr.hypotheses import Encoded, decode, encode_audio, encode_video, fit_to_lips
+from avsr.hypotheses import (
+    DEFAULT_BEAMS,
+    Encoded,
+    decode,
+    encode_audio,
+    encode_video,
+    fit_to_lips,
+)
 from avsr.modality import fallback_modality
-from avsr.noise import NoiseSource, mix_at_snr
+from avsr.noise import NoiseSource, measured_snr_db, mix_at_snr
 from avsr.pretrained import LoadedModel
+from avsr.segmentation import whole_spans
+from avsr_frontends.rates import VIDEO_FPS
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How texts are searched for.
+
+    Attributes:
+        num_beams: 1 is greedy.
+        draft: "ctc" to verify what a CTC head proposes; does not change the texts.
+    """
+
+    num_beams: int = DEFAULT_BEAMS
+    draft: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What is given to the model at once: a clip, or a piece of one that is too long.
+
+    Attributes:
+        owner: number of the clip in the batch.
+        span: the piece in seconds; None for the whole clip.
+        clip: its arrays.
+    """
+
+    owner: int
+    span: tuple[float, float] | None
+    clip: Clip
 
 
 class BatchRun:
@@ -29,19 +67,21 @@ class BatchRun:
         outcomes: Sequence[UtteranceOutcome],
         clips: Sequence[Clip],
         noises: dict[str, NoiseSource],
-        num_beams: int,
-        draft: str | None = None,
+        search: Search,
     ) -> None:
         self._loaded = loaded
         self._outcomes = outcomes
         self._clips = clips
         self._noises = noises
-        self._num_beams = num_beams
-        self._draft = draft
-        self.n_drafted = 0  # tokens proposed by a draft, of all conditions
-        self.n_accepted = 0
-        self._video: dict[int, int] = {}  # clip -> row of the encoded lips
+        self._search = search
+        self._parts = [
+            part
+            for owner, clip in enumerate(clips)
+            for part in _parts(owner, clip, loaded.max_segment_s)
+        ]
+        self._video: dict[int, int] = {}  # part -> row of the encoded lips
         self._lips: Encoded | None = None
+        self._added: dict[tuple[str, int], np.ndarray] = {}  # noise and clip -> its samples
 
     def run(self, conditions: Sequence[Condition]) -> None:
         """Fill in the outcomes for all conditions."""
@@ -50,74 +90,95 @@ class BatchRun:
         for sound in dict.fromkeys(condition.sound for condition in conditions):
             members = [condition for condition in conditions if condition.sound == sound]
             waveforms = self._mixed(sound, members)
-            heard: dict[tuple[int, ...], Encoded] = {}  # clips and fit -> encoded sound
+            heard: dict[tuple[int, ...], Encoded] = {}  # parts and fit -> encoded sound
             for condition in members:
                 if condition.modality == "video" and condition.clean() in read_lips:
                     self._copy(read_lips[condition.clean()], condition)
                     continue
-                for modality, clips in self._groups(condition).items():
-                    audio = self._encode_sound(waveforms, modality, clips, heard)
-                    self._decode(condition, modality, clips, audio)
+                texts: dict[int, str] = {}  # of each part
+                for modality, parts in self._groups(condition).items():
+                    audio = self._encode_sound(waveforms, modality, parts, heard)
+                    texts |= self._decode(condition, modality, parts, audio)
+                self._write_down(condition, texts)
                 if condition.modality == "video":
                     read_lips[condition.clean()] = condition
 
     def _encode_lips(self, conditions: Sequence[Condition]) -> None:
-        """Encode the lips of all clips that show any, once."""
+        """Encode the lips of all parts that show any, once."""
         mouths: list[np.ndarray] = []
         if all(condition.modality == "audio" for condition in conditions):
             return
-        for index, clip in enumerate(self._clips):
-            if clip.mouth is not None and len(clip.mouth):
+        for index, part in enumerate(self._parts):
+            if part.clip.mouth is not None and len(part.clip.mouth):
                 self._video[index] = len(mouths)
-                mouths.append(clip.mouth)
+                mouths.append(part.clip.mouth)
         if mouths:
             self._lips = encode_video(self._loaded, mouths)
 
     def _mixed(self, sound: Sound, members: Sequence[Condition]) -> dict[int, np.ndarray]:
-        """The sound of each clip that has any, with the noise; notes the ratios achieved."""
+        """The sound of each part that has any, with the noise; notes the ratios achieved."""
         members = [condition for condition in members if condition.modality != "video"]
-        waveforms: dict[int, np.ndarray] = {}
+        if not members:
+            return {}
+        whole: dict[int, np.ndarray] = {}
         for index, (clip, outcome) in enumerate(zip(self._clips, self._outcomes, strict=True)):
-            if clip.audio is None or not members:
+            if clip.audio is None:
                 continue
-            waveforms[index] = clip.audio
+            whole[index] = clip.audio
             noise, snr_db = sound
             if noise is not None and snr_db is not None and not clip.is_silent:
-                added = self._noises[noise].for_utterance(outcome.utterance, len(clip.audio))
-                waveforms[index], achieved_db = mix_at_snr(clip.audio, added, snr_db)
+                added = self._noise_for(noise, index, len(clip.audio))
+                whole[index] = mix_at_snr(clip.audio, added, snr_db)
+                achieved_db = measured_snr_db(clip.audio, whole[index])
                 outcome.snr_db |= dict.fromkeys(members, achieved_db)
-        return waveforms
+        return {
+            index: _cut(whole[part.owner], part)
+            for index, part in enumerate(self._parts)
+            if part.clip.audio is not None and part.clip.audio.size
+        }
+
+    def _noise_for(self, noise: str, index: int, n_samples: int) -> np.ndarray:
+        """The noise of one clip, which all ratios share."""
+        key = (noise, index)
+        if key not in self._added:
+            utterance = self._outcomes[index].utterance
+            self._added[key] = self._noises[noise].for_utterance(utterance, n_samples)
+        return self._added[key]
 
     def _groups(self, condition: Condition) -> dict[Modality, list[int]]:
-        """Which clips are read by which modality; a clip without any keeps an empty text."""
+        """Which parts are read by which modality; notes what each clip allows."""
         groups: dict[Modality, list[int]] = {}
-        for index, (outcome, clip) in enumerate(zip(self._outcomes, self._clips, strict=True)):
-            used = fallback_modality(clip, condition.modality)
-            if used is not None and used not in self._loaded.modalities:
-                used = None
-            outcome.used[condition] = used
-            outcome.hypotheses[condition] = ""
+        for outcome, clip in zip(self._outcomes, self._clips, strict=True):
+            outcome.used[condition] = self._readable(clip, condition.modality)
+        for index, part in enumerate(self._parts):
+            used = self._outcomes[part.owner].used[condition]
+            if used is not None:
+                used = self._readable(part.clip, used)
             if used is not None:
                 groups.setdefault(used, []).append(index)
         return groups
+
+    def _readable(self, clip: Clip, wanted: Modality) -> Modality | None:
+        used = fallback_modality(clip, wanted)
+        return used if used in self._loaded.modalities else None
 
     def _encode_sound(
         self,
         waveforms: dict[int, np.ndarray],
         modality: Modality,
-        clips: Sequence[int],
+        parts: Sequence[int],
         done: dict[tuple[int, ...], Encoded],
     ) -> Encoded | None:
-        """Encode the sound of some clips, unless ``done`` holds it already."""
+        """Encode the sound of some parts, unless ``done`` holds it already."""
         if modality == "video":
             return None
-        wanted = [waveforms[index] for index in clips]
+        wanted = [waveforms[index] for index in parts]
         if modality == "av":
-            pairs = zip(wanted, clips, strict=True)
+            pairs = zip(wanted, parts, strict=True)
             wanted = [
-                fit_to_lips(wave, _present(self._clips[index].mouth)) for wave, index in pairs
+                fit_to_lips(wave, _present(self._parts[index].clip.mouth)) for wave, index in pairs
             ]
-        key = (*clips, *(len(waveform) for waveform in wanted))
+        key = (*parts, *(len(waveform) for waveform in wanted))
         if key not in done:
             done[key] = encode_audio(self._loaded, wanted)
         return done[key]
@@ -126,12 +187,13 @@ class BatchRun:
         self,
         condition: Condition,
         modality: Modality,
-        clips: Sequence[int],
+        parts: Sequence[int],
         audio: Encoded | None,
-    ) -> None:
+    ) -> dict[int, str]:
+        """The text of each part."""
         video = None
         if modality != "audio":
-            video = _present(self._lips).rows([self._video[index] for index in clips])
+            video = _present(self._lips).rows([self._video[index] for index in parts])
         hypotheses = decode(
             self._loaded,
             modality,
@@ -139,18 +201,37 @@ class BatchRun:
             video=video,
             audio_rate=condition.audio_rate,
             video_rate=condition.video_rate,
-            num_beams=self._num_beams,
-            draft=self._draft,
+            num_beams=self._search.num_beams,
+            draft=self._search.draft,
         )
-        self.n_drafted += sum(hypothesis.n_drafted for hypothesis in hypotheses)
-        self.n_accepted += sum(hypothesis.n_accepted for hypothesis in hypotheses)
-        for index, hypothesis in zip(clips, hypotheses, strict=True):
-            self._outcomes[index].hypotheses[condition] = hypothesis.text
+        for index, hypothesis in zip(parts, hypotheses, strict=True):
+            outcome = self._outcomes[self._parts[index].owner]
+            outcome.n_drafted += hypothesis.n_drafted
+            outcome.n_accepted += hypothesis.n_accepted
+        return {index: hypothesis.text for index, hypothesis in zip(parts, hypotheses, strict=True)}
+
+    def _write_down(self, condition: Condition, texts: dict[int, str]) -> None:
+        """Join the parts of each clip; a clip without any keeps an empty text."""
+        for owner, outcome in enumerate(self._outcomes):
+            own = [texts.get(i, "") for i, part in enumerate(self._parts) if part.owner == owner]
+            outcome.hypotheses[condition] = " ".join(text for text in own if text)
 
     def _copy(self, done: Condition, condition: Condition) -> None:
         for outcome in self._outcomes:
             outcome.used[condition] = outcome.used[done]
             outcome.hypotheses[condition] = outcome.hypotheses[done]
+
+
+def _parts(owner: int, clip: Clip, longest_s: float) -> list[_Part]:
+    """A clip as one part, or cut at quiet moments where it is longer than the model takes."""
+    if clip.duration_s <= longest_s:
+        return [_Part(owner=owner, span=None, clip=clip)]
+    spans = [(first / VIDEO_FPS, last / VIDEO_FPS) for first, last in whole_spans(clip, longest_s)]
+    return [_Part(owner=owner, span=span, clip=clip.cut(*span)) for span in spans]
+
+
+def _cut(waveform: np.ndarray, part: _Part) -> np.ndarray:
+    return waveform if part.span is None else _present(Clip(audio=waveform).cut(*part.span).audio)
 
 
 def _present(value: Value | None) -> Value:

@@ -1,25 +1,43 @@
-"""The results of an evaluation as JSON and as a table."""
+"""The results of an evaluation as plain values, the same for the same run."""
 
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from avsr import __version__
 from avsr.conditions import Condition, UtteranceOutcome
+from avsr.datasets.problems import Problem, count_problems
 from avsr.evaluation import Evaluation
-from avsr.modality import MIN_FACE_COVERAGE
+from avsr.scoring.normalisers import LRS3, WHISPER
+from avsr.scoring.scores import Score, score_rows
 
-_RECORDED_VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "mediapipe", "jiwer")
+_RECORDED_VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "mediapipe", "jiwer",
+                      "whisper-normalizer")  # fmt: skip
 
 
-def to_dict(evaluation: Evaluation, settings: dict[str, Any]) -> dict[str, Any]:
-    """Everything about a run, as plain values for JSON; the same run gives the same values.
+def to_dict(
+    evaluation: Evaluation,
+    settings: dict[str, Any],
+    *,
+    problems: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Everything about a run, as plain values for JSON.
 
     Args:
         evaluation: what came out.
-        settings: what went in (model, manifest, seed, beams, noises ...).
+        settings: what went in (model, data, seed, decoding, noises ...).
+        problems: of the clips.
+        notes: what a reader must know, one sentence each.
     """
+    seed = settings.get("seed", 0)
+    rows = [evaluation.hypotheses(condition) for condition in evaluation.conditions]
+    lrs3, whisper = (
+        score_rows(evaluation.references, rows, normaliser, seed=seed)
+        for normaliser in (LRS3, WHISPER)
+    )
     return {
         "settings": settings,
         "versions": {
@@ -27,27 +45,31 @@ def to_dict(evaluation: Evaluation, settings: dict[str, Any]) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: version(name) for name in _RECORDED_VERSIONS},
         },
-        "rows": [_row(evaluation, condition) for condition in evaluation.conditions],
+        "notes": list(notes),
+        "rows": [
+            _row(evaluation.outcomes, condition, *scores)
+            for condition, *scores in zip(evaluation.conditions, lrs3, whisper, strict=True)
+        ],
+        "problem_counts": count_problems(problems),
+        "problems": [asdict(problem) for problem in problems],
         "utterances": [_utterance(evaluation, outcome) for outcome in evaluation.outcomes],
     }
 
 
-def _row(evaluation: Evaluation, condition: Condition) -> dict[str, Any]:
-    errors = evaluation.errors(condition)
-    outcomes = evaluation.outcomes
+def _row(
+    outcomes: Sequence[UtteranceOutcome], condition: Condition, lrs3: Score, whisper: Score
+) -> dict[str, Any]:
     achieved = [o.snr_db[condition] for o in outcomes if condition in o.snr_db]
     used = [outcome.used.get(condition) for outcome in outcomes]
     return {
         "modality": condition.modality,
         "audio_rate": condition.audio_rate,
         "video_rate": condition.video_rate,
+        "tokens_per_second": round(condition.tokens_per_second, 3),
         "noise": condition.noise,
         "snr_db": condition.snr_db,
-        "wer": errors.wer,
-        "substitutions": errors.substitutions,
-        "deletions": errors.deletions,
-        "insertions": errors.insertions,
-        "n_words": errors.n_words,
+        **_counts(lrs3),
+        WHISPER: _counts(whisper),
         "n_utterances": len(outcomes),
         "n_unreadable": sum(outcome.failure is not None for outcome in outcomes),
         "n_without_input": sum(
@@ -56,6 +78,18 @@ def _row(evaluation: Evaluation, condition: Condition) -> dict[str, Any]:
         ),
         "n_fallback": sum(modality not in (None, condition.modality) for modality in used),
         "snr_db_achieved": [_rounded(min(achieved)), _rounded(max(achieved))] if achieved else None,
+    }
+
+
+def _counts(score: Score) -> dict[str, Any]:
+    total = score.total
+    return {
+        "wer": total.n_errors / max(1, total.n_words),  # a normaliser may leave no word
+        "wer_interval": [round(limit, 6) for limit in score.interval],
+        "substitutions": total.substitutions,
+        "deletions": total.deletions,
+        "insertions": total.insertions,
+        "n_words": total.n_words,
     }
 
 
@@ -75,50 +109,4 @@ def _utterance(evaluation: Evaluation, outcome: UtteranceOutcome) -> dict[str, A
 
 
 def _rounded(snr_db: float) -> float:
-    return round(snr_db, 6) + 0.0  # no minus zero
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows of :func:`to_dict` as a table of plain text, ending in a newline."""
-    header = ["modality", "audio rate", "video rate", "noise", "SNR dB", "WER %", "S", "D", "I",
-              "words", "clips"]  # fmt: skip
-    lines = [header]
-    for row in rows:
-        lines.append(
-            [
-                row["modality"],
-                _dash(row["audio_rate"]),
-                _dash(row["video_rate"]),
-                row["noise"] or "clean",
-                "-" if row["snr_db"] is None else f"{row['snr_db']:g}",
-                f"{100 * row['wer']:.2f}",
-                *(str(row[name]) for name in ("substitutions", "deletions", "insertions")),
-                str(row["n_words"]),
-                str(row["n_utterances"]),
-            ]
-        )
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    return "".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) + "\n"
-        for line in lines
-    )
-
-
-def findings(evaluation: Evaluation) -> list[str]:
-    """One line for each clip that could not be read or whose face was found too rarely."""
-    lines = [
-        f"{outcome.utterance.id}: unreadable, counted with an empty text ({outcome.failure})"
-        for outcome in evaluation.outcomes
-        if outcome.failure is not None
-    ]
-    for outcome in evaluation.outcomes:
-        if outcome.face_coverage is not None and outcome.face_coverage < MIN_FACE_COVERAGE:
-            lines.append(
-                f"{outcome.utterance.id}: face found in only {outcome.face_coverage:.0%} of the "
-                "frames; av rows use its sound alone"
-            )
-    return lines
-
-
-def _dash(value: object) -> str:
-    return "-" if value is None else str(value)
+    return round(snr_db, 3) + 0.0  # no minus zero

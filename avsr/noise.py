@@ -23,7 +23,7 @@ def generator_for(utterance_id: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
-def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[np.ndarray, float]:
+def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     """Add noise to speech so that their power ratio over the whole clip is ``snr_db``.
 
     Args:
@@ -32,7 +32,7 @@ def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[np
         snr_db: wanted ratio of speech power to noise power; 0 means equal power.
 
     Returns:
-        The sum, [N] float32, and the ratio achieved in dB, measured on the samples that were added.
+        [N] float32, the unchanged speech plus scaled noise.
 
     Raises:
         ValueError: if the lengths differ, or speech or noise is silent, so that no ratio exists.
@@ -48,8 +48,20 @@ def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> tuple[np
         silent = "speech" if not speech_power > 0 else "noise"
         raise ValueError(f"the {silent} is silent: no signal-to-noise ratio exists")
     scaled = noise * np.sqrt(speech_power / noise_power / 10 ** (snr_db / 10))
-    achieved_db = 10 * np.log10(speech_power / np.mean(scaled**2))
-    return (speech + scaled).astype(np.float32), float(achieved_db)
+    return (speech + scaled).astype(np.float32)
+
+
+def measured_snr_db(speech: np.ndarray, mixture: np.ndarray) -> float:
+    """The ratio in dB of speech power to the power of what was added to it.
+
+    Raises:
+        ValueError: if nothing was added.
+    """
+    speech = np.asarray(speech, dtype=np.float64)
+    added = np.asarray(mixture, dtype=np.float64) - speech
+    if not added.any():
+        raise ValueError("nothing was added to the speech: no signal-to-noise ratio exists")
+    return float(10 * np.log10(np.mean(speech**2) / np.mean(added**2)))
 
 
 def cut_noise(noise: np.ndarray, n_samples: int, generator: np.random.Generator) -> np.ndarray:

@@ -7,10 +7,9 @@ from typing import Any
 
 from avsr.clip import MIN_FACE_COVERAGE
 from avsr.clip_file import ClipNote
-from avsr.datasets.dataset import Dataset, Problem, SourceClip, count_problems
+from avsr.datasets.dataset import Dataset, SourceClip
+from avsr.datasets.problems import Problem, count_problems, problem_lines
 from avsr_frontends.rates import VIDEO_FPS
-
-_LISTED = 100  # problems of a kind shown in full; the report file has all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,21 +68,13 @@ class PreparationReport:
         )
 
     def lines(self) -> Iterator[str]:
-        """The report as lines of text: one for each problem, then the counts."""
-        counts = count_problems(self.problems)
-        for kind, count in counts.items():
-            members = [problem for problem in self.problems if problem.kind == kind]
-            for problem in members[:_LISTED]:
-                yield f"{kind}: {problem.id}: {problem.detail}"
-            if count > _LISTED:
-                yield f"{kind}: {count - _LISTED} more; report.json has all"
+        """The report as lines of text: what was made, then every problem and their counts."""
         hours = self.duration_s / 3600
         length = f"{hours:.1f} h" if hours >= 1 else f"{self.duration_s:.0f} s"
         yield (
             f"{self.n_clips} clips ({length}, layout {self.layout}), {self.n_failed} of them failed"
         )
-        if counts:
-            yield "problems: " + ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        yield from problem_lines(self.problems, "report.json")
 
     def to_json(self) -> str:
         """Everything as JSON text; the same source gives the same text."""

@@ -4,13 +4,11 @@ import hashlib
 import json
 import tempfile
 from contextlib import ExitStack
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avsr.atomic import write_text_atomically
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -27,16 +25,12 @@ from avsr.commands.options import (
     split_rates,
 )
 from avsr.errors import UsageError
-from avsr.manifest import Utterance, read_manifest
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from avsr.noise import NoiseSource
+    from avsr.evaluation_batch import Search
+    from avsr.pretrained import LoadedModel
 
 CLEAN = "clean"
-BABBLE = "babble"
-_KEPT_VOICES = 4000  # clips of babble voices held in memory, 0.2 MB each for three seconds
 
 
 def evaluate(
@@ -50,8 +44,17 @@ def evaluate(
     layout: Layout = "auto",
     split: Split = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write results as JSON.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write results as JSON; card, tables and utterances beside it. Resumable.",
+        ),
     ] = None,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Also draw WER against tokens/s, noise and rate.")
+    ] = False,
     model: Model = "grid-tiny",
     modality: Annotated[str, typer.Option(help="List of av, audio, video.")] = "av",
     audio_rate: Annotated[
@@ -73,16 +76,22 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many utterances.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Changes where noise is taken from.")] = 0,
+    seed: Annotated[int, typer.Option(help="Changes noise and the draws for intervals.")] = 0,
     beam: Beam = None,
     draft: Draft = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips decoded together.")] = 16,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Processes, each with the model.")
+    ] = 1,
     cache: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep decoded and cropped clips here for later runs."),
     ] = None,
     device: Device = "auto",
     allow_untrained_rate: AllowUntrainedRate = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with any clip.")
+    ] = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
@@ -91,93 +100,129 @@ def evaluate(
     Options that take a list (values with commas between them) are combined in all ways; a rate that
     a modality does not use is not multiplied. A table goes to standard output.
     """
-    utterances, corpus = _read_corpus(manifest, data, layout, split)
+    source = _source(manifest, data, layout, split)
     sounds = _sounds(noise, snr)
     audio_rates = split_rates(audio_rate, "--audio-rate")
     video_rates = split_rates(video_rate, "--video-rate")
     modalities = split_choices(modality, "--modality", ("av", "audio", "video"))
-    voices = read_manifest(babble_from) if babble_from else utterances
-    _check_output(output)
+    _check_output(output, plots)
 
     from avsr.clip_cache import ClipCache
     from avsr.conditions import plan_conditions
+    from avsr.datasets.problems import problem_lines
     from avsr.evaluation import evaluate as run_evaluation
-    from avsr.evaluation_report import findings, table, to_dict
+    from avsr.evaluation_batch import Search
+    from avsr.evaluation_data import read_evaluation_data
+    from avsr.evaluation_files import sibling, write_results
+    from avsr.evaluation_journal import Journal
+    from avsr.evaluation_problems import find_problems
+    from avsr.evaluation_report import to_dict
     from avsr.hypotheses import DEFAULT_BEAMS, check_draft
+    from avsr.noise_sources import build_noises
     from avsr.pretrained import load_model
+    from avsr.scoring.normalisers import describe_normalisers
+    from avsr.scoring.tables import results_table
 
-    noises, described = _noise_sources(sounds, voices, seed)
+    corpus = read_evaluation_data(source, layout if data else "jsonl", split, limit)
+    say(f"{source}: {len(corpus.utterances)} clips")
+    for note in corpus.notes:
+        say(f"note: {note}")
+    voices = corpus.voices
+    if babble_from is not None:
+        voices = read_evaluation_data(babble_from, "jsonl", None).utterances
+    named = [name for name, _ in sounds if name is not None]
+    noises, described = build_noises(named, voices, seed)
     loaded = load_model(model, device, allow_untrained_rate=allow_untrained_rate)
-    check_draft(loaded, draft, modalities, beam or DEFAULT_BEAMS)
+    search = Search(num_beams=beam or DEFAULT_BEAMS, draft=draft)
+    check_draft(loaded, draft, modalities, search.num_beams)
     conditions = plan_conditions(loaded, modalities, audio_rates, video_rates, sounds)
     for doubt in loaded.doubts_about(audio_rates, video_rates):
         say(f"warning: {doubt}")
+    settings = {
+        "model": _about_model(loaded),
+        "data": corpus.about,
+        "babble_from": babble_from.name if babble_from else None,
+        "noises": described,
+        "seed": seed,
+        "decoding": _about_decoding(loaded, search),
+        "normalisers": describe_normalisers(),
+    }
     with ExitStack() as stack:
-        folder = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avsr-")))
+        journal = None
+        if output is not None:
+            run = json.dumps([settings, [str(row) for row in conditions]])
+            digest = hashlib.sha256(run.encode()).hexdigest()
+            journal = Journal(output.with_name(f"{output.name}.partial"), digest)
+            folder = cache or journal.clips
+        else:
+            folder = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avsr-")))
         evaluation = run_evaluation(
             loaded,
-            utterances[:limit],
+            corpus.utterances,
             conditions,
             cache=ClipCache(folder),
             noises=noises,
-            num_beams=beam or DEFAULT_BEAMS,
-            draft=draft,
+            search=search,
             batch_size=batch_size,
+            jobs=jobs,
+            journal=journal,
             progress=ProgressLine(),
         )
-    for line in findings(evaluation):
+    problems = [*corpus.problems, *find_problems(evaluation.outcomes, loaded)]
+    results = to_dict(evaluation, settings, problems=problems, notes=corpus.notes)
+    if output is not None:
+        for path in write_results(output, results, plots=plots):
+            say(f"-> {path}")
+        if journal is not None:
+            journal.remove()
+    full_list = "the results file" if output is None else str(sibling(output, "card.md"))
+    for line in problem_lines(problems, full_list):
         say(line)
     if draft is not None:
         share = evaluation.n_accepted / max(1, evaluation.n_drafted)
         say(f"draft: {share:.0%} of {evaluation.n_drafted} proposed tokens were right")
-    settings = {
-        "model": loaded.name,
-        **corpus,
-        "babble_from": babble_from.name if babble_from else None,
-        "noises": described,
-        "limit": limit,
-        "seed": seed,
-        "num_beams": beam or DEFAULT_BEAMS,
-        "draft": draft,
-        "device": str(loaded.device),
-        "normaliser": "lower case, no punctuation but apostrophes",
-    }
-    results = to_dict(evaluation, settings)
-    if output is not None:
-        write_text_atomically(output, json.dumps(results, ensure_ascii=False, indent=1) + "\n")
-    print(table(results["rows"]), end="", flush=True)
-    return 0
+    print(results_table(results["rows"]).render("text"), end="", flush=True)
+    return 1 if strict and problems else 0
 
 
-def _read_corpus(
-    manifest: Path | None, data: Path | None, layout: str, split: str | None
-) -> tuple[list[Utterance], dict[str, Any]]:
-    """The utterances, and what the results say about where they come from.
+def _source(manifest: Path | None, data: Path | None, layout: str, split: str | None) -> Path:
+    """The manifest or corpus.
 
     Raises:
-        UsageError: unless exactly one of ``manifest`` and ``data`` is given and can be read.
+        UsageError: unless exactly one of them is given, with the options that go with it.
     """
     if (manifest is None) == (data is None):
         raise UsageError("give either --manifest FILE or --data DIR")
     if manifest is not None:
         if split is not None or layout != "auto":
             raise UsageError("--layout and --split go with --data DIR, not with --manifest")
-        digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
-        return read_manifest(manifest), {"manifest": manifest.name, "manifest_sha256": digest}
+        if not manifest.is_file():
+            raise UsageError(f"{manifest}: no such manifest; give a JSON Lines file")
+        return manifest
     assert data is not None
-    from avsr.datasets import read_dataset
+    return data
 
-    dataset = read_dataset(data, layout, split)
-    for problem in dataset.problems:
-        say(f"left out, {problem.kind}: {problem.id}: {problem.detail}")
-    labels = json.dumps([[clip.id, clip.text] for clip in dataset.utterances])
-    say(f"{data}: layout {dataset.layout}, {len(dataset.clips)} clips")
-    return dataset.utterances, {
-        "data": data.name,
-        "layout": dataset.layout,
-        "split": split,
-        "labels_sha256": hashlib.sha256(labels.encode()).hexdigest(),
-        "left_out": len(dataset.problems),
+
+def _about_model(loaded: "LoadedModel") -> dict[str, Any]:
+    """Name, digest, and the frozen models that are not inside."""
+    from avsr.pretrained import model_digest
+
+    bases = [
+        f"{part}: {base['name']}" + (f" at {base['revision']}" if base.get("revision") else "")
+        for part, base in (loaded.model.config.base_models or {}).items()
+    ]
+    return {"name": loaded.name, "sha256": model_digest(loaded.location), "bases": bases}
+
+
+def _about_decoding(loaded: "LoadedModel", search: "Search") -> dict[str, Any]:
+    beams = "greedy" if search.num_beams == 1 else f"beam search, {search.num_beams} beams"
+    return {
+        "search": beams + (f", drafts by {search.draft}" if search.draft else ""),
+        "num_beams": search.num_beams,
+        "draft": search.draft,
+        "max_tokens_per_second": loaded.model.config.max_tokens_per_second,
+        "device": str(loaded.device),
+        "dtype": str(loaded.model.dtype).removeprefix("torch."),
     }
 
 
@@ -205,47 +250,11 @@ def _sounds(noise: str | None, snr: str | None) -> list[tuple[str | None, float 
     return sounds
 
 
-def _noise_sources(
-    sounds: list[tuple[str | None, float | None]], voices: list[Utterance], seed: int
-) -> tuple[dict[str, "NoiseSource"], dict[str, Any]]:
-    """The noises by name, and what the results say about them.
-
-    Raises:
-        UsageError: if a noise file cannot be read or is silent.
-    """
-    from avsr.clip import read_utterance
-    from avsr.noise import BABBLE_VOICES, Babble, Recording
-    from avsr_frontends.media import MediaError, read_audio
-
-    @lru_cache(maxsize=_KEPT_VOICES)
-    def read_voice(utterance: Utterance) -> "np.ndarray | None":
-        try:
-            return read_utterance(utterance, picture=False).audio
-        except MediaError:  # no sound, or unreadable: another voice takes its place
-            return None
-
-    sources: dict[str, NoiseSource] = {}
-    described: dict[str, Any] = {}
-    for name in dict.fromkeys(name for name, _ in sounds if name is not None):
-        if name == BABBLE:
-            sources[name] = Babble(others=voices, read=read_voice, seed=seed)
-            described[name] = {"voices": BABBLE_VOICES, "clips_to_choose_from": len(voices)}
-            continue
-        try:
-            audio = read_audio(name)
-        except MediaError as error:
-            raise UsageError(f"--noise {error} (or use babble)") from None
-        if not audio.any():
-            raise UsageError(f"--noise {name}: this recording is silent; give another")
-        sources[name] = Recording(audio=audio, seed=seed)
-        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-        described[name] = {"sha256": digest, "duration": round(len(audio) / 16_000, 3)}
-    return sources, described
-
-
-def _check_output(output: Path | None) -> None:
+def _check_output(output: Path | None, plots: bool) -> None:
     """Find out before the work, not after it, that results cannot be written."""
     if output is None:
+        if plots:
+            raise UsageError("--plots: also give --output FILE, beside which they are written")
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

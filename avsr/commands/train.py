@@ -1,5 +1,6 @@
 """``avsr train``: train a model from a settings file."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +23,17 @@ def train(
     check: Annotated[
         bool, typer.Option("--check", help="Only check the settings and print all of them.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with any clip.")
+    ] = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
     """Train a model, or go on where the same run was stopped.
 
     The run's folder (the setting output) holds its settings, log and checkpoints, and at the end
-    the folder model. Start it by accelerate launch for several GPUs or machines.
+    the folder model. Start it by accelerate launch for several GPUs or machines. What is wrong with
+    clips is listed at the end.
     """
     from avsr.training.settings_file import dump_settings, load_settings
 
@@ -37,7 +42,14 @@ def train(
         print(dump_settings(settings), end="")
         return 0
 
+    from avsr.datasets.problems import problem_lines
     from avsr.training.run import train as run
+    from avsr.training.run_folder import RunFolder
 
-    print(run(settings, say=say, progress=ProgressLine()))
-    return 0
+    model = run(settings, say=say, progress=ProgressLine())
+    problems = RunFolder(settings.output).problems()
+    if os.environ.get("RANK", "0") == "0":  # one process of several speaks
+        for line in problem_lines(problems, f"{settings.output}/run.json"):
+            say(line)
+        print(model)
+    return 1 if strict and problems else 0

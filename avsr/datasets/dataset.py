@@ -1,11 +1,10 @@
 """What every layout is read into: clips with their words, and what was wrong with the labels."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from avsr.datasets.problems import Problem, ProblemKind, count_problems
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
 
@@ -13,34 +12,6 @@ VIDEO_SUFFIXES = frozenset(
     (".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".flv", ".wmv", ".ts")
 )
 SOUND_SUFFIXES = frozenset((".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"))
-
-ProblemKind = Literal[
-    "missing label",
-    "empty text",
-    "bad label",
-    "duplicate id",
-    "unreadable",
-    "damaged",
-    "no face",
-    "low coverage",
-    "no sound",
-    "too long",
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One thing that is wrong with one clip.
-
-    Attributes:
-        kind: for counting.
-        id: the clip, or the place in a label file where it has no id.
-        detail: what exactly, one line.
-    """
-
-    kind: ProblemKind
-    id: str
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +99,6 @@ class DatasetBuilder:
             clips=tuple(self._clips.values()),
             problems=tuple(self._problems),
         )
-
-
-def count_problems(problems: Iterable[Problem]) -> dict[ProblemKind, int]:
-    """How many problems of each kind, in the order of first appearance."""
-    return dict(Counter(problem.kind for problem in problems))
 
 
 def read_label_lines(path: Path) -> list[str]:

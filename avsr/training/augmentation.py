@@ -42,7 +42,7 @@ class TrainingNoise:
         noise = cut_noise(recording, len(audio), generator)
         if choice == len(self.snr_db) or not audio.any() or not noise.any():
             return audio
-        return mix_at_snr(audio, noise, self.snr_db[choice])[0]
+        return mix_at_snr(audio, noise, self.snr_db[choice])
 
 
 def build_babble(

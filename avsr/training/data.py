@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from avsr.clip_cache import ClipCache
 from avsr.config import AvsrConfig
 from avsr.errors import UsageError, one_line
-from avsr.manifest import Utterance, read_manifest
+from avsr.datasets import read_dataset
+from avsr.datasets.jsonl import NAME as JSONL
+from avsr.datasets.problems import Problem
+from avsr.manifest import Utterance
 from avsr.training.augmentation import TrainingNoise, build_babble
 from avsr.training.examples import (
     Example,
@@ -16,6 +20,7 @@ from avsr.training.examples import (
     select_examples,
 )
 from avsr.training.settings import TrainConfig
+from avsr.vocabulary import unknown_words
 from avsr_frontends.media import MediaError, read_audio
 
 Say = Callable[[str], None]  # takes one line
@@ -30,16 +35,21 @@ class TrainingSets:
     Attributes:
         train: to learn from.
         dev: to choose checkpoints on, or None.
-        left_out: the reason for each utterance id that cannot be used.
+        problems: clips that are left out, or hold words that the model cannot write.
     """
 
     train: TrainingSet
     dev: TrainingSet | None
-    left_out: dict[str, str]
+    problems: tuple[Problem, ...]
 
 
 def build_sets(
-    config: TrainConfig, cache: ClipCache, model_config: AvsrConfig, say: Say, progress: Progress
+    config: TrainConfig,
+    cache: ClipCache,
+    model_config: AvsrConfig,
+    tokenizer: Any,
+    say: Say,
+    progress: Progress,
 ) -> TrainingSets:
     """Read the manifests, leave out what cannot be trained on, and keep dev clips apart.
 
@@ -47,6 +57,7 @@ def build_sets(
         config: the settings.
         cache: where clips that are not prepared are kept decoded.
         model_config: tells which streams are needed.
+        tokenizer: of the model; finds words that it cannot write.
         say: told what is left out.
         progress: told how far the look at the clips is.
 
@@ -55,11 +66,11 @@ def build_sets(
     """
     sound = any(name != "video" for name in model_config.modalities or ())
     picture = any(name != "audio" for name in model_config.modalities or ())
-    left_out: dict[str, str] = {}
+    problems: list[Problem] = []
 
     def examples_of(manifests: Sequence[str]) -> list[Example]:
-        utterances = _read_manifests(manifests)
-        examples, reasons = select_examples(
+        utterances = _read_manifests(manifests, problems)
+        examples, left_out = select_examples(
             utterances,
             cache,
             sound=sound,
@@ -68,9 +79,9 @@ def build_sets(
             normalise_text=config.data.normalise_text,
             progress=progress,
         )
-        left_out.update(reasons)
+        problems.extend(left_out)
         if not examples:
-            raise UsageError(f"{', '.join(manifests)}: no clip can be used; {_some(left_out)}")
+            raise UsageError(f"{', '.join(manifests)}: no clip can be used; {_some(problems)}")
         return examples
 
     examples = examples_of(config.data.train)
@@ -83,8 +94,13 @@ def build_sets(
             examples, dev = carve_dev(examples, config.data.dev_speakers, config.seed)
         except ValueError as error:
             raise UsageError(one_line(error)) from None
-    if left_out:
-        say(f"{len(left_out)} clips are left out: {_some(left_out)}")
+    if problems:
+        say(f"{len(problems)} clips are left out: {_some(problems)}")
+    for example in [*examples, *(dev or ())]:
+        if words := unknown_words(example.text, tokenizer):
+            detail = f"{' '.join(words)}: the tokenizer cannot write them; the clip is used"
+            found = Problem(kind="unknown words", id=example.utterance.id, detail=detail)
+            problems.append(found)
     noise = _noise(config, examples, cache) if sound else None
     train_set = TrainingSet(
         examples,
@@ -96,18 +112,21 @@ def build_sets(
         seed=config.seed,
     )
     dev_set = None if dev is None else TrainingSet(dev, cache, sound=sound, picture=picture)
-    return TrainingSets(train=train_set, dev=dev_set, left_out=left_out)
+    return TrainingSets(train=train_set, dev=dev_set, problems=tuple(problems))
 
 
-def _read_manifests(manifests: Sequence[str]) -> list[Utterance]:
+def _read_manifests(manifests: Sequence[str], problems: list[Problem]) -> list[Utterance]:
+    """Read manifests; lines that cannot be used are added to ``problems``."""
     utterances: dict[str, Utterance] = {}
     for manifest in manifests:
-        for utterance in read_manifest(manifest):
+        dataset = read_dataset(manifest, JSONL)
+        problems += dataset.problems
+        for utterance in dataset.utterances:
             if utterance.id in utterances:
-                raise UsageError(
-                    f"{manifest}: id {utterance.id!r} is in another training manifest as well"
-                )
-            utterances[utterance.id] = utterance
+                detail = f"{manifest}: the id is in another training manifest as well; left out"
+                problems.append(Problem(kind="duplicate id", id=utterance.id, detail=detail))
+            else:
+                utterances[utterance.id] = utterance
     return list(utterances.values())
 
 
@@ -153,7 +172,7 @@ def _noise(
     return TrainingNoise(recordings=tuple(recordings), snr_db=settings.snr_db, clean=settings.clean)
 
 
-def _some(left_out: dict[str, str], most: int = 3) -> str:
-    listed = [f"{name} ({reason})" for name, reason in list(left_out.items())[:most]]
-    more = f" and {len(left_out) - most} more (run.json lists all)" if len(left_out) > most else ""
+def _some(problems: Sequence[Problem], most: int = 3) -> str:
+    listed = [f"{problem.id} ({problem.detail})" for problem in problems[:most]]
+    more = f" and {len(problems) - most} more (run.json lists all)" if len(problems) > most else ""
     return ", ".join(listed) + more

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from avsr.clip_cache import ClipCache, source_key
 from avsr.clip_file import CLIP_SUFFIX, read_note
+from avsr.datasets.problems import Problem, ProblemKind
 from avsr.manifest import Utterance
 from avsr.noise import generator_for
 from avsr.text import normalise
@@ -68,35 +69,37 @@ def select_examples(
     max_duration_s: float,
     normalise_text: bool = True,
     progress: Progress = lambda stage, done, total: None,
-) -> tuple[list[Example], dict[str, str]]:
+) -> tuple[list[Example], list[Problem]]:
     """Find the utterances that have all that is needed, decoding those that are not cached yet.
 
     Returns:
-        The examples in order, and the reason for each utterance id that is left out.
+        The examples in order, and why each of the others is left out.
     """
     lengths = _Lengths(cache)
     examples: list[Example] = []
-    left_out: dict[str, str] = {}
+    left_out: list[Problem] = []
     for number, utterance in enumerate(utterances):
         progress("looking at clips", number, len(utterances))
         text = normalise(utterance.text) if normalise_text else utterance.text.strip()
         try:
             n_samples, n_mouths = lengths.of(utterance, sound=sound, picture=picture)
         except MediaError as error:
-            left_out[utterance.id] = str(error)
+            left_out.append(Problem(kind="unreadable", id=utterance.id, detail=str(error)))
             continue
         n_frames = n_mouths if picture else -(-n_samples // SAMPLES_PER_VIDEO_FRAME)
+        kind: ProblemKind | None = None
         reason = ""
         if not text:
-            reason = "the text has no word"
+            kind, reason = "empty text", "the text has no word"
         elif sound and not n_samples:
-            reason = "there is no sound"
+            kind, reason = "no sound", "there is no sound"
         elif picture and not n_mouths:
-            reason = "no face was found"
+            kind, reason = "no face", "no face was found"
         elif n_frames > max_duration_s * VIDEO_FPS:
-            reason = f"longer than {max_duration_s:g} s ({n_frames / VIDEO_FPS:.1f} s)"
-        if reason:
-            left_out[utterance.id] = reason
+            length = f"longer than {max_duration_s:g} s ({n_frames / VIDEO_FPS:.1f} s)"
+            kind, reason = "too long", length
+        if kind is not None:
+            left_out.append(Problem(kind=kind, id=utterance.id, detail=f"{reason}; left out"))
         else:
             examples.append(Example(utterance=utterance, text=text, n_frames=n_frames))
     progress("looking at clips", len(utterances), len(utterances))

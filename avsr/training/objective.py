@@ -48,14 +48,9 @@ class TrainingObjective(nn.Module):
             detached, ``cross_entropy`` [R] and, where the model has the term, ``decorrelation`` [R]
             before its weight.
         """
-        audio: dict[str, Any] = {}
-        video: dict[str, Any] = {}
-        if input_features is not None and any(item.route.has_audio for item in routes):
-            features, lengths = self.model.encode_audio(input_features, audio_lengths)
-            audio = {"audio_features": features, "audio_frame_lengths": lengths}
-        if video_values is not None and any(item.route.has_video for item in routes):
-            features, lengths = self.model.encode_video(video_values, video_lengths)
-            video = {"video_features": features, "video_frame_lengths": lengths}
+        audio, video = self._encode(
+            routes, input_features, audio_lengths, video_values, video_lengths
+        )
         loss = torch.zeros((), device=labels.device)
         cross_entropies, decorrelations = [], []
         for item in routes:
@@ -77,6 +72,53 @@ class TrainingObjective(nn.Module):
         if decorrelations:
             result["decorrelation"] = torch.stack(decorrelations)
         return result
+
+    def transcribe(
+        self,
+        routes: Sequence[WeightedRoute],
+        input_features: Tensor | None = None,
+        audio_lengths: Tensor | None = None,
+        video_values: Tensor | None = None,
+        video_lengths: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Decode a batch greedily by every pass; takes what :meth:`forward` takes.
+
+        Returns:
+            R times [B, L] new token ids.
+        """
+        audio, video = self._encode(
+            routes, input_features, audio_lengths, video_values, video_lengths
+        )
+        return [
+            self.model.generate(
+                modality=item.route.modality,
+                audio_rate=item.route.audio_rate,
+                video_rate=item.route.video_rate,
+                **(audio if item.route.has_audio else {}),
+                **(video if item.route.has_video else {}),
+            )
+            for item in routes
+        ]
+
+    def _encode(
+        self,
+        routes: Sequence[WeightedRoute],
+        input_features: Tensor | None,
+        audio_lengths: Tensor | None,
+        video_values: Tensor | None,
+        video_lengths: Tensor | None,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Run each encoder that a pass needs, once; gives the model's arguments."""
+        audio: dict[str, Any] = {}
+        video: dict[str, Any] = {}
+        if input_features is not None and any(item.route.has_audio for item in routes):
+            features, lengths = self.model.encode_audio(input_features, audio_lengths)
+            audio = {"audio_features": features, "audio_frame_lengths": lengths}
+        if video_values is not None and any(item.route.has_video for item in routes):
+            features, lengths = self.model.encode_video(video_values, video_lengths)
+            video = {"video_features": features, "video_frame_lengths": lengths}
+        return audio, video
 
 
 def checkpoint_language_model(model: AvsrForConditionalGeneration) -> None:

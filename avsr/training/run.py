@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,16 @@ def train(
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
         cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
-        sets = build_sets(config, cache, model.config, say, progress)
+        sets = build_sets(
+            config, cache, model.config, processor.tokenizer, say, progress
+        )
     if first:
         n_dev = 0 if sets.dev is None else len(sets.dev)
-        folder.note(n_train=len(sets.train), n_dev=n_dev, left_out=sets.left_out)
+        folder.note(
+            n_train=len(sets.train),
+            n_dev=n_dev,
+            problems=[asdict(problem) for problem in sets.problems],
+        )
     trainer = AvsrTrainer(
         TrainingObjective(model),
         arguments,
@@ -78,11 +85,14 @@ def train(
         processor=processor,
         plan=plan,
         batch=config.batch,
+        choose_by=config.checkpoint.choose_by,
         self_contained=True if trains_base_models(config.objective.train) else None,
         callbacks=_callbacks(config, folder, say),
     )
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
+    if config.checkpoint.choose_by == "wer" and trainer.is_fsdp_enabled:
+        raise UsageError("checkpoint.choose_by wer needs a run without FSDP: use loss")
     learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
     say(
         f"training {learned / 1e6:.2f} M of {model.num_parameters() / 1e6:.2f} M weights on "
@@ -118,9 +128,10 @@ def _was_stopped(state: TrainerState) -> bool:
 def _finish(trainer: AvsrTrainer, folder: RunFolder, config: TrainConfig, say: Say) -> None:
     """Choose the final model: the best checkpoint, or the average of the last ones."""
     checkpoints = folder.checkpoints()
-    best_step, best_loss = trainer.state.best_global_step, trainer.state.best_metric
+    best_step, best = trainer.state.best_global_step, trainer.state.best_metric
+    measure = f"dev_{config.checkpoint.choose_by}"
     chosen = folder.path / f"checkpoint-{best_step}" if best_step else checkpoints[-1]
-    result: dict[str, Any] = {"checkpoint": chosen.name, "dev_loss": best_loss}
+    result: dict[str, Any] = {"checkpoint": chosen.name, measure: best}
     averaged = checkpoints[-config.checkpoint.average :]
     tensors = None
     if len(averaged) > 1 and trainer.is_fsdp_enabled:
@@ -128,12 +139,12 @@ def _finish(trainer: AvsrTrainer, folder: RunFolder, config: TrainConfig, say: S
     elif len(averaged) > 1:
         tensors = average_checkpoints(averaged)
         trainer.load_trained(tensors)
-        loss = trainer.dev_loss() if config.has_dev else None
-        if loss is not None and best_loss is not None and loss >= best_loss:
-            say(f"the average of {len(averaged)} checkpoints is no better on dev ({loss:.4f})")
+        value = trainer.dev_measure() if config.has_dev else None
+        if value is not None and best is not None and value >= best:
+            say(f"the average of {len(averaged)} checkpoints is no better on dev ({value:.4f})")
             tensors = None
         else:
-            result = {"average_of": [path.name for path in averaged], "dev_loss": loss}
+            result = {"average_of": [path.name for path in averaged], measure: value}
     if trainer.is_world_process_zero():
         if tensors is None:
             shutil.copytree(chosen, folder.model, ignore=_MODEL_FILES_ONLY, dirs_exist_ok=True)
@@ -141,7 +152,7 @@ def _finish(trainer: AvsrTrainer, folder: RunFolder, config: TrainConfig, say: S
             trainer.write_model(folder.model)
         folder.note(result=result)
         what = result.get("checkpoint") or f"the average of {len(averaged)} checkpoints"
-        dev = "" if result["dev_loss"] is None else f", dev loss {result['dev_loss']:.4f}"
+        dev = "" if result[measure] is None else f", {measure} {result[measure]:.4f}"
         say(f"the final model is {what}{dev}: {folder.model}")
     trainer.accelerator.wait_for_everyone()
 
@@ -151,9 +162,9 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
     if checkpoint.tensorboard:
         if find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
             raise UsageError(
-                "checkpoint.tensorboard needs a package that is not there: pip install tensorboard"
+                "checkpoint.tensorboard needs a package that is not there: pip install 'avsr[train]'"
             )
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.path / "tensorboard"))
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.path / "tensorboard")
     strategy = "epoch" if checkpoint.every is None else "steps"
     arguments = TrainingArguments(
         output_dir=str(folder.path),
@@ -180,7 +191,7 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
         save_strategy=strategy,
         save_steps=checkpoint.every or 500,
         save_total_limit=checkpoint.keep,
-        metric_for_best_model="loss" if config.has_dev else None,
+        metric_for_best_model=checkpoint.choose_by if config.has_dev else None,
         greater_is_better=False if config.has_dev else None,
         restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,

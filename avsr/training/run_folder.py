@@ -16,6 +16,7 @@ from typing import Any
 
 import avsr
 from avsr.atomic import write_text_atomically
+from avsr.datasets.problems import Problem
 from avsr.errors import UsageError
 from avsr.training.settings import TrainConfig
 from avsr.training.settings_file import changed_settings, dump_settings, load_settings
@@ -83,6 +84,10 @@ class RunFolder:
         """Add to ``run.json``."""
         text = json.dumps({**self.origin(), **facts}, indent=2, ensure_ascii=False)
         write_text_atomically(self.path / "run.json", text + "\n")
+
+    def problems(self) -> list[Problem]:
+        """What was wrong with the clips."""
+        return [Problem(**values) for values in self.origin().get("problems", ())]
 
     def checkpoints(self) -> list[Path]:
         """Complete checkpoints, oldest first; one that a kill cut short is none."""

@@ -220,15 +220,18 @@ class CheckpointSettings:
 
     Attributes:
         every: steps between checkpoints (dev loss, then a checkpoint); None: every epoch.
+        choose_by: on dev, the loss of the texts or the word error rate of greedy decoding, weighted
+            over tasks and rates as in training. The latter is what counts, and takes longer.
         keep: checkpoints that stay on disk; the best one always does.
         average: the last so many checkpoints are averaged; the average becomes the final model if
             it is better on dev than the best checkpoint (or where there is no dev).
-        patience: stop after so many checkpoints without a better dev loss; None: never.
+        patience: stop after so many checkpoints that are no better on dev; None: never.
         log_every: steps between lines of the log.
         tensorboard: write TensorBoard files as well.
     """
 
     every: int | None = None
+    choose_by: Literal["loss", "wer"] = "loss"
     keep: int = 3
     average: int = 1
     patience: int | None = None
@@ -318,6 +321,8 @@ def _data_conflicts(config: TrainConfig) -> list[str]:
             f'data.dev "{data.dev}" looks like a test set, on which nothing may be chosen: '
             "use data.dev_speakers or rename the file"
         )
+    if checkpoint.choose_by == "wer" and not config.has_dev:
+        problems.append("checkpoint.choose_by wer needs data.dev or data.dev_speakers")
     if checkpoint.patience is not None and not config.has_dev:
         problems.append("checkpoint.patience needs data.dev or data.dev_speakers")
     if checkpoint.average > 1 and checkpoint.average >= checkpoint.keep:

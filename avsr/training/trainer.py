@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from avsr.processing import AvsrProcessor
+from avsr.scoring.alignment import align
+from avsr.text import normalise
 from avsr.training.batching import FrameBatchSampler, Pick, batch_clips, bucket_clips
 from avsr.training.collator import Collator
 from avsr.training.examples import TrainingSet
@@ -36,6 +38,7 @@ class AvsrTrainer(Trainer):
         processor: saved with the model.
         plan: chooses the passes of a step.
         batch: sizes of batches.
+        choose_by: "loss" or "wer", what checkpoints are compared by.
         self_contained: checkpoints hold all weights; None: only where a base model is unnamed.
         callbacks: more callbacks.
     """
@@ -50,12 +53,14 @@ class AvsrTrainer(Trainer):
         processor: AvsrProcessor,
         plan: RoutePlan,
         batch: BatchSettings,
+        choose_by: str = "loss",
         self_contained: bool | None = None,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         self._processor = processor
         self._plan = plan
         self._batch = batch
+        self._choose_by = choose_by
         self._self_contained = self_contained
         self._sums: dict[str, list[float]] = {}  # log name -> sum and number of values
         self._train_set, self._dev_set = train_set, dev_set
@@ -138,19 +143,22 @@ class AvsrTrainer(Trainer):
         )
         return metrics
 
-    def dev_loss(self) -> float:
-        """The loss by which checkpoints are compared."""
-        return self.measure_dev("dev")["dev_loss"]
+    def dev_measure(self) -> float:
+        """What checkpoints are compared by: less is better."""
+        return self.measure_dev("dev")[f"dev_{self._choose_by}"]
 
     @torch.no_grad()
     def measure_dev(self, prefix: str) -> dict[str, float]:
         """Cross-entropy per text token of every modality and rate on the dev clips.
 
         Returns:
-            ``<prefix>_loss``, weighted as in training, and ``<prefix>_ce_...`` for each pass.
+            ``<prefix>_loss``, weighted as in training, and ``<prefix>_ce_...`` for each pass; where
+            checkpoints are chosen by it, ``<prefix>_wer`` and ``<prefix>_wer_...`` likewise.
         """
         routes = self._plan.all()
+        with_wer = self._choose_by == "wer"
         sums = torch.zeros(len(routes) + 1, device=self.args.device)
+        wrong = torch.zeros_like(sums)  # word errors of each pass, and the words
         model: Any = self.model  # sharded where the run is, else without wrappers
         model.eval()
         for batch, counts in self._dev_batches():
@@ -158,14 +166,34 @@ class AvsrTrainer(Trainer):
             n_tokens = (batch["labels"] >= 0).sum().to(sums) * counts
             sums[:-1] += outputs["cross_entropy"].float() * n_tokens
             sums[-1] += n_tokens
-        sums = self._sum_of_all(sums)
-        means = (sums[:-1] / sums[-1]).tolist()
-        total_weight = sum(item.weight for item in routes)
-        loss = sum(item.weight * mean for item, mean in zip(routes, means, strict=True))
-        metrics = {f"{prefix}_loss": loss / total_weight}
-        for item, mean in zip(routes, means, strict=True):
-            metrics[f"{prefix}_ce_{item.name}"] = mean
+            if with_wer and counts:
+                wrong += torch.tensor(self._word_errors(batch)).to(wrong)
+        metrics: dict[str, float] = {}
+        for total, part, values in (("loss", "ce", sums), ("wer", "wer", wrong)):
+            if part == "wer" and not with_wer:
+                continue
+            values = self._sum_of_all(values)
+            means = (values[:-1] / values[-1]).tolist()
+            weighted = sum(item.weight * mean for item, mean in zip(routes, means, strict=True))
+            metrics[f"{prefix}_{total}"] = weighted / sum(item.weight for item in routes)
+            for item, mean in zip(routes, means, strict=True):
+                metrics[f"{prefix}_{part}_{item.name}"] = mean
         return metrics
+
+    def _word_errors(self, batch: dict[str, Any]) -> list[int]:
+        """Word errors of each pass by greedy decoding, then the words of the batch."""
+        said = [normalise(self._processor.decode(row[row >= 0])) for row in batch["labels"]]
+        texts = self.objective.transcribe(**self._prepare_inputs(batch))
+        counts = [
+            [
+                alignment.errors.n_errors
+                for alignment in align(
+                    said, [normalise(text) for text in self._processor.batch_decode(ids)]
+                )
+            ]
+            for ids in texts
+        ]
+        return [*map(sum, counts), sum(len(text.split()) for text in said)]
 
     def _sum_of_all(self, values: Tensor) -> Tensor:
         """Add up a tensor over all processes."""

@@ -92,31 +92,6 @@ def log_mel(
     return features.bfloat16().float() if official_numerics else features
 
 
-def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Add noise so that speech and noise have the given energy ratio over the whole clip.
-
-    Args:
-        speech: [N].
-        noise: [N], any level.
-        snr_db: 10 log10 of speech energy over noise energy; 0 means equally loud.
-
-    Returns:
-        [N] float32: the unchanged speech plus scaled noise.
-
-    Raises:
-        ValueError: if the lengths differ, or either is silent, so that no ratio exists.
-    """
-    if len(speech) != len(noise):
-        raise ValueError(f"speech has {len(speech)} samples but noise {len(noise)}; cut the noise")
-    clip = np.asarray(speech, dtype=np.float64)
-    added = np.asarray(noise, dtype=np.float64)
-    energies = float(clip @ clip), float(added @ added)
-    if min(energies) == 0:
-        raise ValueError(f"{'speech' if energies[0] == 0 else 'noise'} is silent: no SNR exists")
-    scale = math.sqrt(energies[0] / energies[1]) * 10 ** (-snr_db / 20)
-    return (clip + scale * added).astype(np.float32)
-
-
 @functools.cache
 def _mel_filters(n_mels: int) -> Tensor:
     """Whisper's filter bank, [201, M] float32."""

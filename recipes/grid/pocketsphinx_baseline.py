@@ -71,7 +71,7 @@ def main() -> None:
     for utterance in utterances:
         audio = read(utterance)
         if args.snr is not None:
-            audio, _ = mix_at_snr(audio, babble.for_utterance(utterance, len(audio)), args.snr)
+            audio = mix_at_snr(audio, babble.for_utterance(utterance, len(audio)), args.snr)
         hypotheses.append(recognise(decoder, audio))
     references = [utterance.text for utterance in utterances]
     noise = "clean" if args.snr is None else f"babble at {args.snr:g} dB"

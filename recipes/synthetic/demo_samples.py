@@ -17,7 +17,7 @@ from sentences import grid_sentences, grid_spoken
 from video import write_mp4
 from voices import sample_voice
 
-from avsr_frontends.audio import mix_at_snr
+from avsr.noise import mix_at_snr
 
 _SEED = 237
 _SNR_DB = 0.0
@@ -33,7 +33,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     clean = make_clip(_plan("clean"), folder)
     samples = clean.speech.samples
-    noisy = np.asarray(mix_at_snr(samples, _babble(len(samples)), _SNR_DB), dtype=np.float32)
+    noisy = mix_at_snr(samples, _babble(len(samples)), _SNR_DB)
     noisy *= min(1.0, 0.95 / float(np.abs(noisy).max()))
     records = []
     for name, sound in (("clean", samples), ("babble_0db", noisy), ("silent", None)):

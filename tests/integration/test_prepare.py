@@ -146,8 +146,8 @@ def test_lrs3_is_prepared_resumed_and_evaluated_without_decoding_again(
     prepared = _evaluate(
         tiny_folder, tmp_path / "prepared.json", "--manifest", str(out / "manifest.jsonl")
     )
-    assert raw["settings"]["layout"] == "lrs3"
-    assert raw["settings"]["left_out"] == 1
+    assert raw["settings"]["data"]["layout"] == "lrs3"
+    assert raw["settings"]["data"]["left_out"] == 1
     assert prepared["rows"] == raw["rows"]
     assert prepared["rows"][0]["n_utterances"] == 3
     for ours, theirs in zip(prepared["utterances"], raw["utterances"], strict=True):

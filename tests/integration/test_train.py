@@ -1,6 +1,8 @@
 """``avsr train`` end to end: it learns, resumes exactly, and runs on two processes."""
 
+import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +160,104 @@ def test_two_processes_equal_one_with_twice_the_accumulation(
     assert dev == pytest.approx(
         {line["step"]: line["eval_loss"] for line in dev_single if "eval_loss" in line}, abs=1e-4
     )
+
+
+def test_tensorboard_holds_what_the_log_holds(
+    corpus: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    tree = settings(
+        corpus, tiny_folder, tmp_path / "run", optimizer__max_steps=2, checkpoint__every=2,
+        checkpoint__average=1, checkpoint__tensorboard=True,
+    )  # fmt: skip
+    folder = run(tree, tmp_path)
+    (file,) = (folder.path / "tensorboard").rglob("events.out.tfevents.*")
+    written = _scalars(file)
+    logged = losses(folder)
+    assert {step: written["train/loss", step] for step in logged} == pytest.approx(logged)
+    dev = next(line for line in folder.log() if "eval_loss" in line)
+    assert written["eval/loss", 2] == pytest.approx(dev["eval_loss"])
+
+
+def test_training_stops_early_where_dev_gets_no_better(
+    corpus: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    # Nothing is learned at a rate of 0, so the first checkpoint stays the best one.
+    tree = settings(
+        corpus, tiny_folder, tmp_path / "run", optimizer__max_steps=20, checkpoint__every=1,
+        optimizer__learning_rate=0.0, checkpoint__average=1, checkpoint__patience=2,
+    )  # fmt: skip
+    folder = run(tree, tmp_path)
+    assert max(losses(folder)) == 3
+    assert folder.origin()["result"]["checkpoint"] == "checkpoint-1"
+    (folder.path / "run.json").write_text(
+        (folder.path / "run.json").read_text().replace('"result"', '"before"')
+    )
+    assert max(losses(run(tree, tmp_path))) == 3  # resuming does not run on
+
+
+def test_checkpoints_can_be_chosen_by_word_error_rate(
+    corpus: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    tree = settings(
+        corpus, tiny_folder, tmp_path / "run", optimizer__max_steps=3, checkpoint__every=1,
+        optimizer__learning_rate=1e-2, checkpoint__keep=4, checkpoint__average=1,
+        checkpoint__choose_by="wer", objective__task_weights={"asr": 1, "vsr": 0, "avsr": 0},
+    )  # fmt: skip
+    folder = run(tree, tmp_path)
+    rates = {line["step"]: line["eval_wer"] for line in folder.log() if "eval_wer" in line}
+    assert sorted(rates) == [1, 2, 3]
+    result = folder.origin()["result"]
+    assert result["dev_wer"] == min(rates.values())
+    assert rates[int(result["checkpoint"].removeprefix("checkpoint-"))] == min(rates.values())
+    # The same as avsr evaluate finds for the chosen model.
+    output = tmp_path / "results.json"
+    options = ["--modality", "audio", "--audio-rate", "4,16", "-o", str(output)]
+    manifest = ["--manifest", str(corpus / "dev.jsonl"), "--model", str(folder.model)]
+    assert avsr_run(["evaluate", *manifest, *options]) == 0
+    rows = json.loads(output.read_text())["rows"]
+    assert result["dev_wer"] == pytest.approx(sum(row["wer"] for row in rows) / 2)
+
+
+def test_problems_are_listed_and_fail_only_when_strict(
+    corpus: Path, tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = (corpus / "train.jsonl").read_text().splitlines()
+    first = json.loads(lines[0]) | {"path": str(corpus / "clips" / "clip0.npz")}
+    entries = [
+        first,
+        first,
+        first | {"id": "unlabelled", "text": None},
+        first | {"id": "gone", "path": "gone.npz"},
+        first | {"id": "strange", "text": "bin xylophone"},
+    ]
+    manifest = tmp_path / "bad.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, entries)))
+    tree = settings(
+        corpus, tiny_folder, tmp_path / "run", optimizer__max_steps=1, checkpoint__every=1,
+        checkpoint__average=1, data__train=[str(manifest)],
+    )  # fmt: skip
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert avsr_run(["train", str(path)]) == 0
+    said = capfd.readouterr().err
+    for line in ("duplicate id: clip0: ", "missing label: unlabelled: ", "unreadable: gone: ",
+                 "unknown words: strange: xylophone"):  # fmt: skip
+        assert line in said
+    assert avsr_run(["train", str(path), "--strict"]) == 1
+
+
+def _scalars(file: Path) -> dict[tuple[str, int], float]:
+    """Values of a TensorBoard file by name and step."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    data, values = file.read_bytes(), {}
+    while data:  # records: length, its checksum, the event, its checksum
+        (length,) = struct.unpack("<Q", data[:8])
+        event: Any = Event.FromString(data[12 : 12 + length])
+        for value in event.summary.value:
+            values[value.tag, event.step] = value.simple_value
+        data = data[16 + length :]
+    return values
 
 
 def test_wrong_settings_are_told_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsr_frontends.audio import audio_frame_count, log_mel, mix_at_snr, normalise_waveform
+from avsr.noise import mix_at_snr
+from avsr_frontends.audio import audio_frame_count, log_mel, normalise_waveform
 from avsr_frontends.landmarks import fill_gaps
 from avsr_frontends.mouth import (
     MEAN_FACE_4,

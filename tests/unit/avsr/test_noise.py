@@ -7,7 +7,15 @@ import pytest
 
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
-from avsr.noise import Babble, Recording, cut_noise, generator_for, mix_at_snr, rank_voices
+from avsr.noise import (
+    Babble,
+    Recording,
+    cut_noise,
+    generator_for,
+    measured_snr_db,
+    mix_at_snr,
+    rank_voices,
+)
 
 
 def _utterance(name: str, speaker: str | None = None) -> Utterance:
@@ -23,11 +31,12 @@ def _tone(name: str) -> np.ndarray:
 def test_snr_is_exact_and_zero_means_zero(snr_db: float) -> None:
     generator = np.random.default_rng(0)
     speech, noise = 0.01 * generator.normal(size=16000), 3 * generator.normal(size=16000)
-    mixed, achieved_db = mix_at_snr(speech, noise, snr_db)
+    mixed = mix_at_snr(speech, noise, snr_db)
+    assert mixed.dtype == np.float32
     added = mixed - speech
-    measured_db = 10 * np.log10(np.mean(speech**2) / np.mean(added**2))
-    assert measured_db == pytest.approx(snr_db, abs=1e-3)
-    assert achieved_db == pytest.approx(snr_db, abs=1e-6)
+    expected_db = 10 * np.log10(np.mean(speech**2) / np.mean(added**2))
+    assert expected_db == pytest.approx(snr_db, abs=1e-3)
+    assert measured_snr_db(speech, mixed) == pytest.approx(snr_db, abs=1e-4)
     assert np.corrcoef(added, noise)[0, 1] == pytest.approx(1, abs=1e-5)
 
 
@@ -36,6 +45,10 @@ def test_silence_has_no_snr() -> None:
         mix_at_snr(np.zeros(10), np.ones(10), 0)
     with pytest.raises(ValueError, match="noise is silent"):
         mix_at_snr(np.ones(10), np.zeros(10), 0)
+    with pytest.raises(ValueError, match="nothing was added"):
+        measured_snr_db(np.ones(10), np.ones(10))
+    with pytest.raises(ValueError, match="equally long"):
+        mix_at_snr(np.ones(10), np.ones(9), 0)
 
 
 def test_choice_depends_on_id_and_seed_alone() -> None:

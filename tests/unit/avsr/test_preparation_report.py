@@ -89,8 +89,8 @@ def test_the_report_lists_some_and_counts_all() -> None:
     dataset = Dataset(layout="lrs3", clips=(), problems=problems)
     report = PreparationReport.of(dataset, CLIPS, 16.0, n_kept=2)
     lines = list(report.lines())
-    assert lines[0] == "missing label: clip0: no .txt"
+    assert lines[0] == "7 clips (35 s, layout lrs3), 1 of them failed"
+    assert lines[1] == "missing label: clip0: no .txt"
     assert "missing label: 30 more; report.json has all" in lines
-    assert "7 clips (35 s, layout lrs3), 1 of them failed" in lines
     assert lines[-1].startswith("problems: 130 missing label, 1 low coverage, 2 no face")
     assert len(json.loads(report.to_json())["problems"]) == 130 + 7

@@ -132,13 +132,14 @@ def test_clips_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     }
     cache = ClipCache(tmp_path / "cache")
     for _ in range(2):  # the second time from what is remembered
-        examples, left_out = select_examples(
+        examples, problems = select_examples(
             [*utterances, *extra.values()], cache, sound=True, picture=True, max_duration_s=0.65
         )
-        assert left_out["blind"] == "no face was found"
+        left_out = {problem.id: problem.detail for problem in problems}
+        assert left_out["blind"] == "no face was found; left out"
         assert "no such clip file" in left_out["gone"]
-        assert left_out["wordless"] == "the text has no word"
-        assert left_out["clip2"] == "longer than 0.65 s (0.7 s)"
+        assert left_out["wordless"] == "the text has no word; left out"
+        assert left_out["clip2"] == "longer than 0.65 s (0.7 s); left out"
         assert [example.n_frames for example in examples] == [14, 16, 14]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import WhisperFeatureExtractor
 
-from avsr_frontends.audio import audio_frame_count, log_mel, mix_at_snr, normalise_waveform
+from avsr_frontends.audio import audio_frame_count, log_mel, normalise_waveform
 
 
 @pytest.fixture
@@ -65,23 +65,3 @@ def test_frame_counts(n_samples: int, exact: int, padded: int) -> None:
 def test_frame_count_in_single_precision() -> None:
     assert audio_frame_count(33_920, padded=True) == 105  # exact arithmetic gives 106
     assert audio_frame_count(33_920, padded=False) == 106
-
-
-@pytest.mark.parametrize("snr_db", [-5, 0, 12.5])
-def test_mixing_reaches_the_ratio(clip: np.ndarray, snr_db: float) -> None:
-    noise = np.random.default_rng(1).normal(0, 7, len(clip))
-    mixed = mix_at_snr(clip, noise, snr_db)
-    assert mixed.dtype == np.float32
-    added = mixed - clip
-    achieved = 10 * np.log10((clip**2).sum() / (added**2).sum())
-    assert achieved == pytest.approx(snr_db, abs=1e-3)
-    assert np.corrcoef(added, noise)[0, 1] == pytest.approx(1, abs=1e-5)
-
-
-def test_mixing_refuses_silence_and_other_lengths(clip: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="noise is silent"):
-        mix_at_snr(clip, np.zeros(len(clip)), 0)
-    with pytest.raises(ValueError, match="speech is silent"):
-        mix_at_snr(np.zeros(len(clip)), clip, 0)
-    with pytest.raises(ValueError, match="20123 samples but noise 20122"):
-        mix_at_snr(clip, clip[1:], 0)

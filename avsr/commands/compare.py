@@ -1,0 +1,63 @@
+"""``avsr compare``: results of several evaluations side by side, with paired tests."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avsr.commands.messages import say
+from avsr.commands.options import Debug, print_version, split_choices
+from avsr.errors import UsageError
+
+_STYLES = ("text", "markdown", "csv", "latex")
+_NORMALISERS = ("lrs3", "whisper")
+
+
+def compare(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="A.json B.json ...", help="Results files.", show_default=False),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(help="List of names to show, one for each file. Default: the file names."),
+    ] = None,
+    normaliser: Annotated[str, typer.Option(help="lrs3 or whisper.")] = "lrs3",
+    style: Annotated[
+        str, typer.Option("--format", "-f", help="text, markdown, csv or latex.")
+    ] = "text",
+    seed: Annotated[int, typer.Option(help="Of the tests' random draws.")] = 0,
+    debug: Debug = False,
+    version: print_version = False,
+) -> int:
+    """Print the word error rates of several evaluations, and test them against the first.
+
+    All must be of the same clips. Each row is one modality, rate pair and noise; files of one row
+    each are compared whatever their rates. A small p means that chance explains the difference
+    badly.
+    """
+    (chosen,) = split_choices(normaliser, "--normaliser", _NORMALISERS)[:1]
+    (shown,) = split_choices(style, "--format", _STYLES)[:1]
+    if len(results) < 2:
+        raise UsageError("give at least two results files of avsr evaluate --output")
+    names = [item.strip() for item in name.split(",")] if name else _names(results)
+    if len(names) != len(results):
+        raise UsageError(f"--name gives {len(names)} names for {len(results)} files")
+
+    from avsr.scoring.comparison import compare as run_comparison
+    from avsr.scoring.results import read_results
+
+    systems = [read_results(path, label) for path, label in zip(results, names, strict=True)]
+    comparison = run_comparison(systems, chosen, seed=seed)
+    print(comparison.table().render(shown), end="", flush=True)  # pyright: ignore[reportArgumentType]
+    for note in comparison.notes:
+        say(note)
+    return 0
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """The files' names without their endings, or with folders where two are alike."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    return [str(path.with_suffix("")) for path in paths]

@@ -1,0 +1,55 @@
+"""What was wrong with the clips of an evaluation."""
+
+from collections.abc import Iterator, Sequence
+
+from avsr.conditions import UtteranceOutcome
+from avsr.datasets.problems import Problem
+from avsr.modality import MIN_FACE_COVERAGE
+from avsr.pretrained import LoadedModel
+from avsr.vocabulary import closed_vocabulary, unknown_words
+
+
+def find_problems(outcomes: Sequence[UtteranceOutcome], loaded: LoadedModel) -> Iterator[Problem]:
+    """Every problem of every clip, by kind; none of these clips is left out of any count."""
+    yield from _unreadable(outcomes)
+    for outcome in outcomes:
+        if outcome.warnings:
+            yield _problem("damaged", outcome, "; ".join(outcome.warnings))
+    for outcome in outcomes:
+        wanted = {row.modality for row in outcome.used}
+        lacking = {row.modality for row, used in outcome.used.items() if used is None}
+        coverage = outcome.face_coverage
+        if "video" in lacking or (wanted - {"audio"} and coverage == 0):
+            yield _problem(
+                "no face", outcome, "no lips to read: video rows count its words as deleted"
+            )
+        elif coverage is not None and coverage < MIN_FACE_COVERAGE:
+            detail = f"face found in only {coverage:.0%} of the frames: av rows use its sound alone"
+            yield _problem("low coverage", outcome, detail)
+        if "audio" in lacking:
+            yield _problem("no sound", outcome, "audio rows count its words as deleted")
+    longest_s = loaded.max_segment_s
+    for outcome in outcomes:
+        if outcome.duration_s > longest_s:
+            detail = (
+                f"{outcome.duration_s:.1f} s, more than the {longest_s:g} s that the model takes: "
+                "recognised in pieces"
+            )
+            yield _problem("too long", outcome, detail)
+    known = closed_vocabulary(loaded.location) if loaded.location else None
+    for outcome in outcomes:
+        words = unknown_words(outcome.utterance.text, loaded.processor.tokenizer, known)
+        if words:
+            yield _problem(
+                "unknown words", outcome, f"{' '.join(words)}: the model cannot know them"
+            )
+
+
+def _unreadable(outcomes: Sequence[UtteranceOutcome]) -> Iterator[Problem]:
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            yield _problem("unreadable", outcome, f"{outcome.failure}; counted with an empty text")
+
+
+def _problem(kind, outcome: UtteranceOutcome, detail: str) -> Problem:
+    return Problem(kind=kind, id=outcome.utterance.id, detail=detail)
