@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from avsr.commands.convert import convert
+from avsr.commands.demo import demo
 from avsr.commands.evaluate import evaluate
 from avsr.commands.messages import say
 from avsr.commands.models import models
@@ -42,6 +43,7 @@ app.command()(evaluate)
 app.command()(prepare)
 app.command()(train)
 app.command()(convert)
+app.command()(demo)
 app.add_typer(models)
 
 
