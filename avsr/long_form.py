@@ -14,6 +14,7 @@ from avsr.errors import InputError
 from avsr.gates import judge
 from avsr.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.pretrained import LoadedModel
+from avsr.read_ahead import read_ahead
 from avsr.reading import Reading, read_pieces
 from avsr.request import Request
 from avsr.segmentation import WHOLE_CLIP_S, Span, settled_frames, speech_spans, whole_spans
@@ -75,13 +76,9 @@ class LongForm:
         buffer = ClipBuffer(source.start)
         face = None
         any_read = is_resumed
-        for clip, is_last in source.stretches():
+        for clip, is_last in read_ahead(source.stretches()):
             is_first = buffer.end == source.start and not is_resumed
             buffer.append(clip)
-            if is_first and is_last and clip.duration_s < MIN_CLIP_S:
-                raise InputError(
-                    f"only {clip.duration_s:.2f} s long, need {MIN_CLIP_S} s; record a longer clip"
-                )
             face = clip.face or face
             try:
                 choice = choose_modality(replace(buffer.clip, face=face), self._modality)
@@ -91,6 +88,8 @@ class LongForm:
                 stretch = Stretch(until=until, reason=str(error))
             else:
                 any_read = True
+                if is_first and is_last:
+                    _check_length(clip)
                 until, stretch = self._stretch(buffer, choice, is_first, is_last)
             if is_last and not any_read and self._failure is not None:
                 raise self._failure
@@ -186,6 +185,13 @@ class LongForm:
                 )
             readings.update(zip(indices, done, strict=True))
         return [readings[index] for index in range(len(pieces))]
+
+
+def _check_length(clip: Clip) -> None:
+    if clip.duration_s < MIN_CLIP_S:
+        raise InputError(
+            f"only {clip.duration_s:.2f} s long, need {MIN_CLIP_S} s; record a longer clip"
+        )
 
 
 def _settled(buffer: ClipBuffer, is_last: bool) -> float:

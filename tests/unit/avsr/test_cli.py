@@ -115,7 +115,9 @@ def test_one_bad_file_does_not_harm_the_others(
     empty.touch()
     text = tmp_path / "text.mp4"
     text.write_text("this is no film\n" * 50)
-    bad = [tmp_path / "missing.mp4", empty, truncated, text, tmp_path]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    bad = [tmp_path / "missing.mp4", empty, truncated, text, folder]
     out = tmp_path / "out"
     files = [bad[0], media / "sound.wav", *bad[1:], media / "mute.mp4"]
     assert _transcribe(tiny_folder, *files, "-f", "json", "-o", out) == 1

@@ -1,0 +1,83 @@
+"""Batches that shrink where memory runs out, and loops that are cut from what is read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import avsr
+from avsr import reading
+from avsr.clip_file import Clip
+from avsr.errors import InputError
+from avsr.hypotheses import Hypothesis
+from avsr.request import Request
+from avsr.timings import Timings
+from avsr.transcription import Rates
+from tests.signals import tone
+
+RATES = Rates(audio=4, video=None)
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_folder: Path) -> Any:
+    return avsr.load(tiny_folder, device="cpu").loaded
+
+
+def _read(loaded: Any, pieces: Sequence[Clip]) -> list[reading.Reading]:
+    return reading.read_pieces(loaded, pieces, "audio", RATES, Request(), Timings())
+
+
+def test_batches_shrink_until_they_fit(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = [Clip(audio=tone(0.5 + 0.1 * index, 150 + 40 * index)) for index in range(5)]
+    calm = _read(loaded, pieces)
+    encode = reading.encode_audio
+    sizes: list[int] = []
+
+    def crowded(loaded: Any, waveforms: Sequence[np.ndarray]) -> Any:
+        sizes.append(len(waveforms))
+        if len(waveforms) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(loaded, waveforms)
+
+    monkeypatch.setattr(reading, "encode_audio", crowded)
+    cramped = _read(loaded, pieces)
+    assert sizes == [5, 2, 2, 1]
+    assert [one.hypothesis.text for one in cramped] == [one.hypothesis.text for one in calm]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_a_piece_that_never_fits_is_an_input_error(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(reading, "encode_audio", full)
+    with pytest.raises(InputError, match="memory is too small for a piece of 1 s"):
+        _read(loaded, [Clip(audio=tone(1.0))])
+
+
+def test_other_errors_are_not_taken_for_full_memory(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(reading, "encode_audio", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        _read(loaded, [Clip(audio=tone(1.0))])
+
+
+def test_loops_are_cut(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = tuple(loaded.processor.tokenizer.convert_tokens_to_ids(["bin", "blue"] * 10))
+    looping = Hypothesis(
+        text="bin blue " * 10, avg_logprob=-0.1, token_ids=ids, token_log_probs=(-0.1,) * 20
+    )
+    monkeypatch.setattr(reading, "decode", lambda *arguments, **options: [looping])
+    (one,) = _read(loaded, [Clip(audio=tone(1.0))])
+    assert (one.hypothesis.text, one.looped) == ("bin blue", True)

@@ -1,0 +1,101 @@
+"""Word times: bounds from marks and silences, grouping of tokens, alignment to a CTC head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import avsr
+from avsr.hypotheses import Encoded, Hypothesis
+from avsr.word_times import SpokenWord, split_words, time_words, word_bounds
+
+
+def _quiet(n_frames: int, *spans: tuple[int, int]) -> np.ndarray:
+    quiet = np.zeros(n_frames, dtype=bool)
+    for first, last in spans:
+        quiet[first:last] = True
+    return quiet
+
+
+def test_words_meet_half_way_or_at_silence() -> None:
+    marks = [(20, 22), (40, 41), (70, 72)]
+    quiet = _quiet(100, (0, 12), (45, 60), (85, 100))
+    bounds = word_bounds(marks, quiet, 100, 50)
+    assert bounds == [(0.24, 0.62), (0.62, 0.9), (1.2, 1.7)]
+
+
+def test_a_stop_consonant_is_no_silence() -> None:
+    quiet = _quiet(100, (28, 31))  # 60 ms
+    assert word_bounds([(20, 22), (40, 41)], quiet, 100, 50)[0][1] == pytest.approx(31 / 50)
+
+
+def test_without_sound_words_reach_a_little_beyond_their_marks() -> None:
+    (word,) = word_bounds([(10, 11)], np.zeros(40, dtype=bool), 40, 25)
+    assert word == (0.2, 0.64)
+    assert word_bounds([], np.zeros(0, dtype=bool), 0, 25) == []
+
+
+@dataclass
+class _Tokenizer:
+    """Tokens that mark word starts by a space, as byte-pair encodings do."""
+
+    tokens: tuple[str, ...]
+
+    def decode(self, ids: tuple[int, ...], skip_special_tokens: bool) -> str:
+        return "".join(self.tokens[index] for index in ids).strip()
+
+
+def test_tokens_are_grouped_into_words() -> None:
+    tokenizer = _Tokenizer((" see", " you", " to", "mor", "row", " "))
+    hypothesis = Hypothesis(
+        text="see tomorrow you",
+        avg_logprob=-0.1,
+        token_ids=(0, 2, 3, 4, 5, 1),
+        token_log_probs=(0.0, -0.3, -0.3, -0.3, -0.3, -0.2),
+    )
+    words = split_words(tokenizer, hypothesis)
+    assert [word.text for word in words] == ["see", "tomorrow", "you"]
+    assert [word.token_ids for word in words] == [(0,), (2, 3, 4, 5), (1,)]
+    assert words[1].probability == pytest.approx(np.exp(-0.3))
+    assert split_words(tokenizer, Hypothesis(text="", avg_logprob=0.0)) == []
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_folder: Path) -> Any:
+    """A tiny model whose CTC head spells out what the features say."""
+    loaded = avsr.load(tiny_folder, device="cpu").loaded
+    loaded.model.audio_ctc_head = nn.Identity()
+    return loaded
+
+
+def _encoded(n_frames: int, n_classes: int, marks: dict[int, int]) -> Encoded:
+    """Features that are CTC scores: the blank everywhere but at ``marks`` (frame to token)."""
+    features = torch.zeros(1, n_frames, n_classes)
+    features[..., -1] = 5.0
+    for frame, token in marks.items():
+        features[0, frame, token] = 10.0
+    return Encoded(features=features, frame_lengths=torch.tensor([n_frames]))
+
+
+def test_words_are_found_where_the_head_marks_them(loaded: Any) -> None:
+    words = [
+        SpokenWord(text="bin", token_ids=(3,), probability=0.9),
+        SpokenWord(text="blue", token_ids=(7, 8), probability=0.8),
+    ]
+    encoded = _encoded(60, 33, {20: 3, 40: 7, 44: 8})
+    first, second = time_words(loaded, words, encoded, None)
+    assert (first.word, first.probability) == ("bin", 0.9)
+    assert (first.start, first.end) == (0.2, second.start) == (0.2, 0.61)
+    assert second.end == pytest.approx(1.1)
+
+
+def test_no_times_without_a_head_or_room(loaded: Any) -> None:
+    word = SpokenWord(text="no", token_ids=(3, 3, 3), probability=0.5)
+    assert time_words(loaded, [word], _encoded(4, 33, {}), None) == ()  # two blanks must part them
+    assert len(time_words(loaded, [word], _encoded(5, 33, {}), None)) == 1
+    assert time_words(loaded, [word], None, _encoded(9, 33, {})) == ()  # no head for the lips
+    assert time_words(loaded, [], _encoded(9, 33, {}), None) == ()
