@@ -19,6 +19,7 @@ from avsr.commands.messages import say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
+from avsr.commands.sinks import sinks
 from avsr.commands.train import train
 from avsr.commands.transcribe import transcribe
 from avsr.errors import AvsrError, one_line
@@ -43,6 +44,7 @@ app.command()(evaluate)
 app.command()(prepare)
 app.command()(train)
 app.command()(convert)
+app.command()(sinks)
 app.command()(demo)
 app.add_typer(models)
 

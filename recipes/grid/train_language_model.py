@@ -81,9 +81,15 @@ def language_model_config() -> LlamaConfig:
 class SentenceSampler:
     """Draws sentences with the pooled, noisy word embeddings that stand for their sound."""
 
-    def __init__(self, tokenizer: sentencepiece.SentencePieceProcessor, seed: int) -> None:
+    def __init__(
+        self,
+        tokenizer: sentencepiece.SentencePieceProcessor,
+        seed: int,
+        rates: dict[str, tuple[int, ...]] = RATES,
+    ) -> None:
         self.tokenizer = tokenizer
         self.seed = seed
+        self.rates = rates
         self.piece = {word: tokenizer.encode(word) for slot in GRAMMAR for word in slot}
         longest = max(len(pieces) for pieces in self.piece.values())
         if longest > 1:
@@ -99,7 +105,7 @@ class SentenceSampler:
         generator = np.random.default_rng((self.seed, step))
         modality = ("audio", "video", "av")[generator.integers(3)]
         streams = ("audio", "video") if modality == "av" else (modality,)
-        rates = {stream: RATES[stream][generator.integers(2)] for stream in streams}
+        rates = {s: self.rates[s][generator.integers(len(self.rates[s]))] for s in streams}
         sentences = [random_sentence(generator) for _ in range(size)]
         length_s = float(generator.uniform(2.5, 3.4))
         times = [self._word_times(generator, length_s) for _ in sentences]

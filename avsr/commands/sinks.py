@@ -1,0 +1,125 @@
+"""``avsr sinks``: attention sinks of the language model while it reads files."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avsr.atomic import write_text_atomically
+from avsr.commands.messages import ProgressLine, say
+from avsr.commands.options import Debug, Device, Model, print_version
+from avsr.commands.transcribe import ModalityOption
+from avsr.errors import InputError, UsageError, one_line
+
+if TYPE_CHECKING:
+    from avsr.sinks import ClipAnalysis
+
+_DEFAULT_FACTOR, _DEFAULT_COVERAGE, _DEFAULT_MASSIVE = 5.0, 0.5, 1000.0
+
+
+def sinks(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Video or audio files.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all that is made.")
+    ],
+    model: Model = "grid-tiny",
+    modality: Annotated[
+        ModalityOption,
+        typer.Option(help="What to read; auto: sound and lips where both are there."),
+    ] = ModalityOption.auto,
+    audio_rate: Annotated[
+        int | None, typer.Option(min=1, help="Audio frames per token. Default: the finest trained.")
+    ] = None,
+    video_rate: Annotated[
+        int | None, typer.Option(min=1, help="Video frames per token. Default: the finest trained.")
+    ] = None,
+    factor: Annotated[
+        float, typer.Option(min=1.0, help="Attention counts as high from so many equal shares on.")
+    ] = _DEFAULT_FACTOR,
+    coverage: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of later tokens that make a sink.")
+    ] = _DEFAULT_COVERAGE,
+    massive: Annotated[
+        float, typer.Option(min=1.0, help="Activations are massive from so many medians on.")
+    ] = _DEFAULT_MASSIVE,
+    maps: Annotated[
+        bool, typer.Option("--maps/--no-maps", help="Token-by-token maps; memory grows with them.")
+    ] = True,
+    device: Device = "auto",
+    debug: Debug = False,
+    version: print_version = False,
+) -> int:
+    """Find attention sinks and massive activations; write figures, a report and sinks.json.
+
+    One line for each input goes to standard output.
+    """
+    stems = _stems(inputs)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"-o {output}: cannot make this folder ({error.strerror})") from None
+    from avsr.pretrained import load_model  # PyTorch and transformers: seconds
+    from avsr.sinks import SinkSettings, analyse_clip
+    from avsr.sinks.figures import save_figures
+    from avsr.sinks.page import report_page
+    from avsr.sinks.results import to_dict
+
+    loaded = load_model(model, device)
+    settings = SinkSettings(factor=factor, coverage=coverage, massive=massive, maps=maps)
+    pieces: list[ClipAnalysis] = []
+    figures: list[dict[str, Path]] = []
+    progress = ProgressLine()
+    n_failed = 0
+    for done, (path, stem) in enumerate(zip(inputs, stems, strict=True)):
+        progress("analysing", done, len(inputs))
+        try:
+            found = analyse_clip(
+                loaded,
+                path,
+                modality=modality.value,
+                audio_rate=audio_rate,
+                video_rate=video_rate,
+                settings=settings,
+            )
+        except InputError as error:
+            say(f"avsr: {one_line(error)}")
+            n_failed += 1
+            continue
+        for number, piece in enumerate(found, start=1):
+            name = stem if len(found) == 1 else f"{stem}-{number}"
+            figures.append(save_figures(piece, output, name))
+            print(f"{path}: {_summary(piece)}", flush=True)
+        pieces += found
+    if pieces:
+        results = to_dict(pieces, loaded.name)
+        write_text_atomically(output / "sinks.json", json.dumps(results, indent=1) + "\n")
+        page = report_page(pieces, figures, loaded.name)
+        write_text_atomically(output / "report.html", page)
+        say(f"report: {output / 'report.html'}")
+    return 1 if n_failed else 0
+
+
+def _summary(piece: "ClipAnalysis") -> str:
+    analysis = piece.analysis
+    names = ", ".join(f"{sink.label.name} ({sink.index})" for sink in analysis.sinks)
+    return (
+        f"{names or 'no sinks'}; largest activation {analysis.peaks[1:].max():.0f} x median; "
+        f"{len(analysis.labels)} tokens"
+    )
+
+
+def _stems(inputs: Sequence[Path]) -> list[str]:
+    """The name of each input's figures: its stem, or its whole name where stems clash.
+
+    Raises:
+        UsageError: two inputs have the same name.
+    """
+    counts = Counter(path.stem for path in inputs)
+    stems = [path.stem if counts[path.stem] == 1 else path.name for path in inputs]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem, count in Counter(stems).items() if count > 1)
+        raise UsageError(f"two inputs are called {twice}; give one at a time")
+    return stems

@@ -1,0 +1,120 @@
+"""The joint experiment on decorrelation, Matryoshka training and normed projectors, as a list.
+
+One YAML file defines it for every scale; recipes turn its cells into training runs.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avsr.errors import UsageError
+
+_FACTORS = ("training", "weight", "layer_norm", "bos")
+_TRAININGS = ("matryoshka", "fixed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One training run.
+
+    Attributes:
+        training: "matryoshka": one model for all rate pairs; "fixed": one for each.
+        rate_pairs: the (audio, video) rates it is trained and measured at. A Matryoshka run draws
+            the two rates of a step independently of each other, as ``avsr train`` does.
+        weight: of the decorrelation loss.
+        layer_norm: projectors end with a LayerNorm.
+        bos: the language model's input begins with BOS.
+        seed: of everything drawn.
+    """
+
+    training: str
+    rate_pairs: tuple[tuple[int, int], ...]
+    weight: float
+    layer_norm: bool
+    bos: bool
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A file name, such as ``matryoshka-w100-norm-s0`` or ``fixed-a16v5-w0-s2``."""
+        parts = [self.training]
+        if self.training == "fixed":
+            parts.append("a{}v{}".format(*self.rate_pairs[0]))
+        parts.append(f"w{self.weight:g}" if self.weight < 1e4 else f"w{int(self.weight)}")
+        parts += ["norm"] * self.layer_norm + ["nobos"] * (not self.bos)
+        return "-".join([*parts, f"s{self.seed}"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """All runs of one scale.
+
+    Attributes:
+        modalities: what each run learns and is measured on.
+        rate_pairs: all (audio, video) rates.
+        recycled_shares: of the sinks' attention, for the runs without decorrelation.
+        cells: the runs, each once, in the order of the blocks.
+    """
+
+    modalities: tuple[str, ...]
+    rate_pairs: tuple[tuple[int, int], ...]
+    recycled_shares: tuple[float, ...]
+    cells: tuple[Cell, ...]
+
+
+def load_experiment(path: str | Path, scale: str) -> Experiment:
+    """Read a definition and expand the blocks of one scale.
+
+    Raises:
+        UsageError: the file is missing or malformed, or no block has this scale.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        pairs = tuple((int(audio), int(video)) for audio, video in tree["rate_pairs"])
+        cells: dict[str, Cell] = {}
+        for block in tree["blocks"]:
+            if scale in block["scales"]:
+                for cell in _expand(block, pairs, tree["seeds"]):
+                    cells.setdefault(cell.name, cell)
+        experiment = Experiment(
+            modalities=tuple(tree["modalities"]),
+            rate_pairs=pairs,
+            recycled_shares=tuple(tree["recycled_shares"]),
+            cells=tuple(cells.values()),
+        )
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: cannot read this definition ({error})") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path}: not a definition of an experiment ({error!r})") from None
+    if not cells:
+        raise UsageError(f'{path}: no block of the scale "{scale}"')
+    return experiment
+
+
+def _expand(
+    block: dict[str, Any], pairs: tuple[tuple[int, int], ...], seeds: list[int]
+) -> list[Cell]:
+    lists = [block.get(factor, [True]) for factor in _FACTORS]
+    unknown = set(block) - {*_FACTORS, "name", "scales"}
+    unknown |= set(block.get("training", ())) - set(_TRAININGS)
+    if unknown or "training" not in block:
+        raise ValueError(f"block {block.get('name')}: unknown {sorted(unknown)}, or no training")
+    cells = []
+    for training, weight, layer_norm, bos in itertools.product(*lists):
+        trained = [pairs] if training == "matryoshka" else [(pair,) for pair in pairs]
+        for rate_pairs, seed in itertools.product(trained, seeds):
+            cells.append(
+                Cell(
+                    training=training,
+                    rate_pairs=rate_pairs,
+                    weight=float(weight),
+                    layer_norm=layer_norm,
+                    bos=bos,
+                    seed=seed,
+                )
+            )
+    return cells

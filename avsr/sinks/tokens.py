@@ -1,0 +1,66 @@
+"""What each position of a language model's input stands for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from avsr.route import Route
+from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLabel:
+    """The name of one position.
+
+    Attributes:
+        kind: "bos", "marker", "audio", "video", "prompt", "text" or "token".
+        name: what is shown, such as ``"audio 0.08-0.16 s"``.
+    """
+
+    kind: str
+    name: str
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it carries sound or lips."""
+        return self.kind in ("audio", "video")
+
+
+def label_tokens(
+    config: Any,
+    route: Route,
+    n_tokens: dict[str, int],
+    prompt: Sequence[str] = (),
+    text: Sequence[str] = (),
+    start_s: float = 0.0,
+) -> tuple[TokenLabel, ...]:
+    """Name every token that an :class:`~avsr.model.AvsrForConditionalGeneration` makes of a clip.
+
+    Args:
+        config: the model's.
+        route: modality and rates.
+        n_tokens: compressed tokens of "audio" and "video".
+        prompt: the prompt's pieces.
+        text: the text's pieces, EOS included.
+        start_s: where the clip begins in its file.
+    """
+    labels = [] if config.bos_token_id is None else [TokenLabel(kind="bos", name="BOS")]
+    streams = (
+        ("audio", route.has_audio, route.audio_rate, AUDIO_ENCODER_FPS),
+        ("video", route.has_video, route.video_rate, VIDEO_FPS),
+    )
+    for stream, used, rate, fps in streams:
+        if not used or rate is None:
+            continue
+        labels.append(TokenLabel(kind="marker", name=f"<{stream}>"))
+        for index in range(n_tokens[stream]):
+            first, last = (start_s + edge * rate / fps for edge in (index, index + 1))
+            labels.append(TokenLabel(kind=stream, name=f"{stream} {first:.2f}-{last:.2f} s"))
+        labels.append(TokenLabel(kind="marker", name=f"</{stream}>"))
+    labels += [TokenLabel(kind="prompt", name=f"prompt {_shown(piece)}") for piece in prompt]
+    labels += [TokenLabel(kind="text", name=f"text {_shown(piece)}") for piece in text]
+    return tuple(labels)
+
+
+def _shown(piece: str) -> str:
+    return f'"{piece.replace("▁", " ").replace("Ġ", " ").strip() or piece}"'

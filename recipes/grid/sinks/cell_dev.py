@@ -1,0 +1,128 @@
+"""Word errors and sinks of one trained cell on the development clips."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fusion import text_labels
+from sink_counts import BatchSinks
+from torch import Tensor
+
+from avsr import AvsrProcessor
+from avsr.sinks.experiment import Cell, Experiment
+from avsr.text import count_word_errors
+from avsr_adapters import AttentionRecycler, tapped_attention
+
+MAX_NEW_TOKENS = 10
+
+
+class DevClips:
+    """All development clips with their features.
+
+    Args:
+        folder: of ``dev_features.py``.
+        processor: for the labels.
+    """
+
+    def __init__(self, folder: Path, processor: AvsrProcessor) -> None:
+        self.parts: list[tuple[str, dict[str, Any]]] = []
+        for path in sorted(folder.glob("*.npz")):
+            with np.load(path) as arrays:
+                part: dict[str, Any] = {
+                    name: torch.from_numpy(arrays[name]).float() for name in ("audio", "video")
+                }
+                part["texts"] = arrays["texts"].tolist()
+            part["labels"] = text_labels(processor, part["texts"])
+            self.parts.append((path.stem, part))
+        if not self.parts:
+            raise FileNotFoundError(f"{folder} holds no features: run dev_features.py first")
+
+
+def measure_cell(
+    model: Any, processor: AvsrProcessor, cell: Cell, experiment: Experiment, clips: DevClips
+) -> list[dict[str, Any]]:
+    """One row for each corpus, modality, rate pair and training-free variant.
+
+    Variants: "plain"; for models without decorrelation "recycled-SHARE" (attention of non-BOS sinks
+    given to the audio and video tokens); for language models without BOS "register" (an untrained
+    token, ``<pad>``, before everything else).
+    """
+    rows = []
+    model.eval()
+    for corpus, part in clips.parts:
+        for modality in experiment.modalities:
+            for pair in cell.rate_pairs:
+                for variant in _variants(cell, experiment):
+                    streams = _streams(part, modality, pair)
+                    row = {
+                        "corpus": corpus,
+                        "modality": modality,
+                        "audio_rate": pair[0] if modality == "av" else None,
+                        "video_rate": pair[1],
+                        "variant": variant,
+                    }
+                    rows.append(row | _measure(model, processor, streams, part, variant))
+    return rows
+
+
+def _variants(cell: Cell, experiment: Experiment) -> list[str]:
+    variants = ["plain"]
+    if cell.weight == 0:
+        variants += [f"recycled-{share:g}" for share in experiment.recycled_shares]
+    return variants if cell.bos else [*variants, "register"]
+
+
+def _streams(part: dict[str, Any], modality: str, pair: tuple[int, int]) -> dict[str, Any]:
+    streams = {"modality": modality, "video_features": part["video"], "video_rate": pair[1]}
+    if modality == "av":
+        streams |= {"audio_features": part["audio"], "audio_rate": pair[0]}
+    return streams
+
+
+@torch.no_grad()
+def _measure(
+    model: Any, processor: AvsrProcessor, streams: dict, part: dict, variant: str
+) -> dict[str, Any]:
+    bos = model.config.bos_token_id
+    if variant == "register":
+        model.config.bos_token_id = model.config.pad_token_id
+    try:
+        labels = part["labels"]
+
+        def read() -> None:
+            model(labels=labels, logits_to_keep=labels.shape[1] + 1, **streams)
+
+        sinks = BatchSinks(model.language_model, read, n_text=labels.shape[1])
+        context: Any = nullcontext()
+        if variant.startswith("recycled"):
+            recycler = _recycler(model, sinks, streams, float(variant.partition("-")[2]), labels)
+            context = tapped_attention(model.language_model, recycler)
+        with context:
+            ids = model.generate(max_new_tokens=MAX_NEW_TOKENS, **streams)
+    finally:
+        model.config.bos_token_id = bos
+    texts = processor.batch_decode(ids)
+    errors = [
+        count_word_errors([reference], [text])
+        for reference, text in zip(part["texts"], texts, strict=True)
+    ]
+    counts = {"errors": [e.n_errors for e in errors], "n_words": [e.n_words for e in errors]}
+    return counts | sinks.describe()
+
+
+def _recycler(
+    model: Any, sinks: BatchSinks, streams: dict, share: float, labels: Tensor
+) -> AttentionRecycler:
+    """Move attention from all sinks but the first token to the tokens of sound and lips."""
+    found = sinks.sinks[..., : sinks.sinks.shape[-1] - labels.shape[1]].clone()
+    found[..., 0] = False
+    targets = torch.zeros(found.shape[1:], dtype=torch.bool)
+    start = 1 if model.config.bos_token_id is not None else 0
+    for stream in ("audio", "video"):
+        if f"{stream}_features" in streams:
+            n_tokens = streams[f"{stream}_features"].shape[1] // streams[f"{stream}_rate"]
+            targets[:, start + 1 : start + 1 + n_tokens] = True
+            start += n_tokens + 2
+    return AttentionRecycler(found, targets, share)

@@ -1,0 +1,126 @@
+"""Train and measure every cell of the miniature experiment: called by run.py, resumes by cell.
+
+A cell trains projectors and LoRA on cached features: a batch a step, read from lips and from sound
+and lips, at one pair of rates drawn per step (Matryoshka) or always the same (fixed). The last
+weights are measured; nothing is chosen. Same seed, same machine, one thread: same numbers.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cell_dev import DevClips, measure_cell
+from cell_model import build_cell_model
+from train_adapters import load_chunks
+
+from avsr import AvsrForConditionalGeneration, AvsrProcessor
+from avsr.atomic import write_text_atomically
+from avsr.sinks.experiment import Cell, Experiment, load_experiment
+
+WARMUP_SHARE = 0.1
+LOG_EVERY = 20
+
+
+def train_cell(
+    model: Any,
+    cell: Cell,
+    experiment: Experiment,
+    chunks: list[dict[str, np.ndarray]],
+    settings: argparse.Namespace,
+) -> list[dict[str, float]]:
+    """Train in place; returns a line of losses now and then."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.98), weight_decay=0.05)
+    model.train()
+    lines, recent = [], []
+    for step in range(settings.steps):
+        generator = np.random.default_rng((cell.seed, step, 11))
+        chunk = chunks[generator.integers(len(chunks))]
+        rows = generator.choice(len(chunk["labels"]), settings.batch_size, replace=False)
+        rates = [sorted({pair[stream] for pair in cell.rate_pairs}) for stream in (0, 1)]
+        pair = (int(generator.choice(rates[0])), int(generator.choice(rates[1])))
+        audio, video = (torch.from_numpy(chunk[s][rows]).float() for s in ("audio", "video"))
+        labels = torch.from_numpy(chunk["labels"][rows])
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, values = _loss(model, experiment, audio, video, labels, pair)
+        warm = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * warm * (1 - step / settings.steps)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        recent.append(values)
+        if (step + 1) % LOG_EVERY == 0 or step + 1 == settings.steps:
+            names = {name for values in recent for name in values}
+            means = {n: float(np.mean([v[n] for v in recent if n in v])) for n in sorted(names)}
+            lines.append({"step": step + 1, **{n: round(v, 5) for n, v in means.items()}})
+            recent = []
+    return lines
+
+
+def _loss(
+    model: Any,
+    experiment: Experiment,
+    audio: torch.Tensor,
+    video: torch.Tensor,
+    labels: torch.Tensor,
+    pair: tuple[int, int],
+) -> tuple[torch.Tensor, dict[str, float]]:
+    total, values = torch.zeros(()), {}
+    for modality in experiment.modalities:
+        streams = {"video_features": video, "video_rate": pair[1]}
+        if modality == "av":
+            streams |= {"audio_features": audio, "audio_rate": pair[0]}
+        output = model(
+            labels=labels, modality=modality, logits_to_keep=labels.shape[1] + 1, **streams
+        )
+        total = total + output.loss / len(experiment.modalities)
+        values[f"ce_{modality}"] = output.ce_loss.item()
+        if output.decorrelation_loss is not None:
+            values[f"cos_{modality}"] = output.decorrelation_loss.item()
+    return total, values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--definition", required=True, type=Path)
+    parser.add_argument("--model", required=True, help="polished model of recipes/grid")
+    parser.add_argument("--features", required=True, type=Path)
+    parser.add_argument("--dev-features", required=True, type=Path)
+    parser.add_argument("--language-model", required=True, type=Path)
+    parser.add_argument("--no-bos-language-model", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--only", nargs="*", help="names of cells; default: all")
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    experiment = load_experiment(args.definition, "miniature")
+    polished = AvsrForConditionalGeneration.from_pretrained(args.model)
+    processor = AvsrProcessor.from_pretrained(args.model)
+    chunks, clips = load_chunks(args.features), DevClips(args.dev_features, processor)
+    for cell in experiment.cells:
+        path = args.out / f"{cell.name}.json"
+        if path.exists() or (args.only and cell.name not in args.only):
+            continue
+        began = time.process_time()
+        folder = args.language_model if cell.bos else args.no_bos_language_model
+        model = build_cell_model(cell, polished, folder)
+        log = train_cell(model, cell, experiment, chunks, args)
+        rows = measure_cell(model, processor, cell, experiment, clips)
+        settings = {"steps": args.steps, "batch": args.batch_size, "lr": args.learning_rate}
+        results = {"cell": asdict(cell), "settings": settings, "log": log, "rows": rows}
+        write_text_atomically(path, json.dumps(results) + "\n")
+        print(f"{cell.name}: {time.process_time() - began:.0f} CPU seconds", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausalLM
+
+from avsr.route import Route
+from avsr.sinks import SinkSettings, analyse_prefix, analyse_sinks, label_tokens, rotation_test
+from avsr.sinks.results import analysis_to_dict
+from tests.planted import marked_embeddings, planted_model
+from tests.tiny import PROMPT_IDS, tiny_config, tiny_features, tiny_model
+
+N_TOKENS = 60
+
+
+@pytest.mark.parametrize(
+    ("planted", "features", "born_in", "attended_in"),
+    [
+        ((0, 7, 12), (5, 11), 2, (3, 4)),
+        ((0,), (40,), 1, (2, 3, 4, 5)),
+        ((20, 21), (9, 33, 50), 3, (5,)),
+    ],
+)
+def test_planted_sinks_are_found_exactly(planted, features, born_in, attended_in):
+    model = planted_model(features, born_in, attended_in)
+    analysis = analyse_prefix(model, marked_embeddings(N_TOKENS, planted))
+    assert tuple(sink.index for sink in analysis.sinks) == planted
+    for sink in analysis.sinks:
+        assert sink.layers == attended_in
+        assert sink.massive_features == features
+        assert sink.massive_layers == tuple(range(born_in, analysis.n_layers + 1))
+        assert (sink.origin_layer, sink.origin_part) == (born_in, "mlp")
+    massive_tokens = {token for found in analysis.massive.values() for token in found}
+    assert massive_tokens == set(planted)
+
+
+def test_no_sinks_in_a_model_without_them():
+    for tokens in ((), (0, 7, 12)):
+        analysis = analyse_prefix(planted_model((), 2, ()), marked_embeddings(N_TOKENS, tokens))
+        assert analysis.sinks == ()
+        assert analysis.massive == {}
+    analysis = analyse_prefix(planted_model((5, 11), 2, ()), marked_embeddings(N_TOKENS, ()))
+    assert analysis.sinks == ()
+    assert analysis.massive == {}
+    tiny = tiny_model().language_model
+    generator = torch.Generator().manual_seed(0)
+    analysis = analyse_prefix(tiny, torch.randn(1, 50, 24, generator=generator))
+    assert analysis.massive == {}
+
+
+def test_attention_without_massive_activations_is_told_apart():
+    """Tokens may be massive and not attended, and a massive one alone is no sink."""
+    model = planted_model((5, 11), 2, ())
+    analysis = analyse_prefix(model, marked_embeddings(N_TOKENS, (0, 7)))
+    assert analysis.sinks == ()
+    assert set(analysis.massive) == {2, 3, 4, 5}
+
+
+def test_thresholds_can_be_changed():
+    model = planted_model((5, 11), 2, (3, 4))
+    embeds = marked_embeddings(N_TOKENS, (0, 7, 12))
+    none = analyse_prefix(model, embeds, settings=SinkSettings(factor=30, massive=1e6))
+    assert none.sinks == ()
+    assert none.massive == {}
+    with_uniform = analyse_prefix(model, embeds, settings=SinkSettings(factor=0.5))
+    assert len(with_uniform.sinks) > 3
+
+
+def test_statistics_equal_those_of_full_maps_and_hidden_states():
+    model = planted_model((5, 11), 2, (3, 4))
+    embeds = marked_embeddings(30, (0, 7))
+    analysis = analyse_prefix(model, embeds, settings=SinkSettings(maps=True, map_layer=3))
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        output = model(inputs_embeds=embeds, output_attentions=True, output_hidden_states=True)
+    maps = torch.stack(output.attentions)[:, 0].mean(dim=1)  # [L, S, S]
+    expected = torch.stack([maps[:, i:, i].mean(dim=1) for i in range(30)], dim=1)
+    np.testing.assert_allclose(analysis.received, expected.numpy(), atol=1e-6)
+    assert analysis.attention_map is not None
+    np.testing.assert_allclose(analysis.attention_map, maps.mean(dim=0).numpy(), atol=1e-6)
+    states = torch.stack(output.hidden_states)[:-1, 0]  # the last one is after the final norm
+    cosines = torch.nn.functional.cosine_similarity(states, states[:, :1], dim=-1)
+    np.testing.assert_allclose(analysis.cosines[:-1], cosines.numpy(), atol=1e-5)
+    ratios = states.abs().amax(dim=-1) / states.abs().flatten(1).median(dim=1).values[:, None]
+    np.testing.assert_allclose(analysis.peaks[:-1], ratios.numpy(), rtol=1e-5)
+    inner = torch.nn.functional.normalize(states[3], dim=-1)
+    assert analysis.token_cosines is not None
+    np.testing.assert_allclose(analysis.token_cosines, (inner @ inner.T).numpy(), atol=1e-5)
+
+
+def test_rotation_makes_sinks_vanish_and_appear():
+    model = planted_model((5, 11), 2, (3, 4))
+    embeds = marked_embeddings(N_TOKENS, (0, 7))
+    before = analyse_prefix(model, embeds)
+    away, towards = rotation_test(before, lambda edit: analyse_prefix(model, embeds, edit=edit))
+    assert away is not None
+    assert away.token in (0, 7)
+    assert (away.layer, away.was_sink, away.is_sink) == (1, True, False)
+    assert away.peak[1] < 1000 < away.peak[0]
+    assert towards is not None
+    assert towards.token not in (0, 7)
+    assert (towards.towards, towards.was_sink, towards.is_sink) == (0, False, True)
+    assert towards.peak[0] < 1000 < towards.peak[1]
+    assert [s.index for s in towards.after.sinks] == sorted([0, 7, towards.token])
+    again = analyse_prefix(model, embeds)  # nothing of the test stays behind
+    np.testing.assert_array_equal(again.received, before.received)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gpt2"])
+def test_other_causal_language_models(family):
+    torch.manual_seed(0)
+    sizes: Any = {"vocab_size": 40, "bos_token_id": 1, "eos_token_id": 2}
+    if family == "qwen2":
+        model = Qwen2ForCausalLM(
+            Qwen2Config(hidden_size=24, intermediate_size=48, num_hidden_layers=3,
+                        num_attention_heads=4, num_key_value_heads=2, **sizes)
+        )  # fmt: skip
+    else:
+        model = GPT2LMHeadModel(GPT2Config(n_embd=24, n_layer=3, n_head=4, **sizes))
+    analysis = analyse_prefix(model.eval(), torch.randn(1, 30, 24))
+    assert analysis.received.shape == (3, 30)
+    assert analysis.cosines.shape == analysis.peaks.shape == (4, 30)
+    np.testing.assert_allclose(analysis.cosines[:, 0], 1, atol=1e-5)
+
+
+def test_labels_name_every_token_of_the_whole_model():
+    model = tiny_model(decorrelation_weight=1.0)
+    features = tiny_features([25])
+    rates = {"audio_rate": 4, "video_rate": 5}
+    route = Route(modality="av", **rates)
+    n_tokens = {"audio": 50 // 4, "video": 25 // 5}
+    prompt = [f"p{i}" for i in PROMPT_IDS["av"]]
+    labels = label_tokens(model.config, route, n_tokens, prompt, ["▁bin", "</s>"], start_s=2.0)
+    assert labels[0].name == "BOS"
+    assert labels[2].name == "audio 2.00-2.08 s"
+    assert labels[-1].name == 'text "</s>"'
+    assert [label.kind for label in labels].count("marker") == 4
+    text = torch.tensor([[8, 2]])
+
+    def run():
+        model(**features, labels=text, modality="av", **rates)
+
+    analysis = analyse_sinks(model.language_model, run, labels)
+    assert analysis.received.shape == (3, len(labels))
+    with pytest.raises(ValueError, match="labels for"):
+        analyse_sinks(model.language_model, run, labels[:-1])
+
+
+def test_labels_without_bos():
+    config = tiny_config(bos_token_id=None)
+    labels = label_tokens(config, Route(modality="video", video_rate=5), {"video": 2})
+    assert [label.name for label in labels] == [
+        "<video>", "video 0.00-0.20 s", "video 0.20-0.40 s", "</video>",
+    ]  # fmt: skip
+
+
+def test_decorrelation_of_the_analysis_is_the_loss():
+    model = tiny_model(decorrelation_weight=1.0)
+    features, rates = tiny_features([25]), {"audio_rate": 4, "video_rate": 5}
+    prefix = []
+    with torch.no_grad():
+        loss = model(**features, labels=torch.tensor([[8, 2]]), modality="av", **rates)
+
+        def run():
+            model(**features, modality="av", **rates)
+
+        prefix.append(analyse_sinks(model.language_model, run).decorrelation)
+    assert prefix[0] == pytest.approx(loss.decorrelation_loss.item(), rel=1e-5)
+
+
+def test_results_are_plain_and_repeatable():
+    model = planted_model((5, 11), 2, (3, 4))
+    embeds = marked_embeddings(N_TOKENS, (0, 7))
+    first, second = (json.dumps(analysis_to_dict(analyse_prefix(model, embeds))) for _ in "ab")
+    assert first == second
+    values = json.loads(first)
+    assert [sink["index"] for sink in values["sinks"]] == [0, 7]
+    assert values["sinks"][0]["massive_features"] == [5, 11]
+    assert {m["token"] for m in values["massive_activations"]} == {0, 7}
+
+
+def test_more_than_one_row_or_call_is_refused():
+    model = planted_model((5,), 2, ())
+    embeds = marked_embeddings(10, ())
+    with pytest.raises(ValueError, match="one row"):
+        analyse_prefix(model, embeds.expand(2, -1, -1))
+    with pytest.raises(ValueError, match="not called"):
+        analyse_sinks(model, lambda: None)
+    assert model.config._attn_implementation == "sdpa"  # restored after an error, too
+    assert replace(SinkSettings(), maps=True).maps

@@ -1,0 +1,84 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from avsr.cli import run
+from avsr.route import Route
+from avsr.sinks import ClipAnalysis, SinkSettings, analyse_prefix, rotation_test
+from avsr.sinks.figures import save_figures
+from avsr.sinks.page import report_page
+from avsr.sinks.results import to_dict
+from tests.planted import marked_embeddings, planted_model
+
+
+def planted_piece(maps: bool, planted: tuple[int, ...] = (0, 7)) -> ClipAnalysis:
+    model = planted_model((5, 11), 2, (3, 4) if planted else ())
+    embeds = marked_embeddings(40, planted)
+    settings = SinkSettings(maps=maps)
+    analysis = analyse_prefix(model, embeds, settings=settings)
+    away, towards = rotation_test(
+        analysis, lambda edit: analyse_prefix(model, embeds, settings=settings, edit=edit)
+    )
+    return ClipAnalysis(
+        path=Path("<b>clip</b>.mp4"), start_s=0.0, end_s=3.0,
+        route=Route(modality="audio", audio_rate=4), text="a < b", analysis=analysis,
+        away=away, towards=towards,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_figures_and_a_page_that_opens_offline(tmp_path, maps):
+    piece = planted_piece(maps)
+    figures = save_figures(piece, tmp_path, "clip")
+    assert ("attention-map" in figures) == ("token-cosine" in figures) == maps
+    assert {"attention", "activations", "cosine", "rotation"} <= set(figures)
+    for path in figures.values():
+        assert path.read_bytes().startswith(b"\x89PNG")
+    page = report_page([piece], [figures], "model")
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)  # nothing from elsewhere
+    assert "<b>clip" not in page
+    assert "a &lt; b" in page
+    assert "no → yes" in page
+    assert "yes → no" in page
+
+
+def test_a_model_without_sinks_has_a_report_too(tmp_path):
+    piece = planted_piece(False, planted=())
+    page = report_page([piece], [save_figures(piece, tmp_path, "clip")], "model")
+    assert "No token is a sink" in page
+    values = to_dict([piece], "model")
+    assert values["inputs"][0]["sinks"] == []
+    assert values["inputs"][0]["rotation"]["away"] is None
+    assert values["settings"]["factor"] == 5.0
+
+
+def test_command_on_the_bundled_model(tmp_path, capsys):
+    arguments = ["sinks", "demo/samples/clean.mp4", "-o", str(tmp_path), "--no-maps"]
+    assert run([*arguments, "--audio-rate", "16", "--video-rate", "5"]) == 0
+    values = json.loads((tmp_path / "sinks.json").read_text())
+    piece = values["inputs"][0]
+    assert piece["text"] == "set blue with t one please"
+    assert (piece["audio_rate"], piece["video_rate"], piece["n_layers"]) == (16, 5, 4)
+    kinds = [token["kind"] for token in piece["tokens"]]
+    assert kinds[0] == "bos"
+    assert piece["tokens"][2]["name"] == "audio 0.00-0.32 s"
+    assert kinds.count("text") == 7
+    assert len(piece["received_attention"][0]) == piece["n_tokens"] == len(kinds)
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "clean-rotation.png").exists()
+    captured = capsys.readouterr()
+    assert captured.out.startswith("demo/samples/clean.mp4: ")
+    assert len(captured.out.splitlines()) == 1
+
+
+def test_wrong_requests(tmp_path, capsys):
+    assert run(["sinks", "none.mp4", "-o", str(tmp_path)]) == 1
+    assert "none.mp4" in capsys.readouterr().err
+    same = ["sinks", "a/x.mp4", "b/x.mp4", "-o", str(tmp_path)]
+    assert run(same) == 2
+    assert "x.mp4" in capsys.readouterr().err
+    clip = "demo/samples/clean.mp4"
+    assert run(["sinks", clip, "--audio-rate", "7", "-o", str(tmp_path)]) == 2
