@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from avsr.active_speaker import speaking_clip
 from avsr.clip_buffer import ClipBuffer
 from avsr.clip_file import Clip
 from avsr.config import MODALITIES, Modality
@@ -15,6 +16,7 @@ from avsr.gates import judge
 from avsr.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.pretrained import LoadedModel
 from avsr.read_ahead import read_ahead
+from avsr.rate_choice import choose_rates
 from avsr.reading import Reading, read_pieces
 from avsr.request import Request
 from avsr.segmentation import WHOLE_CLIP_S, Span, settled_frames, speech_spans, whole_spans
@@ -56,11 +58,7 @@ class LongForm:
 
     def rates(self, modality: Modality) -> Rates:
         """Compression of what a modality uses."""
-        audio, video = self._request.audio_rate, self._request.video_rate
-        return Rates(
-            audio=None if modality == "video" else audio or self._loaded.rates("audio")[0],
-            video=None if modality == "audio" else video or self._loaded.rates("video")[0],
-        )
+        return choose_rates(self._loaded, modality, self._request.rate_wish)
 
     def stretches(self, source: Source, is_resumed: bool = False) -> Iterator[Stretch]:
         """Yield what is said, a stretch at a time.
@@ -126,17 +124,19 @@ class LongForm:
         self, buffer: ClipBuffer, evidence: Evidence, spans: Sequence[Span], choice: ModalityChoice
     ) -> Stretch:
         pieces: list[tuple[Span, Clip, Modality]] = []
+        people: list[int | None] = []
         for span in spans:
             start, end = (buffer.start + frame / VIDEO_FPS for frame in span)
-            piece = buffer.cut(start, min(end, buffer.end))
+            piece, person = self._whose(buffer.cut(start, min(end, buffer.end)), choice.modality)
             modality = _usable(choice.modality, piece, evidence.cut(*span))
             if modality is not None:
                 pieces.append((span, piece, modality))
+                people.append(None if modality == "audio" else person)
         readings = self._readings(pieces)
         segments: list[Segment] = []
         left_out: list[str] = []
         looped: list[str] = []
-        for (span, _, modality), reading in zip(pieces, readings, strict=True):
+        for (span, _, modality), person, reading in zip(pieces, people, readings, strict=True):
             start, end = (buffer.start + frame / VIDEO_FPS for frame in span)
             when = f"{start:.1f}-{end:.1f} s"
             signs = evidence.cut(*span)
@@ -155,6 +155,8 @@ class LongForm:
                         no_speech_prob=signs.no_speech_prob(modality),
                         words=tuple(word.moved(start) for word in reading.words),
                         modality=None if modality == choice.modality else modality,
+                        face=person,
+                        rates=reading.rates,
                     )
                 )
         return Stretch(
@@ -166,6 +168,13 @@ class LongForm:
             left_out=tuple(left_out),
             looped=tuple(looped),
         )
+
+    def _whose(self, piece: Clip, modality: Modality) -> tuple[Clip, int | None]:
+        """A piece with the lips that are read, and whose they are where that was chosen."""
+        if modality == "audio" or not piece.faces:
+            return piece, None
+        with self._lock, self._timings.measure("speaker"):
+            return speaking_clip(self._loaded, piece)
 
     def _readings(self, pieces: Sequence[tuple[Span, Clip, Modality]]) -> list[Reading]:
         """Read all pieces, those of each modality together."""

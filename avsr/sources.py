@@ -3,7 +3,7 @@
 Shapes: N audio samples at 16 kHz, T video frames at 25 fps, H and W picture size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from avsr.clip_file import CLIP_SUFFIX, Clip, load_clip
-from avsr.clip_reader import ClipReader
+from avsr.clip_reader import ClipReader, FaceWish, Roi
 from avsr.errors import InputError
 from avsr.mouth_tracker import MouthTracker
 from avsr.timings import Timings
@@ -43,6 +43,8 @@ class Source:
         sound: bool,
         picture: bool,
         timings: Timings,
+        face: FaceWish = "largest",
+        roi: Roi | None = None,
     ) -> None:
         """Name what is to be read; nothing is opened yet."""
         self.path = Path(source) if isinstance(source, str | Path) else None
@@ -52,8 +54,9 @@ class Source:
         self._source, self._end = source, end
         self._sound, self._picture = sound, picture
         self._timings = timings
+        self._face, self._roi = face, roi
 
-    def stretches(self) -> Iterator[tuple[Clip, bool]]:
+    def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
         """Yield the clips that make up the input, each with whether it is the last one.
 
         Raises:
@@ -75,6 +78,8 @@ class Source:
             sound=self._sound,
             picture=self._picture,
             timings=self._timings,
+            face=self._face,
+            roi=self._roi,
         ) as reader:
             self.duration_s = reader.duration_s
             is_last = False
