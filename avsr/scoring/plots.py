@@ -23,6 +23,8 @@ _STYLES = {  # colours of Okabe and Ito
     "av": {"color": "#009E73", "marker": "^", "label": "sound and lips"},
 }
 _LINES = ("-", "--", ":", "-.")
+_APART = 1.02  # lines are moved sideways by this, so that their intervals do not hide each other
+_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 7, "handlelength": 3}
 _WIDTH, _HEIGHT, _DPI = 4.2, 3.2, 160  # inches; one column of a paper
 
 
@@ -48,15 +50,17 @@ def write_plots(results: dict[str, Any], path_of: Callable[[str], Path]) -> list
                 1,
                 len(panels),
                 figsize=(_WIDTH * max(1.0, 0.8 * len(panels)), _HEIGHT),
-                sharey=True,
+                sharey=name == "rate",  # elsewhere one panel would press the other flat
                 squeeze=False,
                 layout="constrained",
             )
             for draw, axis in zip(panels, axes[0], strict=True):
                 draw(axis)
                 axis.grid(axis="y", color="0.9", linewidth=0.6)
-                axis.set_ylim(bottom=0)
+                axis.margins(x=0.08)
             axes[0][0].set_ylabel("word error rate, %")
+            for axis in axes[0]:
+                axis.set_ylim(bottom=0)  # now that every line has had its say
             figure.savefig(path_of(name), dpi=_DPI)
             plt.close(figure)
             written.append(path_of(name))
@@ -69,7 +73,8 @@ Panel = Callable[[Axes], None]
 def _tokens(rows: Sequence[Row]) -> list[Panel | None]:
     """WER against tokens per second: clean sound and, beside it, the hardest noise."""
     sounds = [_clean(rows), _hardest(rows)]
-    return [_tokens_panel(members) for members in sounds if members]
+    panels = [_tokens_panel(members) for members in sounds if members]
+    return [panels[0], *(_without_legend(panel) for panel in panels[1:])] if panels else []
 
 
 def _tokens_panel(members: Sequence[Row]) -> Panel | None:
@@ -77,18 +82,32 @@ def _tokens_panel(members: Sequence[Row]) -> Panel | None:
         return None
 
     def draw(axis: Axes) -> None:
-        for modality in _present(members):
+        for number, modality in enumerate(_present(members)):
             line = sorted(
                 (row for row in members if row["modality"] == modality),
                 key=lambda row: row["tokens_per_second"],
             )
-            _line(axis, [row["tokens_per_second"] for row in line], line, _STYLES[modality])
+            places = [row["tokens_per_second"] * _APART**number for row in line]
+            _line(axis, places, line, _STYLES[modality])
         rates = sorted({row["tokens_per_second"] for row in members})
         axis.set_xscale("log", base=2)
-        _ticks(axis, _apart(rates), [f"{rate:g}" for rate in _apart(rates)])
+        _ticks(axis, _apart(rates), [f"{rate:.1f}".removesuffix(".0") for rate in _apart(rates)])
         axis.set_xlabel("tokens per second of clip")
         axis.set_title(_sound_name(members[0]), fontsize=9)
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(**_LEGEND)
+
+    return draw
+
+
+def _without_legend(panel: Panel | None) -> Panel | None:
+    """A panel beside one that has explained the lines."""
+    if panel is None:
+        return None
+
+    def draw(axis: Axes) -> None:
+        panel(axis)
+        if (legend := axis.get_legend()) is not None:
+            legend.remove()
 
     return draw
 
@@ -110,6 +129,7 @@ def _snr_panel(rows: Sequence[Row], noise: str) -> Panel | None:
         places[None] = float(len(ratios))
 
     def draw(axis: Axes) -> None:
+        n_lines = 0
         for modality in _present(members):
             pairs = _pairs([row for row in members if row["modality"] == modality])
             chosen = [pairs[0]] if len(pairs) == 1 else [pairs[0], pairs[-1]]
@@ -122,14 +142,15 @@ def _snr_panel(rows: Sequence[Row], noise: str) -> Panel | None:
                 label = f"{style['label']}, {_pair_name(pair)}"
                 _line(
                     axis,
-                    [places[row["snr_db"]] for row in line],
+                    [places[row["snr_db"]] + 0.05 * (n_lines - 2) for row in line],
                     line,
                     {**style, "label": label, "linestyle": dashes},
                 )
+                n_lines += 1
         names = [f"{ratio:g}" for ratio in ratios] + ["clean"] * has_clean
         _ticks(axis, list(places.values()), names)
         axis.set_xlabel(f"speech over {Path(noise).stem}, dB")
-        axis.legend(frameon=False, fontsize=7)
+        axis.legend(**_LEGEND)
 
     return draw
 
@@ -147,6 +168,7 @@ def _rate_panel(members: Sequence[Row], stream: str) -> Panel | None:
         return None
 
     def draw(axis: Axes) -> None:
+        n_lines = 0
         for modality in _present(members):
             own = [row for row in members if row["modality"] == modality]
             for number, fixed in enumerate(sorted({row[other] or 0 for row in own})):
@@ -158,14 +180,15 @@ def _rate_panel(members: Sequence[Row], stream: str) -> Panel | None:
                 label = style["label"] + (f", {letter}{fixed}" if fixed else "")
                 _line(
                     axis,
-                    [row[key] for row in line],
+                    [row[key] * _APART**n_lines for row in line],
                     line,
                     {**style, "label": label, "linestyle": _LINES[number % len(_LINES)]},
                 )
+                n_lines += 1
         axis.set_xscale("log", base=2)
         _ticks(axis, rates, [str(rate) for rate in rates])
         axis.set_xlabel(f"{stream} rate, encoder frames per token")
-        axis.legend(frameon=False, fontsize=7)
+        axis.legend(**_LEGEND)
 
     return draw
 
@@ -193,7 +216,7 @@ def _apart(rates: Sequence[float]) -> list[float]:
     """The values whose labels would not touch on a logarithmic axis."""
     kept: list[float] = []
     for rate in rates:
-        if not kept or rate / kept[-1] > 1.12:
+        if not kept or rate / kept[-1] > 1.35:
             kept.append(rate)
     return kept
 
