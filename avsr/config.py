@@ -64,6 +64,8 @@ class AvsrConfig(PreTrainedConfig):
         audio_ctc: a CTC head on the audio encoder (language model vocabulary, then the blank).
         video_ctc: a CTC head on the video encoder.
         max_tokens_per_second: bound on generated tokens per second of input.
+        default_beams: beams that the recogniser uses where the user names none; 1 is greedy.
+        default_ctc_weight: likewise, weight of the CTC heads in choosing among the beams.
         base_models: for "audio", "video", "text": ``{"name": ..., "revision": ...}`` of the frozen
             model that a folder of trained parts refers to.
     """
@@ -110,6 +112,8 @@ class AvsrConfig(PreTrainedConfig):
     audio_ctc: bool = False
     video_ctc: bool = False
     max_tokens_per_second: float = 16.0
+    default_beams: int = 1
+    default_ctc_weight: float = 0.0
     base_models: dict[str, dict[str, str | None]] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:

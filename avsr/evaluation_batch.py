@@ -10,7 +10,6 @@ from avsr.clip_file import Clip
 from avsr.conditions import Condition, Sound, UtteranceOutcome
 from avsr.config import Modality
 from avsr.hypotheses import (
-    DEFAULT_BEAMS,
     Encoded,
     decode,
     encode_audio,
@@ -32,10 +31,12 @@ class Search:
 
     Attributes:
         num_beams: 1 is greedy.
+        ctc_weight: of the CTC heads in choosing among the beams.
         draft: "ctc" to verify what a CTC head proposes; does not change the texts.
     """
 
-    num_beams: int = DEFAULT_BEAMS
+    num_beams: int = 1
+    ctc_weight: float = 0.0
     draft: str | None = None
 
 
@@ -202,6 +203,7 @@ class BatchRun:
             audio_rate=condition.audio_rate,
             video_rate=condition.video_rate,
             num_beams=self._search.num_beams,
+            ctc_weight=self._search.ctc_weight,
             draft=self._search.draft,
         )
         for index, hypothesis in zip(parts, hypotheses, strict=True):

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avsr.decoding.beam_search import BeamSearch
+from avsr.decoding.ctc_scores import CtcRescorer
 from avsr.decoding.draft import DraftSearch
 from avsr.decoding.search import GreedySearch, SearchResult, SearchSettings
 from avsr.rows import restore_rows, row_order
@@ -62,11 +63,17 @@ def search_settings(config: Any, *, num_beams: int, budgets: Sequence[int]) -> S
 
 
 def generate_tokens(
-    language_model: Any, prefix: TokenSequence, settings: SearchSettings
+    language_model: Any,
+    prefix: TokenSequence,
+    settings: SearchSettings,
+    rescorer: CtcRescorer | None = None,
 ) -> AvsrGeneration:
-    """Continue each prefix by greedy or beam search."""
-    search = GreedySearch if settings.num_beams == 1 else BeamSearch
-    return _scored(search(language_model, prefix, settings).run(), settings)
+    """Continue each prefix by greedy or beam search; CTC heads may choose among the beams."""
+    if settings.num_beams == 1:
+        search = GreedySearch(language_model, prefix, settings)
+    else:
+        search = BeamSearch(language_model, prefix, settings, rescorer)
+    return _scored(search.run(), settings)
 
 
 def verify_drafts(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from avsr.adapted_language_model import AdaptedLanguageModel
+from avsr.decoding.ctc_scores import CtcRescorer
 from avsr.decoding.draft import ctc_draft
 from avsr.decoding.search import SearchSettings
 from avsr.generation import (
@@ -34,6 +35,7 @@ class GenerativeModel(AdaptedLanguageModel):
         self,
         *,
         num_beams: int = 1,
+        ctc_weight: float = 0.0,
         max_new_tokens: int | None = None,
         draft: str | None = None,
         **inputs: Any,
@@ -42,6 +44,8 @@ class GenerativeModel(AdaptedLanguageModel):
 
         Args:
             num_beams: width of the search.
+            ctc_weight: 0 to 1, weight of the CTC heads of the streams used in choosing among the
+                texts that the beams have found, see :mod:`avsr.decoding.ctc_scores`.
             max_new_tokens: bound on the tokens of each row; None: by its clip's duration.
             draft: "ctc": the encoder's CTC head proposes the text and the language model verifies
                 it, which gives the tokens of greedy search in fewer steps.
@@ -50,19 +54,20 @@ class GenerativeModel(AdaptedLanguageModel):
         Returns:
             [B, L] new token ids, padded after EOS.
         """
-        return self._generate(num_beams, max_new_tokens, draft, **inputs).sequences
+        return self._generate(num_beams, ctc_weight, max_new_tokens, draft, **inputs).sequences
 
     @torch.no_grad()
     def generate_with_scores(
         self,
         *,
         num_beams: int = 1,
+        ctc_weight: float = 0.0,
         max_new_tokens: int | None = None,
         draft: str | None = None,
         **inputs: Any,
     ) -> AvsrGeneration:
         """Like :meth:`generate`, with the log-probability of every token."""
-        return self._generate(num_beams, max_new_tokens, draft, **inputs)
+        return self._generate(num_beams, ctc_weight, max_new_tokens, draft, **inputs)
 
     @torch.no_grad()
     def search_inputs(
@@ -105,12 +110,24 @@ class GenerativeModel(AdaptedLanguageModel):
         return encoded, routes, self._build_prefix(encoded, routes), settings
 
     def _generate(
-        self, num_beams: int, max_new_tokens: int | None, draft: str | None, **inputs: Any
+        self,
+        num_beams: int,
+        ctc_weight: float,
+        max_new_tokens: int | None,
+        draft: str | None,
+        **inputs: Any,
     ) -> AvsrGeneration:
         if draft not in (None, *DRAFTS):
             raise ValueError(f'draft must be one of {", ".join(DRAFTS)} or None, got "{draft}"')
         encoded, routes, prefix, settings = self._prepare(num_beams, max_new_tokens, **inputs)
         drafts = None if draft is None else self._drafts(encoded, routes)
+        rescorer = None
+        if ctc_weight and num_beams > 1:
+            rescorer = CtcRescorer(
+                logits=self._ctc_scores(encoded, routes),
+                weight=ctc_weight,
+                end_ids=settings.end_ids,
+            )
         groups = self._adapter_groups(routes)
         parts = []
         for adapters, rows in groups.items():
@@ -118,7 +135,8 @@ class GenerativeModel(AdaptedLanguageModel):
             part = prefix if len(groups) == 1 else prefix.rows(rows)
             chosen = settings.of_clips(rows)
             if drafts is None:
-                found = generate_tokens(self.language_model, part, chosen)
+                helper = None if rescorer is None else rescorer.of_clips(rows)
+                found = generate_tokens(self.language_model, part, chosen, helper)
             else:
                 proposed = [drafts[row] for row in rows]
                 found = verify_drafts(self.language_model, part, chosen, proposed, self._embed)
@@ -131,12 +149,25 @@ class GenerativeModel(AdaptedLanguageModel):
         Raises:
             ValueError: there is no CTC head.
         """
+        drafts = []
+        for scores in self._ctc_scores(encoded, routes):
+            length = torch.tensor([len(scores[0])]) if scores else None
+            drafts.append([] if length is None else ctc_draft(scores[0][None], length)[0])
+        return drafts
+
+    def _ctc_scores(self, encoded: EncodedStreams, routes: Sequence[Route]) -> list[list[Tensor]]:
+        """What the CTC heads make of the streams that each row uses, [T, V + 1], sound first.
+
+        Raises:
+            ValueError: there is no CTC head.
+        """
         heads = {"audio": self.audio_ctc_head, "video": self.video_ctc_head}
         if not any(head is not None for head in heads.values()):
             raise ValueError(
-                "this model has no CTC head, so nothing can propose a text: decode without draft"
+                "this model has no CTC head, so nothing can propose or judge a text: decode "
+                "without draft and without ctc_weight"
             )
-        drafts: list[list[int]] = [[] for _ in routes]
+        scores: list[list[Tensor]] = [[] for _ in routes]
         for row, route in enumerate(routes):
             used = {"audio": route.has_audio, "video": route.has_video}
             for stream, encoded_stream in (("audio", encoded.audio), ("video", encoded.video)):
@@ -144,6 +175,5 @@ class GenerativeModel(AdaptedLanguageModel):
                     continue
                 chosen = encoded_stream.rows(torch.tensor([row]))  # scores of all would be large
                 logits = self.ctc_logits(**{f"{stream}_features": chosen.features})
-                drafts[row] = ctc_draft(logits, chosen.lengths)[0]
-                break
-        return drafts
+                scores[row].append(logits[0, : int(chosen.lengths[0])])
+        return scores

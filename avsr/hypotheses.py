@@ -15,8 +15,6 @@ from avsr.generative_model import DRAFTS
 from avsr.pretrained import LoadedModel
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 
-DEFAULT_BEAMS = 1  # greedy
-
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
@@ -63,28 +61,47 @@ def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:
     return np.pad(waveform[:n_samples], (0, max(0, n_samples - len(waveform))))
 
 
-def check_draft(
-    loaded: LoadedModel, draft: str | None, modalities: Sequence[str], num_beams: int
+def check_search(
+    loaded: LoadedModel,
+    modalities: Sequence[str],
+    *,
+    num_beams: int | None = None,
+    ctc_weight: float | None = None,
+    draft: str | None = None,
 ) -> None:
-    """Check that a draft can be made for any of ``modalities``; None always passes.
+    """Check that CTC heads can draft and weigh texts for any of ``modalities``; None passes.
 
     Raises:
         UsageError: naming what stands against it.
     """
+    config = loaded.model.config
+    heard = config.audio_ctc and any(modality != "video" for modality in modalities)
+    seen = config.video_ctc and any(modality != "audio" for modality in modalities)
+    if ctc_weight and not heard and not seen:
+        raise UsageError(
+            f"--ctc-weight: {loaded.name} has no CTC head for {', '.join(modalities)}; leave it out"
+        )
     if draft is None:
         return
     if draft not in DRAFTS:
         raise UsageError(f"--draft {draft}: must be one of {', '.join(DRAFTS)}")
-    if num_beams > 1:
+    if (num_beams or 1) > 1:
         raise UsageError(f"--draft {draft} goes with greedy search: leave out --beam {num_beams}")
-    config = loaded.model.config
-    heard = config.audio_ctc and any(modality != "video" for modality in modalities)
-    seen = config.video_ctc and any(modality != "audio" for modality in modalities)
     if not heard and not seen:
         raise UsageError(
             f"--draft {draft}: {loaded.name} has no CTC head for {', '.join(modalities)}, so "
             "nothing can propose a text; leave out --draft"
         )
+
+
+def search_defaults(
+    loaded: LoadedModel, num_beams: int | None, ctc_weight: float | None, draft: str | None
+) -> tuple[int, float]:
+    """Beams, and weight of the CTC heads, with what the model was made for in place of None."""
+    config = loaded.model.config
+    if num_beams is None:
+        num_beams = 1 if draft else config.default_beams
+    return num_beams, config.default_ctc_weight if ctc_weight is None else ctc_weight
 
 
 @torch.inference_mode()
@@ -119,7 +136,8 @@ def decode(
     video: Encoded | None = None,
     audio_rate: int | None = None,
     video_rate: int | None = None,
-    num_beams: int = DEFAULT_BEAMS,
+    num_beams: int | None = None,
+    ctc_weight: float | None = None,
     draft: str | None = None,
 ) -> list[Hypothesis]:
     """Let the language model read encoded streams, see :func:`generate`.
@@ -135,6 +153,7 @@ def decode(
         audio_rate=audio_rate,
         video_rate=video_rate,
         num_beams=num_beams,
+        ctc_weight=ctc_weight,
         draft=draft,
     )
     return [_hypothesis(loaded, output, row) for row in range(len(output.sequences))]
@@ -149,7 +168,8 @@ def generate(
     video: Encoded | None = None,
     audio_rate: int | None = None,
     video_rate: int | None = None,
-    num_beams: int = DEFAULT_BEAMS,
+    num_beams: int | None = None,
+    ctc_weight: float | None = None,
     draft: str | None = None,
     max_new_tokens: int | None = None,
 ) -> AvsrGeneration:
@@ -162,7 +182,8 @@ def generate(
         video: encoded lips, of the same clips.
         audio_rate: encoder frames per token; None is the finest trained.
         video_rate: encoder frames per token; None is the finest trained.
-        num_beams: beams of the search; 1 is greedy.
+        num_beams: beams of the search; 1 is greedy; None: what the model was made for.
+        ctc_weight: weight of the CTC heads in choosing among the beams; None: likewise.
         draft: "ctc": verify the text that the encoder's CTC head proposes; greedy only.
         max_new_tokens: bound on the tokens of each clip; None: by its own duration.
 
@@ -178,6 +199,7 @@ def generate(
         streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
     if video is not None:
         streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
+    num_beams, ctc_weight = search_defaults(loaded, num_beams, ctc_weight, draft)
     untrained = loaded.allow_untrained_rate
     loaded.model.fold_lora(modality, audio_rate, video_rate, allow_untrained_rate=untrained)
     return loaded.model.generate_with_scores(
@@ -186,6 +208,7 @@ def generate(
         audio_rate=audio_rate,
         video_rate=video_rate,
         num_beams=num_beams,
+        ctc_weight=ctc_weight,
         draft=draft,
         max_new_tokens=max_new_tokens,
         allow_untrained_rate=untrained,

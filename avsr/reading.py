@@ -18,6 +18,7 @@ from avsr.hypotheses import (
     fit_to_lips,
 )
 from avsr.pretrained import LoadedModel
+from avsr.rate_choice import decode_as_fine_as_needed
 from avsr.request import Request
 from avsr.timings import Timings
 from avsr.transcription import Rates, Word
@@ -34,11 +35,13 @@ class Reading:
         hypothesis: the text.
         words: its words, with times from the piece's start; none where there are no times.
         looped: repetitions were cut out of the text.
+        rates: compression it was read at, where that was chosen for this piece alone.
     """
 
     hypothesis: Hypothesis
     words: tuple[Word, ...]
     looped: bool = False
+    rates: Rates | None = None
 
 
 def read_pieces(
@@ -95,28 +98,49 @@ def _read_batch(
             waveforms = [fit_to_lips(waveform, mouth) for waveform, mouth in pairs]
         if modality != "video":
             audio = encode_audio(loaded, waveforms)
+    chosen: list[Rates | None] = [None] * len(pieces)
+    search = {
+        "num_beams": request.num_beams,
+        "ctc_weight": request.ctc_weight,
+        "draft": request.draft,
+    }
     with timings.measure("language model"):
-        hypotheses = decode(
-            loaded,
-            modality,
-            audio=audio,
-            video=video,
-            audio_rate=rates.audio,
-            video_rate=rates.video,
-            num_beams=request.num_beams,
-            draft=request.draft,
-        )
+        if request.auto_rate:
+            read = decode_as_fine_as_needed(
+                loaded,
+                modality,
+                request.rate_wish,
+                audio=audio,
+                video=video,
+                waveforms=waveforms if modality != "video" else [],
+                search=search,
+            )
+            hypotheses = [one.hypothesis for one in read]
+            chosen = [one.rates for one in read]
+        else:
+            hypotheses = decode(
+                loaded,
+                modality,
+                audio=audio,
+                video=video,
+                audio_rate=rates.audio,
+                video_rate=rates.video,
+                **search,
+            )
     with timings.measure("word times"):
-        return [
+        readings = [
             _with_times(
                 loaded,
                 hypothesis,
                 None if audio is None else audio.rows([row]),
                 None if video is None else video.rows([row]),
                 pieces[row],
+                modality,
+                rates,
             )
             for row, hypothesis in enumerate(hypotheses)
         ]
+    return [replace(reading, rates=own) for reading, own in zip(readings, chosen, strict=True)]
 
 
 def _with_times(
@@ -125,6 +149,8 @@ def _with_times(
     audio: Encoded | None,
     video: Encoded | None,
     piece: Clip,
+    modality: Modality,
+    rates: Rates,
 ) -> Reading:
     spoken = split_words(loaded.processor.tokenizer, hypothesis)
     kept = loop_free([word.text for word in spoken])
@@ -132,7 +158,7 @@ def _with_times(
     if looped:
         spoken = [spoken[index] for index in kept]
         hypothesis = replace(hypothesis, text=" ".join(word.text for word in spoken))
-    words = time_words(loaded, spoken, audio, video, piece.audio)
+    words = time_words(loaded, spoken, audio, video, piece.audio, modality, rates)
     return Reading(hypothesis=hypothesis, words=words, looped=looped)
 
 

@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from avsr import __version__
+from avsr.clip_reader import Roi
 from avsr.errors import InputError
-from avsr.hypotheses import DEFAULT_BEAMS, check_draft
+from avsr.every_face import read_every_face
+from avsr.hypotheses import check_search
 from avsr.long_form import LongForm
 from avsr.modality import RequestedModality
 from avsr.partial_file import PartialFile
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
-from avsr.request import Request
+from avsr.rate_choice import Quality, choose_rates
+from avsr.request import FaceRequest, Request
+from avsr.saved_lips import SavedLips
 from avsr.sources import Source, SourceLike
 from avsr.stretch import Stretch, doubts, joint_report, main_modality
 from avsr.timings import Timings
@@ -78,11 +82,18 @@ class Recognizer:
         modality: RequestedModality = "auto",
         audio_rate: int | None = None,
         video_rate: int | None = None,
-        num_beams: int = DEFAULT_BEAMS,
+        num_beams: int | None = None,
+        ctc_weight: float | None = None,
         draft: str | None = None,
         start: float | None = None,
         end: float | None = None,
         keep_unsure: bool = False,
+        face: FaceRequest = "speaking",
+        roi: Roi | None = None,
+        quality: Quality | None = None,
+        max_tokens_per_second: float | None = None,
+        auto_rate: bool = False,
+        save_lips: Path | None = None,
         partial: Path | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> TranscriptionResult:
@@ -94,11 +105,21 @@ class Recognizer:
             modality: what to use; ``"auto"`` takes sound and lips where both are there.
             audio_rate: audio encoder frames per token; None is the finest trained.
             video_rate: video encoder frames per token; None is the finest trained.
-            num_beams: beams of the search; 1 is greedy.
+            num_beams: beams of the search; 1 is greedy; None is what the model was made for.
+            ctc_weight: weight of the CTC heads in choosing among the beams; None likewise.
             draft: "ctc" to let the encoder's CTC head propose the text; greedy only, same text.
             start: seconds of the input at which to begin; None is its beginning.
             end: seconds of the input at which to stop; None is its end.
             keep_unsure: keep words that neither a voice nor moving lips support.
+            face: whose lips, where a file shows several faces: of the one that speaks, of the
+                largest, of the person of that number (from 1 on, by first appearance, left before
+                right), or ``"all"``: everybody's, each read by the lips alone where ``modality`` is
+                ``"auto"``.
+            roi: left, top, width and height in pixels of the part of the picture to look at.
+            quality: preset of the rates that are not given; None is ``"best"``.
+            max_tokens_per_second: most language-model tokens that a second may become.
+            auto_rate: begin at coarse rates, and read finely only what needs it.
+            save_lips: write the mouth crops of a file to ``SAVE_LIPS-face1.mp4`` and so on.
             partial: a file that keeps what is done of a long input while it is transcribed; where
                 there is one of an interrupted run, that run goes on.
             on_progress: called after each stretch of about half a minute.
@@ -115,18 +136,28 @@ class Recognizer:
             audio_rate=audio_rate,
             video_rate=video_rate,
             num_beams=num_beams,
+            ctc_weight=ctc_weight,
             draft=draft,
             start=start,
             end=end,
             keep_unsure=keep_unsure,
+            face=face,
+            roi=roi,
+            quality=quality,
+            max_tokens_per_second=max_tokens_per_second,
+            auto_rate=auto_rate,
         )
+        if face == "all":
+            return self._every_face(source, request, save_lips)
+        lips = None if save_lips is None else SavedLips(save_lips)
+        partial = partial if lips is None else None  # what was cropped before is not kept
         timings = Timings()
         reader = LongForm(self.loaded, request, timings, self._lock)
         kept = None if partial is None else self._partial_file(source, request, partial)
         stretches = [] if kept is None else kept.load()
         begin = request.start or 0.0
         resumed_s = stretches[-1].until - begin if stretches else 0.0
-        opened = self._open(source, request, timings, begin + resumed_s)
+        opened = self._open(source, request, timings, begin + resumed_s, lips)
         for stretch in self._stretches(reader, opened, is_resumed=bool(stretches)):
             stretches.append(stretch)
             if kept is not None and not stretch.is_last:
@@ -142,8 +173,30 @@ class Recognizer:
                     )
                 )
         result = self._result(reader, opened, stretches, begin, timings)
+        if lips is not None:
+            _write_lips(lips, save_lips)
         if kept is not None:
             kept.remove()
+        return result
+
+    def _every_face(
+        self, source: SourceLike, request: Request, save_lips: Path | None
+    ) -> TranscriptionResult:
+        options = asdict(request)
+        if request.modality == "auto":
+            options["modality"] = "video"  # the sound belongs to one of them at most
+
+        def read_face(person: int) -> TranscriptionResult:
+            return self.transcribe(source, **{**options, "face": person})
+
+        result = read_every_face(source, request.start, request.end, request.roi, read_face)
+        if save_lips is not None:
+            lips = SavedLips(save_lips)
+            silent = replace(request, face="speaking", modality="video")
+            opened = self._open(source, silent, Timings(), request.start or 0.0, lips)
+            for _ in opened.stretches():
+                pass
+            _write_lips(lips, save_lips)
         return result
 
     def segments(self, source: SourceLike, request: Request | None = None) -> Iterator[Segment]:
@@ -182,9 +235,24 @@ class Recognizer:
         self.loaded.check_request(request.modality, request.audio_rate, request.video_rate)
         trained = self.loaded.modalities
         read_as = trained if request.modality == "auto" else [request.modality]
-        check_draft(self.loaded, request.draft, read_as, request.num_beams)
+        for modality in read_as:
+            choose_rates(self.loaded, modality, request.rate_wish)
+        check_search(
+            self.loaded,
+            read_as,
+            num_beams=request.num_beams,
+            ctc_weight=request.ctc_weight,
+            draft=request.draft,
+        )
 
-    def _open(self, source: SourceLike, request: Request, timings: Timings, begin: float) -> Source:
+    def _open(
+        self,
+        source: SourceLike,
+        request: Request,
+        timings: Timings,
+        begin: float,
+        lips: SavedLips | None = None,
+    ) -> Source:
         self.check(request)
         trained = self.loaded.modalities
         return Source(
@@ -194,6 +262,9 @@ class Recognizer:
             sound=request.modality != "video" and trained != ["video"],
             picture=request.modality != "audio" and trained != ["audio"],
             timings=timings,
+            face="speaking" if request.face == "all" else request.face,
+            roi=request.roi,
+            lips=lips,
         )
 
     def _stretches(
@@ -215,6 +286,8 @@ class Recognizer:
         timings: Timings,
     ) -> TranscriptionResult:
         segments = tuple(segment for stretch in stretches for segment in stretch.segments)
+        if len({segment.face for segment in segments}) < 2:  # nobody to be told apart
+            segments = tuple(replace(segment, face=None) for segment in segments)
         face = joint_report(stretch.face for stretch in stretches if stretch.face is not None)
         modality, reason = main_modality(stretches)
         return TranscriptionResult(
@@ -230,3 +303,13 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
+
+
+def _write_lips(lips: SavedLips, stem: Path | None) -> None:
+    try:
+        lips.write()
+    except OSError as error:
+        message = (
+            f"{stem}: cannot save the lips ({error.strerror}); free space or change the folder"
+        )
+        raise InputError(message) from error

@@ -13,6 +13,7 @@ from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import (
     AllowUntrainedRate,
     Beam,
+    CtcWeight,
     Debug,
     Device,
     Draft,
@@ -78,6 +79,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Changes noise and the draws for intervals.")] = 0,
     beam: Beam = None,
+    ctc_weight: CtcWeight = None,
     draft: Draft = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips decoded together.")] = 16,
     jobs: Annotated[
@@ -117,7 +119,7 @@ def evaluate(
     from avsr.evaluation_journal import Journal
     from avsr.evaluation_problems import find_problems
     from avsr.evaluation_report import to_dict
-    from avsr.hypotheses import DEFAULT_BEAMS, check_draft
+    from avsr.hypotheses import check_search, search_defaults
     from avsr.noise_sources import build_noises
     from avsr.pretrained import load_model
     from avsr.scoring.normalisers import describe_normalisers
@@ -133,8 +135,9 @@ def evaluate(
     named = [name for name, _ in sounds if name is not None]
     noises, described = build_noises(named, voices, seed)
     loaded = load_model(model, device, allow_untrained_rate=allow_untrained_rate)
-    search = Search(num_beams=beam or DEFAULT_BEAMS, draft=draft)
-    check_draft(loaded, draft, modalities, search.num_beams)
+    check_search(loaded, modalities, num_beams=beam, ctc_weight=ctc_weight, draft=draft)
+    beams, weight = search_defaults(loaded, beam, ctc_weight, draft)
+    search = Search(num_beams=beams, ctc_weight=weight if beams > 1 else 0.0, draft=draft)
     conditions = plan_conditions(loaded, modalities, audio_rates, video_rates, sounds)
     for doubt in loaded.doubts_about(audio_rates, video_rates):
         say(f"warning: {doubt}")
@@ -216,9 +219,12 @@ def _about_model(loaded: "LoadedModel") -> dict[str, Any]:
 
 def _about_decoding(loaded: "LoadedModel", search: "Search") -> dict[str, Any]:
     beams = "greedy" if search.num_beams == 1 else f"beam search, {search.num_beams} beams"
+    if search.ctc_weight:
+        beams += f", rescored by CTC with weight {search.ctc_weight:g}"
     return {
         "search": beams + (f", drafts by {search.draft}" if search.draft else ""),
         "num_beams": search.num_beams,
+        "ctc_weight": search.ctc_weight,
         "draft": search.draft,
         "max_tokens_per_second": loaded.model.config.max_tokens_per_second,
         "device": str(loaded.device),

@@ -42,7 +42,15 @@ Device = Annotated[
 ]
 Beam = Annotated[
     int | None,
-    typer.Option(min=1, help="Beams of the search. Default: 1, greedy."),
+    typer.Option(min=1, help="Beams of the search; 1 is greedy. Default: the model's own."),
+]
+CtcWeight = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Weight of the CTC heads in choosing among the beams. Default: the model's own.",
+    ),
 ]
 Draft = Annotated[
     str | None,

@@ -14,8 +14,8 @@ import typer
 
 from avsr.commands.events import Events
 from avsr.commands.messages import say
-from avsr.commands.options import Beam, Debug, Device, Draft, Model, print_version
-from avsr.commands.results import ResultFiles, plan_results, printed, split_formats
+from avsr.commands.options import Beam, CtcWeight, Debug, Device, Draft, Model, print_version
+from avsr.commands.results import ResultFiles, make_folder, plan_results, printed, split_formats
 from avsr.errors import AvsrError, one_line
 from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
@@ -33,6 +33,20 @@ class ModalityOption(str, Enum):
     av = "av"
     audio = "audio"
     video = "video"
+
+
+class QualityOption(str, Enum):
+    """Preset of the rates."""
+
+    best = "best"
+    balanced = "balanced"
+    fast = "fast"
+
+
+class RateOption(str, Enum):
+    """How rates are chosen for each piece."""
+
+    auto = "auto"
 
 
 class DtypeOption(str, Enum):
@@ -53,7 +67,7 @@ def transcribe(
             show_default=False,
         ),
     ],
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     modality: Annotated[
         ModalityOption,
         typer.Option(help="auto uses sound and lips where both are there, and says what it used."),
@@ -64,7 +78,39 @@ def transcribe(
     video_rate: Annotated[
         int | None, typer.Option(min=1, help="Video frames per token. Default: the finest trained.")
     ] = None,
+    quality: Annotated[
+        QualityOption | None,
+        typer.Option(
+            help="Rates: best is the finest, fast the coarsest, balanced fine sound and coarse "
+            "lips. Default: best."
+        ),
+    ] = None,
+    max_tokens_per_second: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Most language-model tokens that a second may become."),
+    ] = None,
+    rate: Annotated[
+        RateOption | None,
+        typer.Option(help="auto: begin coarse, and read finely only what is unsure or noisy."),
+    ] = None,
+    face: Annotated[
+        str,
+        typer.Option(
+            metavar="FACE",
+            help="Whose lips, of several faces: speaking, largest, a number (from the left), or "
+            "all, each for itself.",
+        ),
+    ] = "speaking",
+    roi: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="Look only at this part of the picture, in pixels."),
+    ] = None,
+    save_lips: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the mouth crops as videos DIR/NAME-face1.mp4 ..."),
+    ] = None,
     beam: Beam = None,
+    ctc_weight: CtcWeight = None,
     draft: Draft = None,
     start: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Begin here in each file.")
@@ -138,6 +184,8 @@ def transcribe(
     inputs = expand_inputs(files, recursive=recursive)
     results = plan_results(inputs, output, formats)
     events = Events(formats=formats, json_lines=json_lines, quiet=quiet)
+    if save_lips is not None:
+        make_folder(save_lips, "--save-lips")
     if skip_existing:
         inputs, results = _without_existing(inputs, results, events)
         if not inputs:
@@ -148,9 +196,8 @@ def transcribe(
     with total.measure("imports"):
         import torch
 
-        from avsr.hypotheses import DEFAULT_BEAMS
         from avsr.recognizer import load  # transformers: seconds
-        from avsr.request import Request
+        from avsr.request import Request, parse_face, parse_roi
     if threads is not None:
         torch.set_num_threads(threads)
     with total.measure("model"):
@@ -159,11 +206,17 @@ def transcribe(
         modality=modality.value,
         audio_rate=audio_rate,
         video_rate=video_rate,
-        num_beams=beam or DEFAULT_BEAMS,
+        num_beams=beam,
+        ctc_weight=ctc_weight,
         draft=draft,
         start=start,
         end=end,
         keep_unsure=keep_unsure,
+        face=parse_face(face),
+        roi=None if roi is None else parse_roi(roi),
+        quality=None if quality is None else quality.value,
+        max_tokens_per_second=max_tokens_per_second,
+        auto_rate=rate is RateOption.auto,
     )
     recognizer.check(request)
     if recognizer.loaded.note:
@@ -171,7 +224,7 @@ def transcribe(
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
         result = _attempt(
-            partial(recognizer.transcribe, **asdict(request)), file, where, events, debug
+            partial(recognizer.transcribe, **asdict(request)), file, where, save_lips, events, debug
         )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
@@ -188,7 +241,12 @@ def transcribe(
 
 
 def _attempt(
-    read: Read, file: InputFile, where: ResultFiles, events: Events, debug: bool
+    read: Read,
+    file: InputFile,
+    where: ResultFiles,
+    save_lips: Path | None,
+    events: Events,
+    debug: bool,
 ) -> "TranscriptionResult | None":
     """Transcribe and deliver one file; None, after saying why, where that fails."""
     started = time.perf_counter()
@@ -199,6 +257,7 @@ def _attempt(
             result = read(
                 path,
                 partial=where.partial,
+                save_lips=None if save_lips is None else save_lips / file.name.name,
                 on_progress=lambda progress: events.progress(file.path, progress),
             )
         result = replace(result, path=file.path)

@@ -7,11 +7,14 @@ Shapes: A clips still read, K beams, C candidates, L new tokens, V vocabulary.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from avsr.decoding.search import Search, SearchResult
+from avsr.decoding.ctc_scores import CtcRescorer
+from avsr.decoding.search import Search, SearchResult, SearchSettings
+from avsr.sequence import TokenSequence
 
 _IMPOSSIBLE = -1.0e9  # score of what must not be chosen; finite, so that differences stay numbers
 
@@ -72,7 +75,24 @@ class _Texts:
 
 
 class BeamSearch(Search):
-    """The text of the highest mean log-probability found with K unfinished ones in sight."""
+    """The text of the highest mean log-probability found with K unfinished ones in sight.
+
+    Args:
+        language_model: any causal language model.
+        prefix: of all clips.
+        settings: of the search.
+        rescorer: chooses among the K best finished texts of each clip; None: the best of all.
+    """
+
+    def __init__(
+        self,
+        language_model: Any,
+        prefix: TokenSequence,
+        settings: SearchSettings,
+        rescorer: CtcRescorer | None = None,
+    ) -> None:
+        super().__init__(language_model, prefix, settings)
+        self._rescorer = rescorer
 
     def run(self) -> SearchResult:
         """Search until no clip can find a better text within its budget."""
@@ -168,9 +188,21 @@ class BeamSearch(Search):
 
     def _write_down(self, finished: _Texts, done: Tensor) -> int:
         """Keep the best text of the clips that are done; returns the tokens of the longest."""
-        best, clips = finished.of_clips(done), self.clips[done]
+        best, clips = self._rescored(finished.of_clips(done), self.clips[done]), self.clips[done]
         lengths = best.lengths[:, 0]
         real = torch.arange(self.tokens.shape[1], device=lengths.device) < lengths[:, None]
         self.tokens[clips] = torch.where(real, best.tokens[:, 0], self.tokens[clips])
         self.log_probs[clips] = torch.where(real, best.log_probs[:, 0], 0.0)
         return int(lengths.max())
+
+    def _rescored(self, finished: _Texts, clips: Tensor) -> _Texts:
+        """Each clip's chosen text, first."""
+        if self._rescorer is None:
+            return finished
+        chosen = []
+        for row, clip in enumerate(clips.tolist()):
+            lengths = [n for n in finished.lengths[row].tolist() if n > 0]
+            texts = [finished.tokens[row, k, :n].tolist() for k, n in enumerate(lengths)]
+            sums = [float(finished.log_probs[row, k, :n].sum()) for k, n in enumerate(lengths)]
+            chosen.append([self._rescorer.best(clip, texts, sums)])
+        return finished.chosen(torch.tensor(chosen, device=clips.device))

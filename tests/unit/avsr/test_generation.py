@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from avsr.benchmark.reference import published_search
+from avsr.decoding.ctc_scores import CtcRescorer, ctc_log_probs
 from avsr.generation import merge_generations, real_tokens
 from tests.tiny import EOS, PAD, VOCAB_SIZE, row_of, tiny_features, tiny_model
 
@@ -141,3 +142,42 @@ def test_merging_restores_the_rows_and_pads(model):
 
 def pick(batch: dict[str, torch.Tensor], rows: list[int]) -> dict[str, torch.Tensor]:
     return {name: value[rows] for name, value in batch.items()}
+
+
+def test_ctc_heads_choose_among_the_texts_that_the_beams_found():
+    model = tiny_model(seed=3, max_tokens_per_second=4.0, audio_ctc=True, video_ctc=True)
+    batch = tiny_features([40, 20, 30])
+    found: dict[int, list[list[int]]] = {}
+    best = CtcRescorer.best
+
+    def record(self, clip, texts, scores):
+        found[clip] = [list(text) for text in texts]
+        return best(self, clip, texts, scores)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CtcRescorer, "best", record)
+        plain = model.generate(**batch, **ASKED, num_beams=4)
+        assert not found, "without a weight the heads have no say"
+        model.generate(**batch, **ASKED, num_beams=4, ctc_weight=0.5)
+        wanted = found[1][-1]  # what the language model likes least of clip 1
+        patch.setattr(CtcRescorer, "best", lambda self, clip, texts, scores: len(texts) - 1)
+        chosen = model.generate(**batch, **ASKED, num_beams=4, ctc_weight=0.5)
+    assert chosen[1].tolist()[: len(wanted)] == wanted
+    assert plain[1].tolist()[: len(wanted)] != wanted
+
+
+def test_a_text_is_scored_over_all_its_alignments():
+    logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])  # the blank last
+    p = logits.softmax(-1)
+    alignments = [(0, 0, 0), (0, 0, 2), (0, 2, 2), (2, 0, 0), (2, 0, 2), (2, 2, 0)]
+    expected = sum(p[0, a] * p[1, b] * p[2, c] for a, b, c in alignments)
+    (score,) = ctc_log_probs(logits, [[0]])
+    torch.testing.assert_close(score, torch.as_tensor(expected).log())
+    rescorer = CtcRescorer(logits=[[logits], []], weight=1.0, end_ids=[1])
+    assert rescorer.best(0, [[0, 0, 1], [0, 1]], [0.0, -9.0]) == 1
+    assert rescorer.best(1, [[0, 0, 1], [0, 1]], [0.0, -9.0]) == 0
+
+
+def test_models_without_ctc_heads_refuse_their_weight(model):
+    with pytest.raises(ValueError, match="no CTC head"):
+        model.generate(**tiny_features([10]), **ASKED, num_beams=2, ctc_weight=0.3)
