@@ -6,10 +6,10 @@ from typing import Any
 
 from avsr.clip_cache import ClipCache
 from avsr.config import AvsrConfig
-from avsr.errors import UsageError, one_line
 from avsr.datasets import read_dataset
 from avsr.datasets.jsonl import NAME as JSONL
 from avsr.datasets.problems import Problem
+from avsr.errors import UsageError, one_line
 from avsr.manifest import Utterance
 from avsr.training.augmentation import TrainingNoise, build_babble
 from avsr.training.examples import (

@@ -67,9 +67,7 @@ def train(
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
         cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
-        sets = build_sets(
-            config, cache, model.config, processor.tokenizer, say, progress
-        )
+        sets = build_sets(config, cache, model.config, processor.tokenizer, say, progress)
     if first:
         n_dev = 0 if sets.dev is None else len(sets.dev)
         folder.note(
@@ -161,9 +159,7 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
     optimizer, checkpoint = config.optimizer, config.checkpoint
     if checkpoint.tensorboard:
         if find_spec("tensorboard") is None and find_spec("tensorboardX") is None:
-            raise UsageError(
-                "checkpoint.tensorboard needs a package that is not there: pip install 'avsr[train]'"
-            )
+            raise UsageError("checkpoint.tensorboard needs tensorboardX: pip install 'avsr[train]'")
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.path / "tensorboard")
     strategy = "epoch" if checkpoint.every is None else "steps"
     arguments = TrainingArguments(

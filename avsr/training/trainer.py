@@ -22,6 +22,7 @@ from avsr.training.examples import TrainingSet
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.settings import BatchSettings
+from avsr.training.speed import SpeedMeter, peak_memory_gb
 from avsr.training.trained_weights import load_trained, read_trained, save_trained
 
 _WRAPPED = "model."  # where the objective keeps the model
@@ -63,6 +64,7 @@ class AvsrTrainer(Trainer):
         self._choose_by = choose_by
         self._self_contained = self_contained
         self._sums: dict[str, list[float]] = {}  # log name -> sum and number of values
+        self._speed = SpeedMeter()
         self._train_set, self._dev_set = train_set, dev_set
         super().__init__(
             model=objective,
@@ -106,6 +108,7 @@ class AvsrTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         outputs = model(**inputs)
+        self._speed.count(inputs)
         for name in ("cross_entropy", "decorrelation"):
             values = outputs[name].tolist() if name in outputs else []
             short = "ce" if name == "cross_entropy" else "decorrelation"
@@ -116,7 +119,7 @@ class AvsrTrainer(Trainer):
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add each task's mean loss since the last line, over all processes."""
+        """Add each task's mean loss since the last line and the speed, over all processes."""
         if "loss" in logs and self._sums:
             names = sorted(self._sums)
             values = torch.tensor([self._sums[name] for name in names], dtype=torch.float64)
@@ -127,6 +130,9 @@ class AvsrTrainer(Trainer):
                 for name, (total, count) in zip(names, values, strict=True)
             }
             self._sums.clear()
+            speed = self._sum_of_all(torch.tensor(self._speed.take()).to(self.args.device))
+            logs["clip_s_per_s"], logs["tokens_per_s"] = (round(v, 2) for v in speed.tolist())
+            logs["peak_memory_gb"] = round(peak_memory_gb(), 3)
         super().log(logs, start_time)
 
     def evaluate(  # pyright: ignore[reportIncompatibleMethodOverride]
