@@ -69,7 +69,8 @@ def read_clips(paths: Sequence[Path], timings: Timings) -> list[BenchClip]:
         InputError: a file that cannot be read, or lacks sound or face.
     """
     clips = []
-    with MouthTracker(timings) as tracker:
+    tracker = MouthTracker(timings)
+    with tracker:
         for path in paths:
             try:
                 clip = read_clip(path, timings=timings, tracker=tracker)

@@ -8,6 +8,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import ScalarFormatter
 
 _COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb")
 
@@ -85,7 +86,7 @@ def plot_throughput(rows: Sequence[dict[str, Any]], path: Path, title: str) -> b
         )
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted({row["n_clips"] for row in shown}))
-    axes.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_ylim(bottom=0)
     axes.set_xlabel("clips read together")
     axes.set_ylabel("times real time")

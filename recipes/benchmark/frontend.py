@@ -62,7 +62,8 @@ def measure(path: Path) -> dict[str, float]:
 
     cv2.setNumThreads(1)
     timings = Timings()
-    with MouthTracker() as tracker:
+    tracker = MouthTracker()
+    with tracker:
         before = _resident_mb()
         started = time.perf_counter(), time.process_time()
         n_frames = n_crops = 0
@@ -91,7 +92,7 @@ def _resident_mb() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("--seconds", default="10,100,1000")
     options = parser.parse_args()

@@ -62,6 +62,8 @@ def test_right_proposals_are_accepted_and_save_steps(model, monkeypatch):
     )
     drafts = [text[:-1] for text in texts_of(greedy)]
     found = verify_drafts(model.language_model, prefix, settings, drafts, model._embed)
+    assert found.n_drafted is not None
+    assert found.n_accepted is not None
     assert found.n_drafted.tolist() == found.n_accepted.tolist() == [len(d) for d in drafts]
     assert len(passes) == 1
     passes.clear()
