@@ -20,7 +20,7 @@ import numpy as np
 from avsr.atomic import atomic_file
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaError
-from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 CLIP_SUFFIX = ".npz"
 CLIP_FORMAT = 2  # raised whenever crops or audio are made or stored differently
@@ -48,6 +48,21 @@ class Lips:
         """The part of these frames."""
         mouth, motion, opening = self.mouth[frames], self.motion[frames], self.opening[frames]
         return Lips(person=self.person, mouth=mouth, motion=motion, opening=opening)
+
+    def copy(self) -> "Lips":
+        """The same in memory of its own."""
+        mouth, motion, opening = self.mouth.copy(), self.motion.copy(), self.opening.copy()
+        return Lips(person=self.person, mouth=mouth, motion=motion, opening=opening)
+
+    @classmethod
+    def unseen(cls, person: int, n_frames: int) -> "Lips":
+        """The lips of somebody who does not show: black."""
+        return cls(
+            person=person,
+            mouth=np.zeros((n_frames, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8),
+            motion=np.full(n_frames, np.nan, dtype=np.float32),
+            opening=np.zeros(n_frames, dtype=np.float32),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ def expand_inputs(names: Sequence[str], *, recursive: bool = False) -> list[Inpu
     """
     if list(names).count(STANDARD_INPUT) > 1:
         raise UsageError("- (standard input) may be named only once")
-    files: list[InputFile] = []
+    files: dict[Path, InputFile] = {}
     for name in names:
         paths = [Path(name)]
         if not paths[0].exists() and glob.has_magic(name):
@@ -56,10 +56,11 @@ def expand_inputs(names: Sequence[str], *, recursive: bool = False) -> list[Inpu
                 raise UsageError(f"{name}: no file fits this pattern")
         for path in paths:
             found = _media_in(path, recursive) if path.is_dir() else []
-            files += [InputFile(path=file, name=file.relative_to(path)) for file in found]
+            for file in found:
+                files.setdefault(file, InputFile(path=file, name=file.relative_to(path)))
             if not found:
-                files.append(InputFile(path=path, name=Path(path.name)))
-    return list({file.path: file for file in reversed(files)}.values())[::-1]
+                files.setdefault(path, InputFile(path=path, name=Path(path.name)))
+    return list(files.values())
 
 
 @contextmanager

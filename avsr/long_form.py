@@ -15,8 +15,8 @@ from avsr.errors import InputError
 from avsr.gates import judge
 from avsr.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.pretrained import LoadedModel
-from avsr.read_ahead import read_ahead
 from avsr.rate_choice import choose_rates
+from avsr.read_ahead import read_ahead
 from avsr.reading import Reading, read_pieces
 from avsr.request import Request
 from avsr.segmentation import WHOLE_CLIP_S, Span, settled_frames, speech_spans, whole_spans
@@ -26,7 +26,6 @@ from avsr.stretch import Stretch
 from avsr.timings import Timings
 from avsr.transcription import Rates, Segment
 from avsr_frontends.landmarks import TrackReport
-from avsr_frontends.rates import VIDEO_FPS
 
 MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
 
@@ -116,7 +115,7 @@ class LongForm:
         waiting = [span for span in spans if span[1] > settled]
         spans = [span for span in spans if span[1] <= settled]
         done = waiting[0][0] if waiting else max([settled, *(span[1] for span in spans)])
-        until = buffer.end if is_last else buffer.start + done / VIDEO_FPS
+        until = buffer.end if is_last else buffer.time_of(done)
         stretch = self._read(buffer, evidence, spans, choice)
         return until, replace(stretch, until=until)
 
@@ -126,7 +125,7 @@ class LongForm:
         pieces: list[tuple[Span, Clip, Modality]] = []
         people: list[int | None] = []
         for span in spans:
-            start, end = (buffer.start + frame / VIDEO_FPS for frame in span)
+            start, end = (buffer.time_of(frame) for frame in span)
             piece, person = self._whose(buffer.cut(start, min(end, buffer.end)), choice.modality)
             modality = _usable(choice.modality, piece, evidence.cut(*span))
             if modality is not None:
@@ -137,7 +136,7 @@ class LongForm:
         left_out: list[str] = []
         looped: list[str] = []
         for (span, _, modality), person, reading in zip(pieces, people, readings, strict=True):
-            start, end = (buffer.start + frame / VIDEO_FPS for frame in span)
+            start, end = (buffer.time_of(frame) for frame in span)
             when = f"{start:.1f}-{end:.1f} s"
             signs = evidence.cut(*span)
             verdict = judge(reading.hypothesis, signs, modality)
@@ -205,8 +204,8 @@ def _check_length(clip: Clip) -> None:
 
 def _settled(buffer: ClipBuffer, is_last: bool) -> float:
     """Up to when nothing changes whatever comes next, where nothing is to be read."""
-    settled_s = settled_frames(buffer.clip.n_frames) / VIDEO_FPS
-    return buffer.end if is_last else buffer.start + settled_s
+    settled = buffer.time_of(settled_frames(buffer.clip.n_frames))
+    return buffer.end if is_last else settled
 
 
 def _usable(modality: Modality, piece: Clip, signs: Evidence) -> Modality | None:

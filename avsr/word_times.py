@@ -1,7 +1,7 @@
-"""When each word was said: by forced alignment to a CTC head of the model.
+"""When each word was said: by forced alignment to a CTC head, else from the model's attention.
 
-A CTC head marks each token somewhere inside it. Words end and begin at silences between two marks,
-or half way where there is none.
+Both mark each token somewhere inside it. Words end and begin at silences between two marks, or half
+way where there is none.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from torchaudio.functional import forced_align
 
+from avsr.attention_times import attention_marks
+from avsr.config import Modality
 from avsr.hypotheses import Encoded, Hypothesis
 from avsr.pretrained import LoadedModel
-from avsr.transcription import Word
+from avsr.transcription import Rates, Word
 from avsr_frontends.rates import AUDIO_ENCODER_FPS, SAMPLE_RATE, VIDEO_FPS
 
 _QUIET_DB = -20.0  # relative to the loud parts: what counts as silence between words
@@ -67,7 +69,9 @@ def time_words(
     words: Sequence[SpokenWord],
     audio: Encoded | None,
     video: Encoded | None,
-    waveform: np.ndarray | None = None,
+    waveform: np.ndarray | None,
+    modality: Modality,
+    rates: Rates,
 ) -> tuple[Word, ...]:
     """Find when words were said in one clip.
 
@@ -77,28 +81,28 @@ def time_words(
         audio: the clip's encoded sound, a batch of one; used before the lips.
         video: its encoded lips.
         waveform: [N] its sound, for the silences between words.
+        modality: what the words were read from.
+        rates: compression used.
 
     Returns:
-        The words with times in seconds from the clip's start; none where the model has no CTC head
-        for what is given, or the words do not fit in.
+        The words with times in seconds from the clip's start; none if they do not fit in.
     """
     model = loaded.model
     ids = [token_id for word in words for token_id in word.token_ids]
-    if audio is not None and model.audio_ctc_head is not None:
-        logits, lengths, fps = (
-            model.ctc_logits(audio_features=audio.features),
-            audio.frame_lengths,
-            AUDIO_ENCODER_FPS,
-        )
-    elif video is not None and model.video_ctc_head is not None:
-        logits, lengths, fps = (
-            model.ctc_logits(video_features=video.features),
-            video.frame_lengths,
-            VIDEO_FPS,
-        )
+    if audio is not None:
+        stream, fps, has_head = audio, AUDIO_ENCODER_FPS, model.audio_ctc_head is not None
+    elif video is not None:
+        stream, fps, has_head = video, VIDEO_FPS, model.video_ctc_head is not None
     else:
         return ()
-    marks = _marks(logits[:, : int(lengths[0])], ids)
+    n_frames = int(stream.frame_lengths[0])
+    if has_head:
+        logits = model.ctc_logits(
+            **{"video_features" if audio is None else "audio_features": stream.features}
+        )
+        marks = _marks(logits[:, :n_frames], ids)
+    else:
+        marks = attention_marks(loaded, modality, rates, audio, video, ids)
     if not marks:
         return ()
     spans: list[tuple[int, int]] = []
@@ -107,8 +111,8 @@ def time_words(
         last = first + len(word.token_ids)
         spans.append((marks[first][0], marks[last - 1][1]))
         first = last
-    quiet = np.zeros(int(lengths[0]), dtype=bool) if waveform is None else _quiet(waveform, fps)
-    times = word_bounds(spans, quiet, int(lengths[0]), fps)
+    quiet = np.zeros(n_frames, dtype=bool) if waveform is None else _quiet(waveform, fps)
+    times = word_bounds(spans, quiet, n_frames, fps)
     return tuple(
         Word(word=word.text, start=start, end=end, probability=word.probability)
         for word, (start, end) in zip(words, times, strict=True)

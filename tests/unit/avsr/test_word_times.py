@@ -10,8 +10,11 @@ import torch
 from torch import nn
 
 import avsr
+from avsr.attention_times import monotonic_edges
 from avsr.hypotheses import Encoded, Hypothesis
+from avsr.transcription import Rates, Word
 from avsr.word_times import SpokenWord, split_words, time_words, word_bounds
+from tests.tiny import tiny_features
 
 
 def _quiet(n_frames: int, *spans: tuple[int, int]) -> np.ndarray:
@@ -81,21 +84,65 @@ def _encoded(n_frames: int, n_classes: int, marks: dict[int, int]) -> Encoded:
     return Encoded(features=features, frame_lengths=torch.tensor([n_frames]))
 
 
+def _time(loaded: Any, words: list[SpokenWord], audio: Encoded) -> tuple[Word, ...]:
+    return time_words(loaded, words, audio, None, None, "audio", Rates(audio=4, video=None))
+
+
 def test_words_are_found_where_the_head_marks_them(loaded: Any) -> None:
     words = [
         SpokenWord(text="bin", token_ids=(3,), probability=0.9),
         SpokenWord(text="blue", token_ids=(7, 8), probability=0.8),
     ]
     encoded = _encoded(60, 33, {20: 3, 40: 7, 44: 8})
-    first, second = time_words(loaded, words, encoded, None)
+    first, second = _time(loaded, words, encoded)
     assert (first.word, first.probability) == ("bin", 0.9)
     assert (first.start, first.end) == (0.2, second.start) == (0.2, 0.61)
     assert second.end == pytest.approx(1.1)
 
 
-def test_no_times_without_a_head_or_room(loaded: Any) -> None:
+def test_no_times_without_room(loaded: Any) -> None:
     word = SpokenWord(text="no", token_ids=(3, 3, 3), probability=0.5)
-    assert time_words(loaded, [word], _encoded(4, 33, {}), None) == ()  # two blanks must part them
-    assert len(time_words(loaded, [word], _encoded(5, 33, {}), None)) == 1
-    assert time_words(loaded, [word], None, _encoded(9, 33, {})) == ()  # no head for the lips
-    assert time_words(loaded, [], _encoded(9, 33, {}), None) == ()
+    assert _time(loaded, [word], _encoded(4, 33, {})) == ()  # two blanks must part the three
+    assert len(_time(loaded, [word], _encoded(5, 33, {}))) == 1
+    assert _time(loaded, [], _encoded(9, 33, {})) == ()
+
+
+def test_a_stream_is_divided_where_the_weights_are() -> None:
+    weights = np.zeros((3, 8))
+    weights[0, 1:3] = weights[1, 3] = weights[2, 5:8] = 1.0
+    assert monotonic_edges(weights)[0] == 0
+    assert monotonic_edges(weights)[-1] == 8
+    first, second = monotonic_edges(weights)[1:3]
+    assert first == 3
+    assert 4 <= second <= 5
+    assert monotonic_edges(np.random.default_rng(0).normal(size=(4, 4))) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("modality", ["audio", "video", "av"])
+def test_without_a_head_attention_tells(tiny_folder: Path, modality: str) -> None:
+    loaded = avsr.load(tiny_folder, device="cpu").loaded
+    features = tiny_features([50])
+    audio = Encoded(
+        features=features["audio_features"], frame_lengths=features["audio_frame_lengths"]
+    )
+    video = Encoded(
+        features=features["video_features"], frame_lengths=features["video_frame_lengths"]
+    )
+    words = [
+        SpokenWord(text="bin", token_ids=(3,), probability=0.9),
+        SpokenWord(text="blue", token_ids=(7, 8), probability=0.8),
+    ]
+    rates = Rates(
+        audio=None if modality == "video" else 4, video=None if modality == "audio" else 2
+    )
+    timed = time_words(
+        loaded,
+        words,
+        None if modality == "video" else audio,
+        None if modality == "audio" else video,
+        None,
+        modality,  # pyright: ignore[reportArgumentType]
+        rates,
+    )
+    assert [word.word for word in timed] == ["bin", "blue"]
+    assert 0 <= timed[0].start < timed[0].end <= timed[1].start < timed[1].end <= 2.0
