@@ -5,6 +5,7 @@ and rate pair decodes the same features. Nothing is dropped: a clip that cannot 
 what a row needs, counts with an empty hypothesis.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,10 +31,14 @@ class Evaluation:
     Attributes:
         conditions: the rows, in order.
         outcomes: one for each utterance, in the manifest's order.
+        n_recognised: clips that this run recognised, not those that the journal held.
+        seconds: how long it took to recognise them under all rows.
     """
 
     conditions: tuple[Condition, ...]
     outcomes: tuple[UtteranceOutcome, ...]
+    n_recognised: int = 0
+    seconds: float = 0.0
 
     @property
     def references(self) -> list[str]:
@@ -124,6 +129,7 @@ def evaluate(
         if jobs > 1
         else _recognise(job, loaded, cache, batches)
     )
+    started = time.perf_counter()
     n_done = len(readable) - len(todo)
     progress("recognising", n_done, len(readable))
     for batch in recognised:
@@ -133,7 +139,10 @@ def evaluate(
         n_done += len(batch)
         progress("recognising", n_done, len(readable))
     return Evaluation(
-        conditions=conditions, outcomes=tuple(found[utterance.id] for utterance in utterances)
+        conditions=conditions,
+        outcomes=tuple(found[utterance.id] for utterance in utterances),
+        n_recognised=len(todo),
+        seconds=time.perf_counter() - started,
     )
 
 

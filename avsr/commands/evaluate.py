@@ -171,6 +171,11 @@ def evaluate(
             journal=journal,
             progress=ProgressLine(),
         )
+    n_readings = evaluation.n_recognised * len(conditions)
+    say(
+        f"{n_readings} readings ({evaluation.n_recognised} clips, {len(conditions)} rows) in "
+        f"{evaluation.seconds:.1f} s, {n_readings / max(evaluation.seconds, 1e-9):.1f} a second"
+    )
     problems = [*corpus.problems, *find_problems(evaluation.outcomes, loaded)]
     results = to_dict(evaluation, settings, problems=problems, notes=corpus.notes)
     if output is not None:
