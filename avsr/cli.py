@@ -12,8 +12,11 @@ from typing import Any
 
 import typer
 
+from avsr.commands.bench import bench
+from avsr.commands.compare import compare
 from avsr.commands.convert import convert
 from avsr.commands.demo import demo
+from avsr.commands.doctor import doctor
 from avsr.commands.evaluate import evaluate
 from avsr.commands.messages import say
 from avsr.commands.models import models
@@ -34,19 +37,24 @@ _ClickException: Any = next(
 app = typer.Typer(
     name="avsr",
     help="Audio-visual speech recognition: a video file in, the words spoken in it out.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "AVSR",  # AVSR_TRANSCRIBE_BEAM=5 and so on, for every option
+    },
 )
 app.command()(transcribe)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(prepare)
 app.command()(train)
 app.command()(convert)
-app.command()(sinks)
 app.command()(demo)
+app.command()(bench)
+app.command()(sinks)
 app.add_typer(models)
+app.command()(doctor)
 
 
 @app.callback()
@@ -68,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     debug = "--debug" in arguments
     try:
-        exit_code = app(list(arguments), standalone_mode=False)
+        exit_code = app(list(arguments), prog_name="avsr", standalone_mode=False)
         sys.stdout.flush()
         if exit_code == _INTERRUPTED:
             say("avsr: interrupted; what is written is whole")
