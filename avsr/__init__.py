@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from avsr.model import AvsrForConditionalGeneration
     from avsr.processing import AvsrProcessor
     from avsr.recognizer import Recognizer, load
+    from avsr.request import Request
     from avsr.transcription import Segment, TranscriptionResult, Word
 
 __version__ = "0.1.0"
@@ -20,6 +21,7 @@ __all__ = [
     "AvsrForConditionalGeneration",
     "AvsrProcessor",
     "Recognizer",
+    "Request",
     "Segment",
     "TranscriptionResult",
     "Word",
@@ -31,6 +33,7 @@ _MODULE_OF = {
     "AvsrForConditionalGeneration": "avsr.model",
     "AvsrProcessor": "avsr.processing",
     "Recognizer": "avsr.recognizer",
+    "Request": "avsr.request",
     "Segment": "avsr.transcription",
     "TranscriptionResult": "avsr.transcription",
     "Word": "avsr.transcription",

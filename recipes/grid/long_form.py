@@ -205,18 +205,25 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--assemble-only", action="store_true", help="write the videos and stop")
     parser.add_argument("options", nargs="*", help="after --, passed on to avsr transcribe")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     recordings = sorted(arguments.noise.glob("*.flac")) if arguments.noise else []
     noises = [read_audio(path) for path in recordings]
     utterances = read_manifest(arguments.manifest)
-    long = arguments.work / "long.mp4"
-    parts = assemble(
-        utterances, long, seconds=60 * arguments.minutes, noises=noises, seed=arguments.seed
-    )
-    short = arguments.work / "ten_seconds.mp4"
-    assemble(utterances, short, seconds=10, noises=noises, seed=arguments.seed)
+    long, short = arguments.work / "long.mp4", arguments.work / "ten_seconds.mp4"
+    parts_file = arguments.work / "parts.json"  # written after both videos
+    if parts_file.is_file():
+        parts = [Part(**values) for values in json.loads(parts_file.read_text())]
+    else:
+        seed = arguments.seed
+        assemble(utterances, short, seconds=10, noises=noises, seed=seed)
+        seconds = 60 * arguments.minutes
+        parts = assemble(utterances, long, seconds=seconds, noises=noises, seed=seed)
+        parts_file.write_text(json.dumps([asdict(part) for part in parts]))
+    if arguments.assemble_only:
+        return
     said = [part.text for part in parts if part.kind == "clip"]
     used = [utterance for utterance in utterances if utterance.text in set(said)]
 
@@ -243,12 +250,10 @@ def main() -> None:
         "real_time_factor": runs["long"].wall_s / duration_s,
         "cpu_factor": runs["long"].cpu_s / duration_s,
         "runs": {name: asdict(run) for name, run in runs.items()},
-        "parts": [asdict(part) for part in parts],
     }
     (arguments.work / "results.json").write_text(json.dumps(summary, indent=2) + "\n")
     for name, value in summary.items():
-        if name not in ("parts", "runs"):
-            print(f"{name}: {value}")
+        print(f"{name}: {value}")
 
 
 if __name__ == "__main__":

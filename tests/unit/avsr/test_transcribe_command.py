@@ -1,0 +1,128 @@
+"""``avsr transcribe`` on several inputs: formats, what is skipped, where it stops, what it says."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from avsr.cli import run
+from avsr.commands.events import Events
+from avsr.recognizer import Progress
+
+
+@pytest.fixture
+def folder(media: Path, tmp_path: Path) -> Path:
+    """Two sounds and a text that pretends to be one, in a folder with another below it."""
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "a.wav").write_bytes((media / "sound.wav").read_bytes())
+    (tmp_path / "in" / "b.wav").write_text("no sound")
+    (tmp_path / "in" / "deep" / "a.wav").write_bytes((media / "silence.wav").read_bytes())
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def transcribe(tiny_folder: Path):
+    def call(*arguments: object) -> int:
+        options = ["--model", str(tiny_folder), "--device", "cpu", "--keep-unsure"]
+        return run(["transcribe", *options, *map(str, arguments)])
+
+    return call
+
+
+def test_all_formats_of_a_tree(transcribe, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert transcribe(folder, "--recursive", "-f", "all", "-o", out) == 1  # b.wav is no sound
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    kinds = ("json", "srt", "tsv", "txt", "vtt")
+    assert names == [*(f"a.{kind}" for kind in kinds), *(f"deep/a.{kind}" for kind in kinds)]
+    result = json.loads((out / "a.json").read_text())
+    assert result["text"] + "\n" == (out / "a.txt").read_text()
+    assert result["file"] == str(folder / "a.wav")
+    assert (out / "deep" / "a.srt").read_text() == ""
+
+
+def test_existing_results_are_skipped(
+    transcribe, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.txt").write_text("kept\n")
+    assert transcribe(folder / "a.wav", "--skip-existing", "-o", out) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{folder / 'a.wav'}: skipped, its results are there" in captured.err
+    assert (out / "a.txt").read_text() == "kept\n"
+    assert transcribe(folder / "a.wav", "--skip-existing", "-f", "txt,json", "-o", out) == 0
+    assert (out / "a.txt").read_text() != "kept\n"  # the JSON was missing: both are new
+
+
+def test_fail_fast_stops_at_the_first_failure(
+    transcribe, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [folder / "b.wav", folder / "a.wav"]
+    assert transcribe(*files, "--fail-fast") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "1 of 2 files failed; stopped there" in captured.err
+
+
+def test_json_lines_report_each_event(
+    transcribe, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert transcribe(folder, "--json-lines", "--quiet") == 1
+    captured = capsys.readouterr()
+    events = [json.loads(line) for line in captured.out.splitlines()]
+    assert [event["event"] for event in events] == ["segment", "result", "error"]
+    assert events[0]["text"] == events[1]["text"]
+    assert events[2]["file"] == str(folder / "b.wav")
+    messages = captured.err.splitlines()
+    assert len(messages) == 2  # what failed, and how many
+    assert messages[0] == f"avsr: {events[2]['message']}"
+
+
+def test_standard_input(
+    transcribe,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, code in (("a.wav", 0), ("b.wav", 1)):
+        content = io.BytesIO((folder / name).read_bytes())
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+        assert transcribe("-", "-o", tmp_path / name) == code
+    captured = capsys.readouterr()
+    assert (tmp_path / "a.wav" / "stdin.txt").read_text() == captured.out
+    assert "avsr: -: is not a media file" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-f", "doc"], "'doc' is not one of txt, srt, vtt, tsv, json, all"),
+        (["-f", "txt,srt"], "several formats need a folder"),
+        (["--start", "3", "--end", "2"], "0 <= start < end"),
+        (["--threads", "0"], "--threads"),
+    ],
+)
+def test_wrong_usage(
+    transcribe, folder: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert transcribe(folder / "a.wav", *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_progress_tells_speed_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = iter([0.0, 100.0, 130.0, 132.0])
+    monkeypatch.setattr("avsr.commands.events.time.monotonic", lambda: next(times))
+    events = Events(formats=["txt"], json_lines=False, quiet=False)
+    events.begin()
+    events.progress(Path("a.mp4"), Progress(done_s=120.0, total_s=360.0, segments=()))
+    events.progress(Path("a.mp4"), Progress(done_s=180.0, total_s=360.0, segments=()))
+    messages = capsys.readouterr().err.splitlines()
+    # The second report comes too soon after the first to deserve a line of its own.
+    assert messages == ["a.mp4: 2:00 of 6:00, 1:00 left, real-time factor 0.25"]
