@@ -102,11 +102,10 @@ class LongForm:
         if choice is None:
             until = _settled(buffer, is_last)
             return until, Stretch(until=until, reason="the sound is silent")
-        evidence = gather_evidence(
-            clip if choice.modality != "video" else replace(clip, audio=None)
-        )
+        is_short = is_first and is_last and clip.duration_s <= WHOLE_CLIP_S
+        evidence = _evidence(clip, choice.modality, is_short)
         longest = self._loaded.max_segment_s
-        if is_first and is_last and clip.duration_s <= WHOLE_CLIP_S:
+        if is_short:
             hinted = self._request.keep_unsure or evidence.any_sign(choice.modality)
             spans = whole_spans(clip, longest) if hinted else []
         else:
@@ -193,6 +192,14 @@ class LongForm:
                 )
             readings.update(zip(indices, done, strict=True))
         return [readings[index] for index in range(len(pieces))]
+
+
+def _evidence(clip: Clip, modality: Modality, is_short: bool) -> Evidence:
+    """Signs of speech; the voice is not listened to where it does not matter."""
+    lips = Evidence(motion=clip.lip_motion)
+    if modality == "video" or (modality == "av" and is_short and lips.lips_speak()):
+        return lips
+    return gather_evidence(clip)
 
 
 def _check_length(clip: Clip) -> None:
