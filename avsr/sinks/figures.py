@@ -22,6 +22,13 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 STYLES = ((ORANGE, "-", "o"), (BLUE, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"))
 MAX_CURVES = len(STYLES)  # sinks drawn one by one; more could not be told apart
 DPI = 160
+_LEGEND: dict[str, Any] = {  # above the panel, where it hides nothing
+    "loc": "lower center",
+    "bbox_to_anchor": (0.5, 1.0),
+    "ncols": 3,
+    "fontsize": 8,
+    "frameon": False,
+}
 
 
 def save_figures(piece: ClipAnalysis, folder: Path, stem: str) -> dict[str, Path]:
@@ -83,7 +90,6 @@ def attention_per_token(analysis: SinkAnalysis) -> Figure:
     _curves(right, layers, analysis.received, analysis)
     right.set_ylabel("received attention")
     right.set_ylim(bottom=0)
-    right.legend(fontsize=8)
     return figure
 
 
@@ -95,9 +101,8 @@ def activations(analysis: SinkAnalysis) -> Figure:
     left.axhline(analysis.settings.massive, color=GREY, linewidth=1)
     left.annotate("massive", (layers[-1], analysis.settings.massive), ha="right", va="bottom")
     left.set_yscale("log")
-    left.set_ylim(top=max(30 * analysis.settings.massive, 10 * float(analysis.peaks.max())))
+    left.set_ylim(top=max(3 * analysis.settings.massive, 2 * float(analysis.peaks.max())))
     left.set_ylabel("largest activation / median of the layer")
-    left.legend(fontsize=8, loc="upper left")
     token = _strongest(analysis)
     names = {"attention": "added by attention", "mlp": "added by the MLP", "output": "after layer"}
     for (part, name), (colour, style, marker) in zip(names.items(), STYLES, strict=False):
@@ -113,8 +118,7 @@ def activations(analysis: SinkAnalysis) -> Figure:
     right.set_xlabel("layer")
     right.set_xticks(_layer_ticks(layers[1:]))
     right.set_ylabel("largest magnitude")
-    right.set_title(f"where it arises: {analysis.labels[token].name}")
-    right.legend(fontsize=8)
+    right.legend(**_LEGEND, title=f"where it arises: {analysis.labels[token].name}")
     return figure
 
 
@@ -125,7 +129,6 @@ def cosine_to_first(analysis: SinkAnalysis) -> Figure:
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_ylim(-1.05, 1.05)
     axes.set_ylabel(f"cosine to {analysis.labels[0].name}")
-    axes.legend(fontsize=8)
     return figure
 
 
@@ -199,15 +202,23 @@ def _curves(
         axes.plot(
             layers, np.median(others, axis=1), color=GREY, label="other tokens: median, range"
         )
-    for index, (colour, style, marker) in zip(sorted(strongest), STYLES, strict=False):
-        name = analysis.labels[index].name
+    for number, (index, (colour, style, marker)) in enumerate(
+        zip(sorted(strongest), STYLES, strict=False)
+    ):
         axes.plot(
-            layers, values[:, index], color=colour, linestyle=style, marker=marker, label=name
+            layers,
+            values[:, index],
+            color=colour,
+            linestyle=style,
+            marker=marker,
+            markersize=11 - 2 * number,  # curves that coincide stay visible
+            markerfacecolor="none",
+            label=analysis.labels[index].name,
         )
     axes.set_xlabel("layer")
     axes.set_xticks(_layer_ticks(layers))
     more = len(sinks) - len(strongest)
-    axes.set_title(f"{more} more sinks not drawn" if more else "")
+    axes.legend(**_LEGEND, title=f"{more} more sinks not drawn" if more else None)
 
 
 def _layer_ticks(layers: np.ndarray) -> np.ndarray:
@@ -226,6 +237,7 @@ def _mark_spans(axes: Axes, analysis: SinkAnalysis, both: bool) -> None:
     axes.set_xticks(named, [kinds[start] for start in named], rotation=45, ha="left", fontsize=8)
     axes.xaxis.set_ticks_position("top")
     axes.xaxis.set_label_position("bottom")
+    axes.xaxis.labelpad = 10  # room for the marks of sinks
     for sink in analysis.sinks:
         axes.annotate(
             "▲",

@@ -16,6 +16,7 @@ from avsr.text import count_word_errors
 from avsr_adapters import AttentionRecycler, tapped_attention
 
 MAX_NEW_TOKENS = 10
+DESCRIBED = 16  # clips of each corpus whose sinks are counted
 
 
 class DevClips:
@@ -45,9 +46,9 @@ def measure_cell(
 ) -> list[dict[str, Any]]:
     """One row for each corpus, modality, rate pair and training-free variant.
 
-    Variants: "plain"; for models without decorrelation "recycled-SHARE" (attention of non-BOS sinks
-    given to the audio and video tokens); for language models without BOS "register" (an untrained
-    token, ``<pad>``, before everything else).
+    Variants: "plain"; for Matryoshka models without decorrelation and norms "recycled-SHARE"
+    (attention of non-BOS sinks given to the audio and video tokens); for language models without
+    BOS "register" (an untrained token, ``<pad>``, before everything else).
     """
     rows = []
     model.eval()
@@ -69,7 +70,7 @@ def measure_cell(
 
 def _variants(cell: Cell, experiment: Experiment) -> list[str]:
     variants = ["plain"]
-    if cell.weight == 0:
+    if cell.training == "matryoshka" and cell.weight == 0 and not cell.layer_norm:
         variants += [f"recycled-{share:g}" for share in experiment.recycled_shares]
     return variants if cell.bos else [*variants, "register"]
 
@@ -89,15 +90,11 @@ def _measure(
     if variant == "register":
         model.config.bos_token_id = model.config.pad_token_id
     try:
-        labels = part["labels"]
-
-        def read() -> None:
-            model(labels=labels, logits_to_keep=labels.shape[1] + 1, **streams)
-
-        sinks = BatchSinks(model.language_model, read, n_text=labels.shape[1])
+        described = _sinks(model, streams, part["labels"], DESCRIBED).describe()
         context: Any = nullcontext()
         if variant.startswith("recycled"):
-            recycler = _recycler(model, sinks, streams, float(variant.partition("-")[2]), labels)
+            share = float(variant.partition("-")[2])
+            recycler = _recycler(model, streams, part["labels"], share)
             context = tapped_attention(model.language_model, recycler)
         with context:
             ids = model.generate(max_new_tokens=MAX_NEW_TOKENS, **streams)
@@ -109,14 +106,23 @@ def _measure(
         for reference, text in zip(part["texts"], texts, strict=True)
     ]
     counts = {"errors": [e.n_errors for e in errors], "n_words": [e.n_words for e in errors]}
-    return counts | sinks.describe()
+    return counts | described
 
 
-def _recycler(
-    model: Any, sinks: BatchSinks, streams: dict, share: float, labels: Tensor
-) -> AttentionRecycler:
+def _sinks(model: Any, streams: dict, labels: Tensor, n_clips: int) -> BatchSinks:
+    """Let the model read the first clips with their true texts."""
+    few = {k: v[:n_clips] if isinstance(v, Tensor) else v for k, v in streams.items()}
+
+    def read() -> None:
+        model(labels=labels[:n_clips], logits_to_keep=labels.shape[1] + 1, **few)
+
+    return BatchSinks(model.language_model, read, n_text=labels.shape[1])
+
+
+def _recycler(model: Any, streams: dict, labels: Tensor, share: float) -> AttentionRecycler:
     """Move attention from all sinks but the first token to the tokens of sound and lips."""
-    found = sinks.sinks[..., : sinks.sinks.shape[-1] - labels.shape[1]].clone()
+    sinks = _sinks(model, streams, labels, len(labels)).sinks
+    found = sinks[..., : sinks.shape[-1] - labels.shape[1]].clone()
     found[..., 0] = False
     targets = torch.zeros(found.shape[1:], dtype=torch.bool)
     start = 1 if model.config.bos_token_id is not None else 0

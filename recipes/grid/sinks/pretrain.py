@@ -19,7 +19,7 @@ from sink_counts import BatchSinks
 from torch import Tensor
 from torch.nn import functional
 from toy_language import ToyLanguage
-from train_encoder import EMA_DECAY, learning_rate
+from train_encoder import learning_rate
 from train_language_model import (
     BOS,
     PROMPTS,
@@ -38,6 +38,7 @@ FIRST_PIECE = 3  # after unknown, BOS and EOS
 HEAD_SIZE = 32
 TEXT_LENGTH = 64
 MEASURED = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)  # steps
+AVERAGE_DECAY = 0.99  # a run is short: the average must forget its beginning
 HELD_OUT = 10**7  # first step of data that training never sees
 
 
@@ -130,8 +131,8 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--text-share", type=float, default=0.5, help="of the batches")
     parser.add_argument("--no-bos", action="store_true")
@@ -161,7 +162,9 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(inputs_embeds=embeds).logits[:, -targets.shape[1] :].float()
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        state.apply(loss, [learning_rate(state.step, args.steps, args.learning_rate)], EMA_DECAY)
+        state.apply(
+            loss, [learning_rate(state.step, args.steps, args.learning_rate)], AVERAGE_DECAY
+        )
         losses.append(loss.item())
         if state.step in MEASURED or state.step == args.steps:
             line = {"step": state.step, "loss": round(float(np.mean(losses)), 4)}

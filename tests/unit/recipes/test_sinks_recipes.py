@@ -117,11 +117,8 @@ def test_every_full_scale_run_has_valid_settings(recipe, base):
         assert loaded.model.audio_projector_layer_norm is cell.layer_norm
         assert loaded.seed == cell.seed
         assert loaded.output.endswith(cell.name)
-        assert set(cell.rate_pairs) == {
-            pair
-            for pair in cell.rate_pairs
-            if pair[0] in (loaded.model.audio_rates or ()) and pair[1] in loaded.model.video_rates
-        }
+        assert {pair[0] for pair in cell.rate_pairs} == set(loaded.model.audio_rates or ())
+        assert {pair[1] for pair in cell.rate_pairs} == set(loaded.model.video_rates or ())
     size = base.stem.rpartition("-")[2]
     hours = {cell.name: plan.gpu_hours(cell, size, 8.0) for cell in cells}
     assert hours["fixed-a32v10-w0-s0"] < hours["fixed-a4v2-w0-s0"] < 100
@@ -155,7 +152,7 @@ def test_same_seeds_give_the_same_results(recipe, tmp_path, monkeypatch):
     definition |= {"rate_pairs": [[4, 2], [32, 10]], "seeds": [0]}
     definition["blocks"] = [
         {"name": "a", "scales": ["miniature"], "training": ["matryoshka"], "weight": [0, 10],
-         "layer_norm": [True], "bos": [True, False]}
+         "layer_norm": [False], "bos": [True, False]}
     ]  # fmt: skip
     small = tmp_path / "small.yaml"
     small.write_text(yaml.safe_dump(definition))
