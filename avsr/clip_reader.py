@@ -5,21 +5,26 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 
 import itertools
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 
-from avsr.clip_file import Clip
+from avsr.clip_file import Clip, Lips
 from avsr.mouth_tracker import MouthTracker
 from avsr.timings import Timings
-from avsr_frontends.activity import lip_motion
-from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.activity import lip_motion, mouth_opening
+from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_face
 from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
-from avsr_frontends.mouth import ReplayedFrames, crop_mouth, grey_crops
+from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+
+FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
+Roi = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture
 
 
 class ClipReader:
@@ -42,6 +47,8 @@ class ClipReader:
         picture: bool = True,
         timings: Timings | None = None,
         tracker: MouthTracker | None = None,
+        face: FaceWish = "largest",
+        roi: Roi | None = None,
     ) -> None:
         """Open a file.
 
@@ -53,10 +60,14 @@ class ClipReader:
             picture: whether the picture is wanted.
             timings: receives the stages ``decode``, ``imports`` (of mediapipe) and ``face``.
             tracker: a tracker of this thread to use again; None makes one where it is needed.
+            face: whose lips: of the largest face; of the person of that number; or of everybody,
+                for the one who speaks to be chosen later.
+            roi: the part of the picture that is looked at; None is all of it.
 
         Raises:
             MediaError: if the file cannot be read.
         """
+        self._face, self._roi, self._roster = face, roi, Roster()
         self._path, self._start, self._end = Path(path), start or 0.0, end
         self._timings = timings or Timings()
         self._tracker = tracker
@@ -73,7 +84,9 @@ class ClipReader:
         if sound and info.has_audio:
             self._audio = iter_audio(path, start, end, self._heard)
         if picture and info.has_video:
-            self._video = iter_video(path, start, end, self._seen)
+            self._video = part_of_pictures(
+                iter_video(path, start, end, self._seen), roi, self._path
+            )
         self._heard_ahead = np.zeros(0, dtype=np.float32)
         self._n_read = 0  # pictures
         self._has_begun = False
@@ -97,20 +110,15 @@ class ClipReader:
             MediaError: if the only wanted track cannot be read.
         """
         audio = self._read_sound(n_frames)
-        mouth, face, motion = self._read_picture(n_frames)
+        seen = self._read_picture(n_frames)
+        face = seen.face
         if self._failures and audio is None and face is None:
             raise next(iter(self._failures.values()))
         n_samples = 0 if audio is None else len(audio)
         if n_samples == 0 and (face is None or face.n_frames == 0) and self._has_begun:
             return None
         self._has_begun = True
-        return Clip(
-            audio=audio,
-            mouth=mouth,
-            face=face,
-            undecodable=tuple(self._failures),
-            lip_motion=motion,
-        )
+        return replace(seen, audio=audio, undecodable=tuple(self._failures))
 
     def close(self) -> None:
         """Close the file, and the tracker where it was made here."""
@@ -151,12 +159,10 @@ class ClipReader:
         self._heard_ahead = heard[n_taken:].copy()
         return heard[:n_taken]
 
-    def _read_picture(
-        self, n_frames: int | None
-    ) -> tuple[np.ndarray | None, TrackReport | None, np.ndarray | None]:
+    def _read_picture(self, n_frames: int | None) -> Clip:
         """The next stretch of mouth crops, how the face was followed, and lip motion."""
         if self._video is None:
-            return None, None, None
+            return Clip()
         since = self._start + self._n_read / VIDEO_FPS
         frames = ReplayedFrames(
             itertools.islice(self._video, n_frames), lambda: self._decode_again(since, n_frames)
@@ -165,21 +171,41 @@ class ClipReader:
         inner = Timings()
         try:
             with inner.measure("all"):
-                track = self._own_tracker().track(frames)
-                self._n_read += track.report.n_frames
-                if not track.found.any():
-                    motion = np.full(track.report.n_frames, np.nan, dtype=np.float32)
-                    return None, track.report, motion
-                crops = grey_crops(crop_mouth(frames.replay(), track.points68))
+                tracks = self._tracks(frames)
+                report = joint_report(tracks)
+                self._n_read += report.n_frames
+                if report.coverage == 0:
+                    return Clip(face=report, lip_motion=_unseen(report.n_frames))
+                crops = crop_mouths(frames.replay(), [track.points68 for track in tracks])
         except MediaError as error:
             self._failures["picture"] = error
             self._video = None
-            return None, None, None
+            return Clip()
         finally:
             decode_s = self._timings.seconds.get("decode", 0.0) - decode_before
             self._timings.add("face", max(0.0, inner.seconds["all"] - decode_s))
-        motion = np.where(track.found, lip_motion(track.points68), np.float32(np.nan))
-        return crops, track.report, motion
+        lips = [_lips(track, grey_crops(mouth)) for track, mouth in zip(tracks, crops, strict=True)]
+        motion = lips[0].motion
+        for one in lips[1:]:
+            motion = np.fmax(motion, one.motion)
+        longest = max(range(len(tracks)), key=lambda index: tracks[index].report.coverage)
+        return Clip(
+            mouth=lips[longest].mouth,
+            face=report,
+            lip_motion=motion,
+            faces=tuple(lips) if self._face == "speaking" else (),
+        )
+
+    def _tracks(self, frames: Iterable[np.ndarray]) -> list[FaceTrack]:
+        """The faces that are wanted; a track without a face where none of them is seen."""
+        tracker = self._own_tracker()
+        if self._face == "largest":
+            return [tracker.track(frames)]
+        tracks = tracker.track_faces(frames, self._roster)
+        if self._face == "speaking":
+            return tracks
+        wanted = [track for track in tracks if track.person == self._face]
+        return wanted or [without_face(len(tracks[0].found))]
 
     def _own_tracker(self) -> MouthTracker:
         if self._tracker is None:
@@ -189,4 +215,35 @@ class ClipReader:
         return self._tracker
 
     def _decode_again(self, since: float, n_frames: int | None) -> Iterator[np.ndarray]:
-        return itertools.islice(iter_video(self._path, since, self._end), n_frames)
+        frames = iter_video(self._path, since, self._end)
+        return itertools.islice(part_of_pictures(frames, self._roi, self._path), n_frames)
+
+
+def part_of_pictures(
+    frames: Iterator[np.ndarray], roi: Roi | None, path: Path
+) -> Generator[np.ndarray, None, None]:
+    """The wanted part of each picture."""
+    for frame in frames:
+        if roi is None:
+            yield frame
+            continue
+        left, top, width, height = roi
+        if left + width > frame.shape[1] or top + height > frame.shape[0]:
+            raise MediaError(
+                f"{path}: --roi {left},{top},{width},{height} leaves the picture, which is "
+                f"{frame.shape[1]}x{frame.shape[0]}"
+            )
+        yield frame[top : top + height, left : left + width]
+
+
+def _lips(track: FaceTrack, mouth: np.ndarray) -> Lips:
+    return Lips(
+        person=track.person,
+        mouth=mouth,
+        motion=np.where(track.found, lip_motion(track.points68), np.float32(np.nan)),
+        opening=mouth_opening(track.points68).astype(np.float32),
+    )
+
+
+def _unseen(n_frames: int) -> np.ndarray:
+    return np.full(n_frames, np.nan, dtype=np.float32)

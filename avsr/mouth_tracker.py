@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from avsr.timings import Timings
-from avsr_frontends.landmarks import FaceTrack, FaceTracker, TrackReport
+from avsr_frontends.landmarks import FaceTrack, FaceTracker, Roster, TrackReport, joint_report
 
 
 class MouthTracker(FaceTracker):
@@ -28,3 +28,10 @@ class MouthTracker(FaceTracker):
         track = super().track(self.timings.measure_items("decode", frames))
         self.report = track.report
         return track
+
+    def track_faces(
+        self, frames: Iterable[np.ndarray], roster: Roster | None = None
+    ) -> list[FaceTrack]:
+        tracks = super().track_faces(self.timings.measure_items("decode", frames), roster)
+        self.report = joint_report(tracks)
+        return tracks

@@ -10,7 +10,7 @@ from typing import Any
 
 from avsr.atomic import write_text_atomically
 from avsr.stretch import Stretch
-from avsr.transcription import Segment, Word
+from avsr.transcription import Rates, Segment, Word
 from avsr_frontends.landmarks import TrackReport
 
 
@@ -61,7 +61,13 @@ class PartialFile:
 
 def _stretch(values: dict[str, Any]) -> Stretch:
     segments = tuple(
-        Segment(**{**segment, "words": tuple(Word(**word) for word in segment["words"])})
+        Segment(
+            **{
+                **segment,
+                "words": tuple(Word(**word) for word in segment["words"]),
+                "rates": None if segment["rates"] is None else Rates(**segment["rates"]),
+            }
+        )
         for segment in values["segments"]
     )
     face = values["face"]

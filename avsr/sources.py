@@ -14,8 +14,10 @@ from avsr.clip_file import CLIP_SUFFIX, Clip, load_clip
 from avsr.clip_reader import ClipReader, FaceWish, Roi
 from avsr.errors import InputError
 from avsr.mouth_tracker import MouthTracker
+from avsr.saved_lips import SavedLips
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion
+from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.mouth import crop_mouth, grey_crops
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
@@ -45,6 +47,7 @@ class Source:
         timings: Timings,
         face: FaceWish = "largest",
         roi: Roi | None = None,
+        lips: SavedLips | None = None,
     ) -> None:
         """Name what is to be read; nothing is opened yet."""
         self.path = Path(source) if isinstance(source, str | Path) else None
@@ -54,7 +57,7 @@ class Source:
         self._source, self._end = source, end
         self._sound, self._picture = sound, picture
         self._timings = timings
-        self._face, self._roi = face, roi
+        self._face, self._roi, self._lips = face, roi, lips
 
     def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
         """Yield the clips that make up the input, each with whether it is the last one.
@@ -85,6 +88,8 @@ class Source:
             is_last = False
             while not is_last:
                 clip = reader.read(n_frames) or Clip()
+                if self._lips is not None:
+                    self._lips.add(clip)
                 is_last = clip.duration_s < STRETCH_S
                 self.warnings = tuple(reader.warnings)
                 yield clip, is_last
@@ -125,7 +130,8 @@ def clip_of_array(values: object, timings: Timings | None = None) -> Clip:
             raise InputError("the waveform holds values that are not finite; mend it")
         return Clip(audio=array.astype(np.float32))
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[1:] == (MOUTH_SIZE, MOUTH_SIZE):
-        return Clip(mouth=array)
+        face = TrackReport(n_frames=len(array), coverage=1.0, face_width_px=0.0)
+        return Clip(mouth=array, face=face)
     if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
         return _clip_of_pictures(array, timings or Timings())
     raise InputError(

@@ -70,6 +70,8 @@ class Segment:
         no_speech_prob: 0 to 1, how little the sound and the lips show of speech.
         words: the words with their times; empty where times are not available.
         modality: what this segment was read from; None where that is the whole result's.
+        face: number of the person who speaks, where there are several faces.
+        rates: compression, where it was chosen for this segment; else the whole result's.
     """
 
     start: float
@@ -79,6 +81,8 @@ class Segment:
     no_speech_prob: float = 0.0
     words: tuple[Word, ...] = ()
     modality: Modality | None = None
+    face: int | None = None
+    rates: Rates | None = None
 
     @property
     def confidence(self) -> float:
@@ -95,7 +99,13 @@ class Segment:
             "no_speech_prob": round(self.no_speech_prob, 4),
             "words": [word.to_dict() for word in self.words],
         }
-        return values if self.modality is None else values | {"modality": self.modality}
+        if self.modality is not None:
+            values["modality"] = self.modality
+        if self.face is not None:
+            values["face"] = self.face
+        if self.rates is not None:
+            values |= {"audio_rate": self.rates.audio, "video_rate": self.rates.video}
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,11 +85,7 @@ def plan_results(
         path = folder / f"{clashing[0]}.{formats[0]}"
         raise UsageError(f"several inputs would write {path}; give one at a time")
     for parent in dict.fromkeys((folder / stub).parent for stub in stubs):
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"-o {folder}: cannot make this folder ({error.strerror})"
-            raise UsageError(message) from None
+        make_folder(parent, f"-o {folder}")
     return [
         ResultFiles(
             paths={name: folder / f"{stub}.{name}" for name in formats},
@@ -97,6 +93,18 @@ def plan_results(
         )
         for stub in stubs
     ]
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder for results.
+
+    Raises:
+        UsageError: naming the option, if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{option}: cannot make this folder ({error.strerror})") from None
 
 
 def printed(result: "TranscriptionResult", formats: Sequence[str], has_files: bool) -> str:

@@ -5,7 +5,7 @@ mediapipe's FaceMesh (with its attention model, which is exact around the lips a
 Shapes: T frames, [T, 68, 2] points as x, y in pixels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -26,7 +26,16 @@ from avsr_frontends.faces import (
 )
 from avsr_frontends.rates import VIDEO_FPS
 
-__all__ = ["MESH_TO_68", "FaceTrack", "FaceTracker", "Roster", "TrackReport", "fill_gaps"]
+__all__ = [
+    "MESH_TO_68",
+    "FaceTrack",
+    "FaceTracker",
+    "Roster",
+    "TrackReport",
+    "fill_gaps",
+    "joint_report",
+    "without_face",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +136,7 @@ class FaceTracker:
             found = np.zeros(n_frames, dtype=bool)
             found[one.frames] = True
             tracks.append(_finish(found, one.points, one.person))
-        return tracks or [_finish(np.zeros(n_frames, dtype=bool), [])]
+        return tracks or [without_face(n_frames)]
 
     def close(self) -> None:
         """Free the models; the tracker cannot be used afterwards."""
@@ -154,6 +163,27 @@ class FaceTracker:
         if last_box is None:
             return region_around(max(boxes, key=size_of), frame)
         return region_around(min(boxes, key=lambda box: distance(box, last_box)), frame)
+
+
+def without_face(n_frames: int) -> FaceTrack:
+    """The track of nobody."""
+    return _finish(np.zeros(n_frames, dtype=bool), [])
+
+
+def joint_report(tracks: Sequence[FaceTrack]) -> TrackReport:
+    """How well anybody's face was followed: a frame counts if one of them is found.
+
+    Args:
+        tracks: at least one, of the same frames; the width is that of the one found most often.
+    """
+    found = np.any([track.found for track in tracks], axis=0)
+    main = max(tracks, key=lambda track: track.report.coverage)
+    return TrackReport(
+        n_frames=len(found),
+        coverage=float(found.mean()) if len(found) else 0.0,
+        face_width_px=main.report.face_width_px,
+        gaps=_gaps(found),
+    )
 
 
 def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:

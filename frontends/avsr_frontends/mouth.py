@@ -5,7 +5,7 @@ to a mean face by a similarity transform fitted to a few stable points, and a sq
 around the mouth of the mapped face. Shapes: T frames, P face points, H and W picture size.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,15 +183,38 @@ def crop_mouth(
     Raises:
         ValueError: if frames and points differ in number, or the points of a frame coincide.
     """
-    smoothed = smooth_landmarks(points)
-    crops = np.zeros((len(smoothed), MOUTH_SIZE, MOUTH_SIZE, 3), dtype=np.uint8)
+    return crop_mouths(frames, [points], geometry)[0]
+
+
+def crop_mouths(
+    frames: Iterable[np.ndarray],
+    people: Sequence[np.ndarray],
+    geometry: MouthGeometry = MEAN_FACE_68,
+) -> list[np.ndarray]:
+    """Cut the mouth patches of several people out of the same frames, as :func:`crop_mouth`.
+
+    Args:
+        frames: T pictures [H, W, 3] uint8; may be a stream.
+        people: [T, P, 2] points of each.
+        geometry: the points used and their targets.
+
+    Returns:
+        [T, 96, 96, 3] uint8 for each.
+
+    Raises:
+        ValueError: as :func:`crop_mouth`.
+    """
+    smoothed = [smooth_landmarks(points) for points in people]
+    n_points = len(smoothed[0])
+    crops = [np.zeros((n_points, MOUTH_SIZE, MOUTH_SIZE, 3), dtype=np.uint8) for _ in smoothed]
     n_frames = 0
     for n_frames, frame in enumerate(frames, start=1):
-        if n_frames > len(smoothed):
+        if n_frames > n_points:
             break
-        crops[n_frames - 1] = cut_mouth(frame, smoothed[n_frames - 1], geometry)
-    if n_frames != len(smoothed):
-        raise ValueError(f"got {n_frames} frames but face points for {len(smoothed)}")
+        for mouth, points in zip(crops, smoothed, strict=True):
+            mouth[n_frames - 1] = cut_mouth(frame, points[n_frames - 1], geometry)
+    if n_frames != n_points:
+        raise ValueError(f"got {n_frames} frames but face points for {n_points}")
     return crops
 
 
