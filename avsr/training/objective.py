@@ -108,7 +108,7 @@ class TrainingObjective(nn.Module):
         audio_lengths: Tensor | None,
         video_values: Tensor | None,
         video_lengths: Tensor | None,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Run each encoder that a pass needs, once; gives the model's arguments."""
         audio: dict[str, Any] = {}
         video: dict[str, Any] = {}

@@ -189,7 +189,8 @@ class AvsrTrainer(Trainer):
     def _word_errors(self, batch: dict[str, Any]) -> list[int]:
         """Word errors of each pass by greedy decoding, then the words of the batch."""
         said = [normalise(self._processor.decode(row[row >= 0])) for row in batch["labels"]]
-        texts = self.objective.transcribe(**self._prepare_inputs(batch))
+        inputs: dict[str, Any] = self._prepare_inputs(batch)
+        texts = self.objective.transcribe(**inputs)
         counts = [
             [
                 alignment.errors.n_errors
