@@ -1,5 +1,7 @@
 """Errors whose message is meant for the user: one line that says what is wrong and what to do."""
 
+import os
+
 
 class AvsrError(Exception):
     """A problem that the user can act on; ``str`` of it is the one line to show.
@@ -25,6 +27,11 @@ class ModelUnavailableError(AvsrError):
     """A model or its weights cannot be found or loaded."""
 
     exit_code = 3
+
+
+def printable(path: os.PathLike[str]) -> str:
+    """A path as text that any output can take: bytes that are no UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def one_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ A pair of rates costs 50 / audio rate + 25 / video rate language-model tokens a 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ Quality = Literal["best", "balanced", "fast"]
 QUALITIES: tuple[Quality, ...] = ("best", "balanced", "fast")
 
 # Tuned on GRID s1_dev, clean and in babble: python recipes/grid/rate_auto.py --tune
-SURE_LOGPROB = math.log(0.9)  # a coarse reading as sure as this stands
+SURE_LOGPROB = math.log(0.8)  # a coarse reading as sure as this stands
 NOISY_SNR_DB = 6.0  # sound worse than this is read finely from the start
 
 
@@ -48,13 +48,13 @@ class RatedHypothesis:
 
     Attributes:
         hypothesis: the text.
-        rates: those it was read at last.
+        rates: those it was read at.
         tokens_per_second: language-model tokens spent on a second of it, at all rates tried.
     """
 
     hypothesis: Hypothesis
     rates: Rates
-    tokens_per_second: float
+    tokens_per_second: float = 0.0
 
 
 def tokens_per_second(rates: Rates) -> float:
@@ -117,6 +117,8 @@ def decode_as_fine_as_needed(
 ) -> list[RatedHypothesis]:
     """Read each clip of a batch at the coarsest rates, and what is doubtful again at the finest.
 
+    Of two readings the surer one counts. Noisy sound is read finely at once.
+
     Args:
         loaded: the model.
         modality: which streams are used.
@@ -136,11 +138,11 @@ def decode_as_fine_as_needed(
         bool(len(waveforms)) and estimate_snr_db(waveforms[row]) < NOISY_SNR_DB
         for row in range(n_clips)
     ]
-    done: dict[int, RatedHypothesis] = {}
+    best: dict[int, RatedHypothesis] = {}
+    doubtful = set(range(n_clips))
     spent = dict.fromkeys(range(n_clips), 0.0)
-    for rates in (coarse, fine):
-        rows = [row for row in range(n_clips) if rates is fine or not noisy[row]]
-        rows = [row for row in rows if row not in done]
+    for rates in dict.fromkeys((coarse, fine)):
+        rows = [row for row in sorted(doubtful) if rates == fine or not noisy[row]]
         if not rows:
             continue
         hypotheses = decode(
@@ -154,11 +156,12 @@ def decode_as_fine_as_needed(
         )
         for row, hypothesis in zip(rows, hypotheses, strict=True):
             spent[row] += tokens_per_second(rates)
-            if rates is fine or hypothesis.avg_logprob >= SURE_LOGPROB:
-                done[row] = RatedHypothesis(
-                    hypothesis=hypothesis, rates=rates, tokens_per_second=spent[row]
-                )
-    return [done[row] for row in range(n_clips)]
+            before = best.get(row)
+            if before is None or hypothesis.avg_logprob >= before.hypothesis.avg_logprob:
+                best[row] = RatedHypothesis(hypothesis=hypothesis, rates=rates)
+            if hypothesis.avg_logprob >= SURE_LOGPROB:
+                doubtful.discard(row)
+    return [replace(best[row], tokens_per_second=spent[row]) for row in range(n_clips)]
 
 
 def estimate_snr_db(waveform: np.ndarray) -> float:

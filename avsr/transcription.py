@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from avsr.config import Modality
+from avsr.errors import printable
 from avsr.rendering import render
 from avsr_frontends.landmarks import TrackReport
 
@@ -165,7 +166,7 @@ class TranscriptionResult:
             "segments": [
                 {"id": index, **segment.to_dict()} for index, segment in enumerate(self.segments)
             ],
-            "file": None if self.path is None else str(self.path),
+            "file": None if self.path is None else printable(self.path),
             "duration": round(self.duration_s, 3),
             "model": self.model,
             "modality": self.modality,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsr.commands.messages import clock, say
+from avsr.errors import printable
 
 if TYPE_CHECKING:
     from avsr.recognizer import Progress
@@ -49,7 +50,7 @@ class Events:
         """Show how far a file has come, with the real-time factor and the time left."""
         if self._json_lines:
             for segment in progress.segments:
-                self._print({"event": "segment", "file": str(file), **segment.to_dict()})
+                self._print({"event": "segment", "file": printable(file), **segment.to_dict()})
         now = time.monotonic()
         done_s = progress.done_s - progress.resumed_s
         factor = (now - self._started) / done_s if done_s > 0 else 0.0
@@ -72,7 +73,7 @@ class Events:
         self._end_line()
         say(f"avsr: {cause}")
         if self._json_lines:
-            self._print({"event": "error", "file": str(file), "message": cause})
+            self._print({"event": "error", "file": printable(file), "message": cause})
 
     def result(
         self,
@@ -97,7 +98,12 @@ class Events:
             self.note(f"{result.path}: warning: {warning}")
 
     def _print(self, values: dict[str, Any]) -> None:
-        print(json.dumps(values, ensure_ascii=False), flush=True)
+        line = json.dumps(values, ensure_ascii=False)
+        try:
+            line.encode()
+        except UnicodeEncodeError:  # a file name that is no UTF-8
+            line = json.dumps(values)
+        print(line, flush=True)
 
     def _end_line(self) -> None:
         if self._is_open:
