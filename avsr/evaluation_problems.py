@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from avsr.conditions import UtteranceOutcome
-from avsr.datasets.problems import Problem
+from avsr.datasets.problems import Problem, ProblemKind
 from avsr.modality import MIN_FACE_COVERAGE
 from avsr.pretrained import LoadedModel
 from avsr.vocabulary import closed_vocabulary, unknown_words
@@ -16,18 +16,7 @@ def find_problems(outcomes: Sequence[UtteranceOutcome], loaded: LoadedModel) -> 
         if outcome.warnings:
             yield _problem("damaged", outcome, "; ".join(outcome.warnings))
     for outcome in outcomes:
-        wanted = {row.modality for row in outcome.used}
-        lacking = {row.modality for row, used in outcome.used.items() if used is None}
-        coverage = outcome.face_coverage
-        if "video" in lacking or (wanted - {"audio"} and coverage == 0):
-            yield _problem(
-                "no face", outcome, "no lips to read: video rows count its words as deleted"
-            )
-        elif coverage is not None and coverage < MIN_FACE_COVERAGE:
-            detail = f"face found in only {coverage:.0%} of the frames: av rows use its sound alone"
-            yield _problem("low coverage", outcome, detail)
-        if "audio" in lacking:
-            yield _problem("no sound", outcome, "audio rows count its words as deleted")
+        yield from _missing_streams(outcome)
     longest_s = loaded.max_segment_s
     for outcome in outcomes:
         if outcome.duration_s > longest_s:
@@ -51,5 +40,21 @@ def _unreadable(outcomes: Sequence[UtteranceOutcome]) -> Iterator[Problem]:
             yield _problem("unreadable", outcome, f"{outcome.failure}; counted with an empty text")
 
 
-def _problem(kind, outcome: UtteranceOutcome, detail: str) -> Problem:
+def _missing_streams(outcome: UtteranceOutcome) -> Iterator[Problem]:
+    if outcome.failure is not None:
+        return
+    given = {(row.modality, used) for row, used in outcome.used.items()}
+    coverage = outcome.face_coverage
+    if not coverage and given & {("video", None), ("av", "audio"), ("av", None)}:
+        detail = "no lips to read: av rows use its sound, video rows count its words as deleted"
+        yield _problem("no face", outcome, detail)
+    elif coverage is not None and coverage < MIN_FACE_COVERAGE:
+        detail = f"face found in only {coverage:.0%} of the frames: av rows use its sound alone"
+        yield _problem("low coverage", outcome, detail)
+    if given & {("audio", None), ("av", "video"), ("av", None)}:
+        detail = "nothing to hear: av rows use its lips, audio rows count its words as deleted"
+        yield _problem("no sound", outcome, detail)
+
+
+def _problem(kind: ProblemKind, outcome: UtteranceOutcome, detail: str) -> Problem:
     return Problem(kind=kind, id=outcome.utterance.id, detail=detail)
