@@ -120,6 +120,7 @@ def read_batch(
             audio_rate=reading.audio_rate,
             video_rate=reading.video_rate,
             num_beams=num_beams,
+            ctc_weight=0.0,  # the published search knows no CTC heads
             max_new_tokens=max_new_tokens,
         )
         texts[reading] = [

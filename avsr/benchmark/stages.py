@@ -197,6 +197,7 @@ class StageBench:
             audio_rate=row.reading.audio_rate,
             video_rate=row.reading.video_rate,
             num_beams=row.search.num_beams,
+            ctc_weight=0.0,
             draft=row.search.draft,
             max_new_tokens=row.search.max_new_tokens,
         )
