@@ -51,7 +51,7 @@ class PartialFile:
             OSError: if the folder cannot be written to.
         """
         lines = [self._key, *map(asdict, stretches)]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        text = "".join(json.dumps(line) + "\n" for line in lines)  # ASCII: whatever file names
         write_text_atomically(self.path, text)
 
     def remove(self) -> None:

@@ -1,6 +1,7 @@
 """Transcribing files and arrays of any length with a loaded model."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from avsr.saved_lips import SavedLips
 from avsr.sources import Source, SourceLike
 from avsr.stretch import Stretch, doubts, joint_report, main_modality
 from avsr.timings import Timings
-from avsr.transcription import Segment, TranscriptionResult
+from avsr.transcription import Rates, Segment, TranscriptionResult
 from avsr_frontends.media import MediaError
 
 
@@ -150,7 +151,8 @@ class Recognizer:
         if face == "all":
             return self._every_face(source, request, save_lips)
         lips = None if save_lips is None else SavedLips(save_lips)
-        partial = partial if lips is None else None  # what was cropped before is not kept
+        if lips is not None or isinstance(face, int):
+            partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
         timings = Timings()
         reader = LongForm(self.loaded, request, timings, self._lock)
         kept = None if partial is None else self._partial_file(source, request, partial)
@@ -295,7 +297,7 @@ class Recognizer:
             segments=segments,
             modality=modality,
             reason=reason,
-            rates=reader.rates(modality),
+            rates=_usual_rates(segments) or reader.rates(modality),
             duration_s=stretches[-1].until - begin,
             face=face,
             warnings=(*source.warnings, *doubts(stretches, face)),
@@ -303,6 +305,15 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
+
+
+def _usual_rates(segments: tuple[Segment, ...]) -> Rates | None:
+    """What most of the time was read at, where each segment has rates of its own."""
+    seconds: dict[Rates, float] = defaultdict(float)
+    for segment in segments:
+        if segment.rates is not None:
+            seconds[segment.rates] += segment.end - segment.start
+    return max(seconds, key=seconds.__getitem__, default=None)
 
 
 def _write_lips(lips: SavedLips, stem: Path | None) -> None:

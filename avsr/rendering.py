@@ -49,21 +49,25 @@ def render(result: "TranscriptionResult", output_format: str) -> str:
 
 
 def cues(result: "TranscriptionResult") -> Iterator[Cue]:
-    """Cut the segments into subtitles; one with words is cut between words."""
+    """Cut the segments into subtitles; one with words is cut between words.
+
+    Where several people speak, each segment begins with whose face it is.
+    """
     for segment in result.segments:
+        speaker = "" if segment.face is None else f"face {segment.face}: "
         if not segment.words:
             if segment.text:
-                yield _cue(segment.start, segment.end, segment.text)
+                yield _cue(segment.start, segment.end, speaker + segment.text)
             continue
         line: list[Word] = []
         for word in segment.words:
             if line and (
                 word.end - line[0].start > _CUE_S or len(_joined([*line, word])) > _CUE_LENGTH
             ):
-                yield _cue(line[0].start, line[-1].end, _joined(line))
-                line = []
+                yield _cue(line[0].start, line[-1].end, speaker + _joined(line))
+                line, speaker = [], ""
             line.append(word)
-        yield _cue(line[0].start, line[-1].end, _joined(line))
+        yield _cue(line[0].start, line[-1].end, speaker + _joined(line))
 
 
 def clock(seconds: float, separator: str = ".") -> str:

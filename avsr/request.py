@@ -64,6 +64,8 @@ class Request:
                 f"start and end must be seconds with 0 <= start < end, got {self.start} and "
                 f"{self.end}"
             )
+        if self.face == "all" and self.modality == "audio":
+            raise UsageError("--face all reads lips, so --modality audio makes no sense with it")
 
 
 def parse_face(value: str) -> FaceRequest:

@@ -85,3 +85,17 @@ def test_clock() -> None:
 def test_unknown_format() -> None:
     with pytest.raises(ValueError, match="txt, srt, vtt, tsv, json, got 'doc'"):
         replace(RESULT).render("doc")
+
+
+def test_subtitles_tell_whose_face_it_is() -> None:
+    said = [("yes", 1, 0.0), ("no", 2, 1.0)]
+    segments = tuple(
+        Segment(start=at, end=at + 1, text=text, avg_logprob=0.0, face=face)
+        for text, face, at in said
+    )
+    rates = Rates(audio=None, video=2)
+    result = TranscriptionResult(
+        text="yes no", segments=segments, modality="video", reason="", rates=rates, duration_s=2.0
+    )
+    assert [cue.text for cue in cues(result)] == ["face 1: yes", "face 2: no"]
+    assert [segment["face"] for segment in result.to_dict()["segments"]] == [1, 2]

@@ -1,0 +1,120 @@
+"""``avsr transcribe`` where two people are in the picture."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import avsr
+from avsr.cli import run
+from avsr.manifest import read_manifest
+from avsr.mouth_video import read_mouth_video
+from avsr_frontends.media import iter_video, read_audio
+from tests.clips import write_clip
+from tests.signals import portrait, tone
+
+SAMPLES = Path(__file__).parents[2] / "demo" / "samples"
+
+
+@pytest.fixture(scope="module")
+def couple(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two portraits, of 160 pixels each, the right one mirrored, with a tone."""
+    face = cv2.resize(portrait(), (160, 160), interpolation=cv2.INTER_AREA)
+    picture = np.concatenate([face, face[:, ::-1]], axis=1)
+    folder = tmp_path_factory.mktemp("couple")
+    return write_clip(folder / "couple.mp4", [picture] * 15, sound=tone(0.6), sound_codec="aac")
+
+
+def _run(tiny_folder: Path, *arguments: object) -> int:
+    options = ["--model", str(tiny_folder), "--keep-unsure", *map(str, arguments)]
+    return run(["transcribe", *options])
+
+
+def test_all_faces_are_read_and_labelled(
+    tiny_folder: Path, couple: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lips = tmp_path / "lips"
+    assert _run(tiny_folder, couple, "--face", "all", "--save-lips", lips) == 0
+    captured = capsys.readouterr()
+    assert [line[:7] for line in captured.out.splitlines()] == ["face 1:", "face 2:"]
+    assert "video (the lips of 2 face(s), each for itself)" in captured.err
+    files = sorted(lips.iterdir())
+    assert [file.name for file in files] == ["couple.mp4-face1.mp4", "couple.mp4-face2.mp4"]
+    left, right = (read_mouth_video(file)[0].astype(float) for file in files)
+    assert left.shape == right.shape == (15, 96, 96)
+    assert np.abs(left - right).mean() > 5  # not the same lips
+    assert np.abs(left - right[:, :, ::-1]).mean() < 12  # but mirrored ones
+
+
+def test_a_named_face_and_one_that_is_not_there(
+    tiny_folder: Path, couple: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = []
+    for face in ("1", "2", "largest", "speaking"):
+        assert _run(tiny_folder, couple, "--face", face, "--modality", "video") == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[2] in texts[:2]
+    assert texts[3] in texts[:2]
+    assert _run(tiny_folder, couple, "--face", "7") == 0
+    assert "audio (no face was found in 15 frames)" in capsys.readouterr().err
+
+
+def test_a_region_of_the_picture_hides_the_rest(
+    tiny_folder: Path, couple: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [couple, "--face", "all", "--save-lips", tmp_path]
+    assert _run(tiny_folder, *arguments, "--roi", "160,0,160,160") == 0
+    assert capsys.readouterr().out.startswith("face 1: ")
+    assert [file.name for file in tmp_path.iterdir()] == ["couple.mp4-face1.mp4"]
+    assert _run(tiny_folder, couple, "--roi", "200,0,160,160") == 1
+    assert "--roi 200,0,160,160 leaves the picture, which is 320x160" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--face", "nobody"), ("--face", "0"), ("--roi", "1,2,3"), ("--roi", "0,0,0,9")],
+)
+def test_what_is_no_face_or_region_is_wrong_usage(
+    tiny_folder: Path, couple: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tiny_folder, couple, option, value) == 2
+    assert f"{option} '{value}'" in capsys.readouterr().err
+
+
+def test_saved_lips_are_whole_or_not_there(
+    tiny_folder: Path, couple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert _run(tiny_folder, couple, "--save-lips", tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rates_can_be_left_to_a_preset_or_the_input(
+    tiny_folder: Path, couple: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option, rates in (
+        (["--quality", "fast"], "audio rate 16, video rate 5"),
+        (["--max-tokens-per-second", "18"], "audio rate 4, video rate 5"),
+        (["--rate", "auto"], "audio rate "),
+    ):
+        assert _run(tiny_folder, couple, *option) == 0
+        assert rates in capsys.readouterr().err
+
+
+def test_the_one_who_talks_is_read_beside_one_who_does_not(tmp_path: Path) -> None:
+    sample = SAMPLES / "clean.mp4"
+    text = {u.path.name: u.text for u in read_manifest(SAMPLES / "manifest.jsonl")}[sample.name]
+    talking = list(iter_video(sample))
+    height = talking[0].shape[0]
+    still = cv2.resize(portrait(), (height, height), interpolation=cv2.INTER_AREA)
+    path = tmp_path / "two.mkv"
+    frames = [np.concatenate([still, frame], axis=1) for frame in talking]
+    write_clip(path, frames, sound=read_audio(sample))
+    recognizer = avsr.load("grid-tiny", "cpu")
+    beside = recognizer.transcribe(path, modality="av")
+    assert beside.text == text
+    assert recognizer.transcribe(path, modality="av", face=2).text == text
