@@ -53,6 +53,8 @@ def build_model(
         prompt_ids={name: plain_ids(tokenizer, text) for name, text in PROMPTS.items()},
         audio_ctc=True,
         video_ctc=True,
+        default_beams=8,  # these two were chosen on s1_dev and syn_av_dev, clean and in babble
+        default_ctc_weight=0.5,
         **cast(dict[str, Any], token_ids),
     )
     model = AvsrForConditionalGeneration(config)
