@@ -1,8 +1,9 @@
 """When each token was said, from where the language model looks while it writes it.
 
 For models without a CTC head. The tokens of one stream are a coarse clock (one for each ``rate``
-encoder frames), and the path through the attention weights may only move forward.
-Shapes: L text tokens, S stream tokens.
+encoder frames), and the path through the attention weights may only move forward. Which heads
+follow the speech differs from model to model; those that do so best in the text at hand are used.
+Shapes: H attention heads of all layers, L text tokens, S stream tokens.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from avsr.transcription import Rates
 from avsr_adapters import compressed_lengths, tapped_attention
 
 _SMOOTH = 3  # stream tokens over which attention is averaged
+_BEST_HEADS = 3
 
 
 @torch.inference_mode()
@@ -51,10 +53,32 @@ def attention_marks(
         return []
     weights = _attention(loaded, modality, rates, audio, video, token_ids)
     first = 1 + (loaded.model.config.bos_token_id is not None)  # after BOS and the stream's marker
-    sharp = _sharpened(weights[:, first : first + n_stream])
-    edges = monotonic_edges(sharp)
-    peaks = [a + int(sharp[n, a:b].argmax()) for n, (a, b) in enumerate(pairwise(edges))]
+    weights = following_heads(weights[..., first : first + n_stream])
+    edges = monotonic_edges(weights)
+    peaks = [a + int(weights[n, a:b].argmax()) for n, (a, b) in enumerate(pairwise(edges))]
     return [(rate * peak, rate * (peak + 1)) for peak in peaks]
+
+
+def following_heads(weights: np.ndarray) -> np.ndarray:
+    """Average the heads that move through the stream as the text goes on, and smooth over time.
+
+    Args:
+        weights: [H, L, S].
+
+    Returns:
+        [L, S].
+    """
+    shares = weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-9)
+    kernel = np.ones(_SMOOTH)
+    near = np.apply_along_axis(np.convolve, -1, shares, kernel, mode="same")
+    peaks = shares.argmax(axis=-1)  # [H, L]
+    mass = np.take_along_axis(near, peaks[..., None], axis=-1)[..., 0].mean(axis=-1)
+    steps = np.arange(peaks.shape[1]) - (peaks.shape[1] - 1) / 2
+    moved = (peaks - peaks.mean(axis=1, keepdims=True)) @ steps
+    spread = np.sqrt(((peaks - peaks.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
+    forward = moved / np.maximum(spread * np.sqrt((steps**2).sum()), 1e-9)  # -1 to 1
+    best = np.argsort(-(forward + 0.01) * mass)[:_BEST_HEADS]  # one token moves nowhere
+    return near[best].mean(axis=0)
 
 
 def monotonic_edges(weights: np.ndarray) -> list[int]:
@@ -95,7 +119,7 @@ def _attention(
     video: Encoded | None,
     token_ids: Sequence[int],
 ) -> np.ndarray:
-    """[L, all positions]: where the model looks when it predicts each token, over later layers."""
+    """[H, L, all positions]: where each head looks when the model predicts each token."""
     model = loaded.model
     streams: dict[str, Tensor] = {}
     if modality != "video" and audio is not None:
@@ -111,24 +135,19 @@ def _attention(
     )
     ids = torch.tensor([list(token_ids)], device=prefix.embeds.device)
     embeds = torch.cat([prefix.embeds, model.get_input_embeddings()(ids)], dim=1)
-    n_prefix, n_layers = prefix.embeds.shape[1], model.config.text_config.num_hidden_layers
-    total = torch.zeros(embeds.shape[1], embeds.shape[1])
+    predicting = prefix.embeds.shape[1] - 1 + np.arange(len(token_ids))  # one before each token
+    layers: dict[int, np.ndarray] = {}
 
     def tap(layer: int, first_query: int, weights: Tensor) -> Tensor:
-        if layer >= n_layers // 2:
-            rows = slice(first_query, first_query + weights.shape[2])
-            total[rows, : weights.shape[3]] += weights[0].mean(dim=0).float().cpu()
+        n_queries, n_keys = weights.shape[2:]
+        if layer not in layers:
+            shape = (weights.shape[1], len(token_ids), embeds.shape[1])
+            layers[layer] = np.zeros(shape, dtype=np.float32)
+        rows = np.flatnonzero((predicting >= first_query) & (predicting < first_query + n_queries))
+        wanted = weights[0, :, predicting[rows] - first_query].float().cpu().numpy()
+        layers[layer][:, rows, :n_keys] = wanted
         return weights
 
     with tapped_attention(model.language_model, tap):
         model.language_model(inputs_embeds=embeds, use_cache=False)
-    predicting = slice(n_prefix - 1, n_prefix - 1 + len(token_ids))  # one before each token
-    return total[predicting].numpy()
-
-
-def _sharpened(weights: np.ndarray) -> np.ndarray:
-    """Take away what every token looks at, and smooth over neighbouring moments."""
-    spread = weights.std(axis=0, keepdims=True)
-    sharp = (weights - weights.mean(axis=0, keepdims=True)) / np.maximum(spread, 1e-6)
-    kernel = np.ones(_SMOOTH) / _SMOOTH
-    return np.stack([np.convolve(row, kernel, mode="same") for row in sharp])
+    return np.concatenate([layers[layer] for layer in sorted(layers)])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import avsr
-from avsr.attention_times import monotonic_edges
+from avsr.attention_times import following_heads, monotonic_edges
 from avsr.hypotheses import Encoded, Hypothesis
 from avsr.transcription import Rates, Word
 from avsr.word_times import SpokenWord, split_words, time_words, word_bounds
@@ -116,6 +116,19 @@ def test_a_stream_is_divided_where_the_weights_are() -> None:
     assert first == 3
     assert 4 <= second <= 5
     assert monotonic_edges(np.random.default_rng(0).normal(size=(4, 4))) == [0, 1, 2, 3, 4]
+
+
+def test_heads_that_follow_the_speech_are_found() -> None:
+    generator = np.random.default_rng(0)
+    weights = generator.uniform(0, 0.1, size=(8, 5, 40))
+    weights[6] = 0.01
+    for n in range(5):
+        weights[6, n, 4 + 7 * n] = 1.0  # follows
+        weights[2, n, 32 - 7 * n] = 1.0  # goes backwards
+        weights[3, n, 0] = 5.0  # a sink
+    followed = following_heads(weights)
+    assert followed.shape == (5, 40)
+    assert all(abs(followed[n].argmax() - (4 + 7 * n)) <= 1 for n in range(5))
 
 
 @pytest.mark.parametrize("modality", ["audio", "video", "av"])
