@@ -55,7 +55,7 @@ def build_controls(loaded: LoadedModel) -> Controls:
         sources=["upload", "webcam"],
         include_audio=True,  # Gradio drops the sound of webcams otherwise
         webcam_options=gr.WebcamOptions(mirror=False, constraints=_CAMERA),
-        height=270,
+        height=310,
         elem_id="recording",
     )
     with gr.Row(elem_id="samples"):
@@ -76,13 +76,13 @@ def build_controls(loaded: LoadedModel) -> Controls:
         value=QUIETEST_DB,
         step=1,
         label="Babble, in dB relative to the voice",
-        info="Eight voices mixed in before recognition. Far left: none.",
+        info="Eight other voices. Far left: none.",
         elem_id="babble",
     )
     gr.HTML('<p id="babble-note" aria-live="polite">Babble: none</p>')
     with gr.Row():
-        audio_rate = _rate_choice(loaded, "audio", "Sound: frames per token")
-        video_rate = _rate_choice(loaded, "video", "Lips: frames per token")
+        audio_rate = _rate_choice(loaded, "audio", "Sound rate")
+        video_rate = _rate_choice(loaded, "video", "Lip rate")
     return Controls(
         recording=recording,
         samples=buttons,
@@ -100,6 +100,7 @@ def _rate_choice(loaded: LoadedModel, stream: Literal["audio", "video"], label: 
         choices=rates,
         value=rates[0] if rates else None,
         label=label,
+        info="encoder frames per token",
         visible=bool(rates),
         elem_id=f"{stream}-rate",
     )

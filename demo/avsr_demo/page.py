@@ -34,16 +34,17 @@ def build_page(service: Service, n_workers: int) -> gr.Blocks:
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_id="controls"):
                 controls = build_controls(service.recognizer.loaded)
+                status = gr.HTML(panels.waiting())
                 gr.HTML(panels.consent(service.limits.duration_s))
             with gr.Column(scale=8, min_width=340, elem_id="results"):
-                outputs = [gr.HTML(panels.waiting()), gr.HTML(panels.readings(None))]
+                outputs = [status, gr.HTML(panels.readings(None)), gr.HTML(panels.film(None))]
                 outputs += [gr.HTML() for _ in range(_N_PANELS - len(outputs))]
         reading: dict[str, Any] = {
             "fn": _reader(service),
             "inputs": controls.question,
             "outputs": outputs,
             "show_progress": "minimal",
-            "show_progress_on": outputs[0],
+            "show_progress_on": status,
             "concurrency_limit": n_workers,
             "concurrency_id": QUEUE,
             "api_visibility": "private",
@@ -80,8 +81,8 @@ def _reader(service: Service) -> Callable[..., Iterator[tuple[Any, ...]]]:
                 yield _update(findings, before)
                 before = findings
         except RecordingError as error:
-            empty = ("",) * (_N_PANELS - 2)
-            yield panels.problem(str(error)), panels.readings(None), *empty
+            empty = ("",) * (_N_PANELS - 3)
+            yield panels.problem(str(error)), panels.readings(None), panels.film(None), *empty
 
     return read
 

@@ -18,6 +18,14 @@ _WAYS: tuple[tuple[Modality, str, str], ...] = (
     ("av", "Sound and lips", "both at once"),
 )
 _READS = {"audio": "sound", "video": "lips", "av": "both together"}
+_HOW_TO = (
+    '<section class="how-to" aria-label="How to begin"><ol>'
+    "<li><strong>Choose</strong> a sample, upload a video, or record yourself with the webcam.</li>"
+    "<li><strong>Disturb</strong> the sound: slide the babble to the right.</li>"
+    "<li><strong>Compare</strong> what is heard, what is lip-read, and what both give together. "
+    "You will see the face that was followed, the mouth as the model gets it, captions that follow "
+    "the words, and what coarser compression costs.</li></ol></section>"
+)
 _STEPS = 7  # findings that reading one recording gives, for the progress bar
 
 
@@ -87,9 +95,9 @@ def readings(findings: Findings | None) -> str:
 
 
 def film(films: Films | None) -> str:
-    """The film with captions, and the mouth in a loop."""
+    """The film with captions, and the mouth in a loop; before there is one, what to do."""
     if films is None:
-        return ""
+        return _HOW_TO
     mouth = ""
     if films.mouth is not None:
         mouth = (

@@ -15,6 +15,7 @@ from avsr import Recognizer
 from avsr.clip import Clip
 from avsr.errors import UsageError
 from avsr_demo.limits import Limits
+from avsr_demo.samples import samples
 from avsr_demo.service import Service
 from avsr_demo.storage import Storage
 from avsr_demo.workers import Workers
@@ -99,6 +100,7 @@ def _launch(service: Service, storage: Storage, host: str, port: int, workers: i
             css_paths=[ASSETS / "page.css"],
             head=f"<script>{(ASSETS / 'page.js').read_text(encoding='utf-8')}</script>",
             favicon_path=ASSETS / "icon.png",
+            allowed_paths=[str(sample.path) for sample in samples()],
         )
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port} ({error}); choose a --port") from error

@@ -19,14 +19,17 @@ _STONE = Color(
 
 
 def theme() -> gr.themes.Base:
-    """Paper and ink, violet for actions; fonts come with Gradio, none is fetched."""
+    """Paper and ink, violet for actions; fonts come with Gradio, none is fetched.
+
+    Its 600 weight of IBM Plex Sans lacks most letters, so bold is 700.
+    """
     look = gr.themes.Base(
         primary_hue=_VIOLET,
         secondary_hue=_VIOLET,
         neutral_hue=_STONE,
         radius_size=gr.themes.sizes.radius_lg,
-        font=[LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"],
-        font_mono=[LocalFont("IBM Plex Mono"), "ui-monospace", "monospace"],
+        font=[LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[LocalFont("IBM Plex Mono", weights=(400,)), "ui-monospace", "monospace"],
     )
     return look.set(
         body_background_fill="#f5f3ee",

@@ -53,6 +53,7 @@
       const than = level === 0 ? "as loud as the voice" : level < 0 ? "quieter" : "louder";
       text = `SNR ${level === 0 ? "0" : -level > 0 ? `+${-level}` : -level} dB, ${than}`;
     }
+    if (range.getAttribute("aria-valuetext") === text) return; // or the observer would never rest
     note.textContent = `Babble: ${text}`;
     range.setAttribute("aria-valuetext", text);
   }
