@@ -11,6 +11,7 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -154,11 +155,7 @@ def speaking_clip(loaded: LoadedModel, clip: Clip) -> tuple[Clip, int | None]:
     audio = clip.audio if clip.audio is not None and len(clip.audio) else None
     agreement: Agreement | None = None
     if audio is not None and can_compare_words(loaded):
-        sound = audio
-
-        def agreement(rivals: Sequence[Lips]) -> list[float]:
-            return words_on_lips(loaded, sound, rivals)
-
+        agreement = partial(words_on_lips, loaded, audio)
     chosen = faces[choose_speaker(faces, audio, agreement).index]
     others = sorted((f for f in faces if f is not chosen), key=mean_motion)
     mouth, motion = chosen.mouth.copy(), chosen.motion.copy()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avsr import __version__
 from avsr.clip_reader import Roi
+from avsr.config import Modality
 from avsr.errors import InputError
 from avsr.every_face import read_every_face
 from avsr.hypotheses import check_search
@@ -236,7 +237,9 @@ class Recognizer:
         """
         self.loaded.check_request(request.modality, request.audio_rate, request.video_rate)
         trained = self.loaded.modalities
-        read_as = trained if request.modality == "auto" else [request.modality]
+        read_as: list[Modality] = (
+            list(trained) if request.modality == "auto" else [request.modality]
+        )
         for modality in read_as:
             choose_rates(self.loaded, modality, request.rate_wish)
         check_search(

@@ -57,7 +57,8 @@ class Source:
         self._source, self._end = source, end
         self._sound, self._picture = sound, picture
         self._timings = timings
-        self._face, self._roi, self._lips = face, roi, lips
+        self._face: FaceWish = face
+        self._roi, self._lips = roi, lips
 
     def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
         """Yield the clips that make up the input, each with whether it is the last one.

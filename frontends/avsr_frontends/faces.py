@@ -229,7 +229,8 @@ class FaceFollower:
                 self._meshes.give_back(follower.mesh)
                 continue
             back = [one for one in away if _has_returned(box, one.last_box)]
-            one = min(back, key=lambda one: distance(box, one.last_box), default=Person(box))
+            back.sort(key=lambda one, box=box: distance(box, one.last_box))
+            one = back[0] if back else Person(box)
             if one in away:
                 away.remove(one)
             one.follower, one.last_box = follower, box
