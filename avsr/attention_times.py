@@ -8,6 +8,7 @@ Shapes: H attention heads of all layers, L text tokens, S stream tokens.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,8 +70,8 @@ def following_heads(weights: np.ndarray) -> np.ndarray:
         [L, S].
     """
     shares = weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-9)
-    kernel = np.ones(_SMOOTH)
-    near = np.apply_along_axis(np.convolve, -1, shares, kernel, mode="same")
+    sums = np.cumsum(np.pad(shares, ((0, 0), (0, 0), (_SMOOTH // 2 + 1, _SMOOTH // 2))), axis=-1)
+    near = sums[..., _SMOOTH:] - sums[..., :-_SMOOTH]
     peaks = shares.argmax(axis=-1)  # [H, L]
     mass = np.take_along_axis(near, peaks[..., None], axis=-1)[..., 0].mean(axis=-1)
     steps = np.arange(peaks.shape[1]) - (peaks.shape[1] - 1) / 2
@@ -121,7 +122,7 @@ def _attention(
 ) -> np.ndarray:
     """[H, L, all positions]: where each head looks when the model predicts each token."""
     model = loaded.model
-    streams: dict[str, Tensor] = {}
+    streams: dict[str, Any] = {}
     if modality != "video" and audio is not None:
         streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
     if modality != "audio" and video is not None:

@@ -199,7 +199,7 @@ def _texts(utterances: Sequence[Utterance], folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Assemble, transcribe and compare."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description="Assemble and transcribe long videos.")
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--noise", type=Path, help="folder of recordings for the noisy gaps")
     parser.add_argument("--minutes", type=float, default=10.0)

@@ -70,7 +70,7 @@ def test_tokens_are_grouped_into_words() -> None:
 @pytest.fixture(scope="module")
 def loaded(tiny_folder: Path) -> Any:
     """A tiny model whose CTC head spells out what the features say."""
-    loaded = avsr.load(tiny_folder, device="cpu").loaded
+    loaded: Any = avsr.load(tiny_folder, device="cpu").loaded
     loaded.model.audio_ctc_head = nn.Identity()
     return loaded
 
