@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from avsr.clip_file import Clip, Lips
+from avsr.errors import InputError
 from avsr.mouth_tracker import MouthTracker
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
@@ -84,17 +85,20 @@ class ClipReader:
         if sound and info.has_audio:
             self._audio = iter_audio(path, start, end, self._heard)
         if picture and info.has_video:
-            self._video = part_of_pictures(
-                iter_video(path, start, end, self._seen), roi, self._path
-            )
+            self._video = part_of_pictures(iter_video(path, start, end, self._seen), roi)
         self._heard_ahead = np.zeros(0, dtype=np.float32)
         self._n_read = 0  # pictures
         self._has_begun = False
+        self._is_missing = False  # the wanted person, in all that was read
 
     @property
     def warnings(self) -> list[str]:
         """One sentence for each damage met so far."""
         failures = [str(error) for error in self._failures.values()]
+        if self._is_missing:
+            failures.append(
+                f"there is no face {self._face}: {len(self._roster.people)} were followed"
+            )
         return [*self._heard.warnings, *self._seen.warnings, *failures]
 
     def read(self, n_frames: int | None = None) -> Clip | None:
@@ -205,6 +209,7 @@ class ClipReader:
         if self._face == "speaking":
             return tracks
         wanted = [track for track in tracks if track.person == self._face]
+        self._is_missing = all(one.person != self._face for one in self._roster.people)
         return wanted or [without_face(len(tracks[0].found))]
 
     def _own_tracker(self) -> MouthTracker:
@@ -216,21 +221,25 @@ class ClipReader:
 
     def _decode_again(self, since: float, n_frames: int | None) -> Iterator[np.ndarray]:
         frames = iter_video(self._path, since, self._end)
-        return itertools.islice(part_of_pictures(frames, self._roi, self._path), n_frames)
+        return itertools.islice(part_of_pictures(frames, self._roi), n_frames)
 
 
 def part_of_pictures(
-    frames: Iterator[np.ndarray], roi: Roi | None, path: Path
+    frames: Iterator[np.ndarray], roi: Roi | None
 ) -> Generator[np.ndarray, None, None]:
-    """The wanted part of each picture."""
+    """The wanted part of each picture.
+
+    Raises:
+        InputError: if it is not in the picture.
+    """
     for frame in frames:
         if roi is None:
             yield frame
             continue
         left, top, width, height = roi
         if left + width > frame.shape[1] or top + height > frame.shape[0]:
-            raise MediaError(
-                f"{path}: --roi {left},{top},{width},{height} leaves the picture, which is "
+            raise InputError(
+                f"--roi {left},{top},{width},{height} leaves the picture, which is "
                 f"{frame.shape[1]}x{frame.shape[0]}"
             )
         yield frame[top : top + height, left : left + width]

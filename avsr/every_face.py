@@ -19,9 +19,10 @@ def count_faces(path: Path, start: float | None, end: float | None, roi: Roi | N
 
     Raises:
         MediaError: if it cannot be read or has no picture.
+        InputError: if ``roi`` is not in the picture.
     """
     roster = Roster()
-    frames = part_of_pictures(iter_video(path, start, end), roi, path)
+    frames = part_of_pictures(iter_video(path, start, end), roi)
     with FaceTracker() as tracker:
         for first in frames:
             stretch = itertools.islice(frames, STRETCH_S * VIDEO_FPS - 1)
@@ -57,6 +58,8 @@ def read_every_face(
         n_faces = count_faces(Path(source), start, end, roi)
     except MediaError as error:
         raise InputError(str(error)) from error
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
     if n_faces == 0:
         raise InputError(f"{source}: no face was found; use --modality audio")
     results = {person: read_face(person) for person in range(1, n_faces + 1)}

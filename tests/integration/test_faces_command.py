@@ -57,7 +57,9 @@ def test_a_named_face_and_one_that_is_not_there(
     assert texts[2] in texts[:2]
     assert texts[3] in texts[:2]
     assert _run(tiny_folder, couple, "--face", "7") == 0
-    assert "audio (no face was found in 15 frames)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "audio (no face was found in 15 frames" in told
+    assert "warning: there is no face 7: 2 were followed" in told
 
 
 def test_a_region_of_the_picture_hides_the_rest(
@@ -68,7 +70,8 @@ def test_a_region_of_the_picture_hides_the_rest(
     assert capsys.readouterr().out.startswith("face 1: ")
     assert [file.name for file in tmp_path.iterdir()] == ["couple.mp4-face1.mp4"]
     assert _run(tiny_folder, couple, "--roi", "200,0,160,160") == 1
-    assert "--roi 200,0,160,160 leaves the picture, which is 320x160" in capsys.readouterr().err
+    complaint = f"avsr: {couple}: --roi 200,0,160,160 leaves the picture, which is 320x160"
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
