@@ -58,8 +58,8 @@ class Site:
         return set(re.findall(r"^contact (\S+)", self.log.read_text(), re.MULTILINE))
 
     def stored(self) -> list[str]:
-        """Names of all files that the server keeps at present."""
-        return sorted(path.name for path in self.files.rglob("*") if path.is_file())
+        """Names of all files of visitors that the server keeps at present."""
+        return sorted(path.name for path in self.files.rglob("avsr-demo-*/**/*") if path.is_file())
 
     def stop(self) -> int:
         """End the server as a service manager would; returns its exit code."""

@@ -55,7 +55,6 @@ def build_controls(loaded: LoadedModel) -> Controls:
         sources=["upload", "webcam"],
         include_audio=True,  # Gradio drops the sound of webcams otherwise
         webcam_options=gr.WebcamOptions(mirror=False, constraints=_CAMERA),
-        height=310,
         elem_id="recording",
     )
     with gr.Row(elem_id="samples"):

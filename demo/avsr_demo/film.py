@@ -31,12 +31,9 @@ def write_film(path: Path, frames: Iterable[np.ndarray], sound: np.ndarray | Non
         first = next(pictures, None)
         video = None if first is None else container.add_stream("libx264", rate=VIDEO_FPS)
         audio = None if sound is None else container.add_stream("aac", rate=SAMPLE_RATE)
-        if audio is not None and sound is not None:
+        if audio is not None:
             audio.layout = "mono"
             audio.bit_rate = 64_000
-            wave = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
-            wave.sample_rate = SAMPLE_RATE
-            wave.pts = 0
         if video is not None and first is not None:
             video.height, video.width = (side - side % 2 for side in first.shape[:2])
             video.pix_fmt = "yuv420p"
@@ -50,6 +47,9 @@ def write_film(path: Path, frames: Iterable[np.ndarray], sound: np.ndarray | Non
                 container.mux(video.encode(frame))
             container.mux(video.encode())
         if audio is not None and sound is not None:
+            wave = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
+            wave.sample_rate = SAMPLE_RATE
+            wave.pts = 0
             container.mux(audio.encode(wave))
             container.mux(audio.encode())
 

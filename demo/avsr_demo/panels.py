@@ -235,7 +235,8 @@ def _sound_fact(findings: Findings) -> tuple[str, str]:
         return "none", ""
     babble = "as recorded"
     if findings.babble_db is not None:
-        babble = f"with babble, SNR {-findings.babble_db:+g} dB".replace("+0 dB", "0 dB")
+        snr_db = -findings.babble_db or 0.0  # not -0
+        babble = f"with babble, SNR {snr_db:+g} dB".replace("+0 dB", "0 dB")
     rate = "?" if info.sample_rate is None else f"{info.sample_rate / 1000:g}"
     return f"{rate} → {SAMPLE_RATE // 1000} kHz", babble
 

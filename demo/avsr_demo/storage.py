@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -58,6 +59,8 @@ class Storage:
         for path in uploads - used:
             if path.is_relative_to(self.root):
                 path.unlink(missing_ok=True)
+                with suppress(OSError):  # others' files are in there too
+                    path.parent.rmdir()
 
     def _delete_results(self, session: str) -> None:
         folder = self._results.pop(session, None)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import gradio as gr
+from gradio.themes import Base, sizes
 from gradio.themes.utils.colors import Color
 from gradio.themes.utils.fonts import LocalFont
 
@@ -18,16 +18,16 @@ _STONE = Color(
 )  # fmt: skip
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Paper and ink, violet for actions; fonts come with Gradio, none is fetched.
 
     Its 600 weight of IBM Plex Sans lacks most letters, so bold is 700.
     """
-    look = gr.themes.Base(
+    look = Base(
         primary_hue=_VIOLET,
         secondary_hue=_VIOLET,
         neutral_hue=_STONE,
-        radius_size=gr.themes.sizes.radius_lg,
+        radius_size=sizes.radius_lg,
         font=[LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
         font_mono=[LocalFont("IBM Plex Mono", weights=(400,)), "ui-monospace", "monospace"],
     )

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ class Workers:
             n_workers, thread_name_prefix="reader", initializer=self._start
         )
 
-    def stream(self, work: Callable[[FaceWatch], Iterator[Item]]) -> Iterator[Item]:
+    def stream(self, work: Callable[[FaceWatch], Iterator[Item]]) -> Generator[Item, None, None]:
         """Run a generator on one of the threads and pass on what it yields.
 
         Where the consumer stops early, the generator is closed at its next item.
