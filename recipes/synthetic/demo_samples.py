@@ -20,6 +20,7 @@ from voices import sample_voice
 from avsr.noise import mix_at_snr
 
 _SEED = 237
+_BABBLE_SEED = 256
 _SNR_DB = 0.0
 _TALKERS = 8
 _CRF = 22  # H.264 quality
@@ -58,7 +59,7 @@ def _plan(name: str) -> ClipPlan:
 
 def _babble(n_samples: int) -> np.ndarray:
     """Several other people talking at once, float32 [N]."""
-    rng = random.Random(_SEED + 1)
+    rng = random.Random(_BABBLE_SEED)
     sentences = grid_sentences("train", rng)
     total = np.zeros(n_samples, np.float32)
     for _ in range(_TALKERS):
