@@ -15,7 +15,7 @@ from tests.signals import tone
 @pytest.fixture(scope="module")
 def bfloat16_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bfloat16")
-    model = AvsrForConditionalGeneration.from_pretrained(tiny_folder).to(torch.bfloat16)
+    model = AvsrForConditionalGeneration.from_pretrained(tiny_folder, dtype=torch.bfloat16)
     model.save_pretrained(folder)
     AvsrProcessor.from_pretrained(tiny_folder).save_pretrained(folder)
     return folder
