@@ -7,7 +7,7 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 _TITLES = {
     "clean": "Clean",
-    "babble_0db": "In babble, 0 dB",
+    "babble_0db": "Babble, 0 dB",
     "silent": "Silent film",
 }
 

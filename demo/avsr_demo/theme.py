@@ -62,7 +62,7 @@ def theme() -> Base:
         button_primary_background_fill="#5643bd",
         button_primary_background_fill_hover="#47379c",
         button_primary_background_fill_dark="#6d59d9",
-        button_primary_background_fill_hover_dark="#7d6ae6",
+        button_primary_background_fill_hover_dark="#5f4bcb",
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#ffffff",
         button_secondary_background_fill="#ffffff",
