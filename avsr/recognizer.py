@@ -49,6 +49,7 @@ def load(
     *,
     dtype: str = "auto",
     offline: bool = False,
+    allow_untrained_rate: bool = False,
 ) -> "Recognizer":
     """Load a model for transcription.
 
@@ -58,12 +59,21 @@ def load(
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on a CPU, else as
             the weights are stored.
         offline: never download.
+        allow_untrained_rate: let rates be asked for that the model was not trained at; the results
+            then carry a warning.
 
     Raises:
         ModelUnavailableError: if there is no such model or it cannot be loaded.
         UsageError: if the device does not exist.
     """
-    return Recognizer(load_model(name_or_folder, device, dtype=dtype, offline=offline))
+    loaded = load_model(
+        name_or_folder,
+        device,
+        dtype=dtype,
+        offline=offline,
+        allow_untrained_rate=allow_untrained_rate,
+    )
+    return Recognizer(loaded)
 
 
 class Recognizer:
@@ -295,15 +305,17 @@ class Recognizer:
             segments = tuple(replace(segment, face=None) for segment in segments)
         face = joint_report(stretch.face for stretch in stretches if stretch.face is not None)
         modality, reason = main_modality(stretches)
+        rates = _usual_rates(segments) or reader.rates(modality)
+        untrained = self.loaded.doubts_about([rates.audio], [rates.video])
         return TranscriptionResult(
             text=" ".join(segment.text for segment in segments),
             segments=segments,
             modality=modality,
             reason=reason,
-            rates=_usual_rates(segments) or reader.rates(modality),
+            rates=rates,
             duration_s=stretches[-1].until - begin,
             face=face,
-            warnings=(*source.warnings, *doubts(stretches, face)),
+            warnings=(*untrained, *source.warnings, *doubts(stretches, face)),
             timings=timings.seconds,
             model=self.loaded.name,
             path=source.path,

@@ -14,7 +14,16 @@ import typer
 
 from avsr.commands.events import Events
 from avsr.commands.messages import say
-from avsr.commands.options import Beam, CtcWeight, Debug, Device, Draft, Model, print_version
+from avsr.commands.options import (
+    AllowUntrainedRate,
+    Beam,
+    CtcWeight,
+    Debug,
+    Device,
+    Draft,
+    Model,
+    print_version,
+)
 from avsr.commands.results import ResultFiles, make_folder, plan_results, printed, split_formats
 from avsr.errors import AvsrError, one_line
 from avsr.inputs import InputFile, expand_inputs, spooled
@@ -78,6 +87,7 @@ def transcribe(
     video_rate: Annotated[
         int | None, typer.Option(min=1, help="Video frames per token. Default: the finest trained.")
     ] = None,
+    allow_untrained_rate: AllowUntrainedRate = False,
     quality: Annotated[
         QualityOption | None,
         typer.Option(
@@ -201,7 +211,13 @@ def transcribe(
     if threads is not None:
         torch.set_num_threads(threads)
     with total.measure("model"):
-        recognizer = load(model, device, dtype=dtype.value, offline=offline)
+        recognizer = load(
+            model,
+            device,
+            dtype=dtype.value,
+            offline=offline,
+            allow_untrained_rate=allow_untrained_rate,
+        )
     request = Request(
         modality=modality.value,
         audio_rate=audio_rate,

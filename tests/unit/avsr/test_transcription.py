@@ -189,3 +189,10 @@ def test_json_has_the_usual_keys_and_ours() -> None:
     assert values["confidence"] == pytest.approx(0.5**0.25, abs=1e-4)
     assert values["face"]["gaps"] == [[1.0, 1.4]]
     assert result.render("txt") == "bin blue\n"
+
+
+def test_an_untrained_rate_is_used_where_allowed_and_doubted(tiny_folder: Path) -> None:
+    lenient = avsr.load(tiny_folder, "cpu", allow_untrained_rate=True)
+    result = lenient.transcribe(tone(1.0, 200.0), modality="audio", audio_rate=8, keep_unsure=True)
+    assert result.rates.audio == 8
+    assert "not trained at audio rate 8 (only at 4, 16)" in result.warnings[0]
