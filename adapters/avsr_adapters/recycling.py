@@ -19,12 +19,16 @@ class AttentionRecycler:
         sources: [L, B, S] bool, sinks of each layer, without the first token.
         targets: [B, S] bool, tokens that carry sound or lips.
         share: 0 changes nothing, 1 takes all.
+
+    Attributes:
+        n_sources: tokens that attention is taken from, mean number per row and layer.
     """
 
     def __init__(self, sources: Tensor, targets: Tensor, share: float = 0.5) -> None:
         self._sources = sources & ~targets
         self._targets = targets
         self._share = share
+        self.n_sources = self._sources.sum(dim=-1).float().mean().item()
 
     def __call__(self, layer: int, first_query: int, weights: Tensor) -> Tensor:
         """Change a block [B, H, Q, S] of a layer (from 0); positions past S are other text."""

@@ -95,6 +95,7 @@ def _measure(
         if variant.startswith("recycled"):
             share = float(variant.partition("-")[2])
             recycler = _recycler(model, streams, part["labels"], share)
+            described["recycled_tokens"] = round(recycler.n_sources, 5)
             context = tapped_attention(model.language_model, recycler)
         with context:
             ids = model.generate(max_new_tokens=MAX_NEW_TOKENS, **streams)

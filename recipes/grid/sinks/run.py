@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--language-models", nargs="*", default=list(LANGUAGE_MODELS))
     parser.add_argument("--pretraining-steps", type=int, default=600)
     parser.add_argument("--pretraining-batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--only", nargs="*", default=[], help="names of cells; default: all")
     args = parser.parse_args()

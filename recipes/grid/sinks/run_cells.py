@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from cell_dev import DevClips, measure_cell
 from cell_model import build_cell_model
-from train_adapters import load_chunks
 
 from avsr import AvsrForConditionalGeneration, AvsrProcessor
 from avsr.atomic import write_text_atomically
@@ -24,6 +23,17 @@ from avsr.sinks.experiment import Cell, Experiment, load_experiment
 
 WARMUP_SHARE = 0.1
 LOG_EVERY = 20
+
+
+def load_chunks(folder: Path, n_chunks: int) -> list[dict[str, np.ndarray]]:
+    """The first chunks of cached features."""
+    chunks = []
+    for path in sorted(folder.glob("chunk_*.npz"))[:n_chunks]:
+        with np.load(path) as arrays:
+            chunks.append({name: arrays[name] for name in arrays})
+    if not chunks:
+        raise FileNotFoundError(f"{folder} holds no chunks: run cache_features.py first")
+    return chunks
 
 
 def train_cell(
@@ -97,7 +107,8 @@ def main() -> None:
     parser.add_argument("--no-bos-language-model", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--only", nargs="*", help="names of cells; default: all")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--chunks", type=int, default=6, help="that are read; each of 384 clips")
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     args = parser.parse_args()
@@ -106,7 +117,7 @@ def main() -> None:
     experiment = load_experiment(args.definition, "miniature")
     polished = AvsrForConditionalGeneration.from_pretrained(args.model)
     processor = AvsrProcessor.from_pretrained(args.model)
-    chunks, clips = load_chunks(args.features), DevClips(args.dev_features, processor)
+    chunks, clips = load_chunks(args.features, args.chunks), DevClips(args.dev_features, processor)
     for cell in experiment.cells:
         path = args.out / f"{cell.name}.json"
         if path.exists() or (args.only and cell.name not in args.only):

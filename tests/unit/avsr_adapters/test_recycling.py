@@ -19,6 +19,8 @@ def test_attention_moves_from_sinks_to_streams():
     before = uniform(10, 10)
     after = recycler(0, 0, before)
     torch.testing.assert_close(after.sum(dim=-1), torch.ones(2, 3, 10))
+    assert recycler.n_sources == 2
+    assert AttentionRecycler(marks(1, 2)[None], marks(2, 3)).n_sources == 1  # streams never give
     last = after[0, 0, -1]
     torch.testing.assert_close(last[[1, 6]], torch.full((2,), 0.05))
     torch.testing.assert_close(last[[2, 3, 4]], torch.full((3,), 0.1 + 0.1 / 3))

@@ -187,5 +187,5 @@ def test_same_seeds_give_the_same_results(recipe, tmp_path, monkeypatch):
     for first, second in zip(*results, strict=True):
         assert first.read_bytes() == second.read_bytes()
         values = json.loads(first.read_text())
-        assert len(values["rows"]) == 2 * 2 * (1 + 2 * (values["cell"]["weight"] == 0)
-                                               + (not values["cell"]["bos"]))  # fmt: skip
+        without_loss, without_bos = values["cell"]["weight"] == 0, not values["cell"]["bos"]
+        assert len(values["rows"]) == 2 * 2 * (1 + without_loss + without_bos)
