@@ -58,19 +58,10 @@
     range.setAttribute("aria-valuetext", text);
   }
 
-  // Gradio leaves a few of its own controls without a name for screen readers.
-  const NAMES = [
-    ["#babble input[type=number]", "Babble in decibels"],
-    ["#babble .reset-button", "Reset the babble"],
-    ["#recording input[type=file]", "Upload a video"],
-  ];
-  function nameControls() {
-    for (const [selector, name] of NAMES) {
-      for (const control of document.querySelectorAll(selector)) {
-        if (!control.getAttribute("aria-label")) control.setAttribute("aria-label", name);
-      }
-    }
+  function refresh() {
     describeBabble();
+    // Gradio names this button "start recording" while it says Stop, too; its text is name enough.
+    document.querySelector("#recording [aria-label='start recording']")?.removeAttribute("aria-label");
   }
 
   document.addEventListener("timeupdate", (event) => event.target === film() && follow(), true);
@@ -88,7 +79,7 @@
     event.preventDefault();
     step(word, event.key);
   });
-  new MutationObserver(nameControls).observe(document, { childList: true, subtree: true });
+  new MutationObserver(refresh).observe(document, { childList: true, subtree: true });
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
     document.addEventListener("play", (event) => {
       if (event.target === loop() && !event.target.dataset.held) {
