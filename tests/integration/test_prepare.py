@@ -141,8 +141,7 @@ def test_lrs3_is_prepared_resumed_and_evaluated_without_decoding_again(
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("decoded or tracked again")
 
-    monkeypatch.setattr("avsr.clip.MouthTracker", refuse)
-    monkeypatch.setattr("avsr.clip.probe", refuse)
+    monkeypatch.setattr("avsr.clip.ClipReader", refuse)
     prepared = _evaluate(
         tiny_folder, tmp_path / "prepared.json", "--manifest", str(out / "manifest.jsonl")
     )

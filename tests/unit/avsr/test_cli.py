@@ -226,10 +226,10 @@ def test_debug_shows_the_traceback(
 def test_an_unexpected_error_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(path: Path) -> None:
+    def broken(*arguments: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("avsr.commands.evaluate.read_manifest", broken)
+    monkeypatch.setattr("avsr.commands.evaluate._source", broken)
     assert run(["evaluate", "--manifest", str(tmp_path)]) == 1
     assert (
         capsys.readouterr().err == "avsr: unexpected RuntimeError: two lines; --debug shows where\n"
