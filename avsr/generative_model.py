@@ -123,11 +123,9 @@ class GenerativeModel(AdaptedLanguageModel):
         drafts = None if draft is None else self._drafts(encoded, routes)
         rescorer = None
         if ctc_weight and num_beams > 1:
-            rescorer = CtcRescorer(
-                logits=self._ctc_scores(encoded, routes),
-                weight=ctc_weight,
-                end_ids=settings.end_ids,
-            )
+            scores = self._ctc_scores(encoded, routes)
+            if all(scores):  # a stream without a head leaves the language model alone
+                rescorer = CtcRescorer(logits=scores, weight=ctc_weight, end_ids=settings.end_ids)
         groups = self._adapter_groups(routes)
         parts = []
         for adapters, rows in groups.items():

@@ -24,7 +24,8 @@ class _Texts:
     """Some texts of each clip, best first, C or K of them.
 
     Attributes:
-        scores: [A, C] summed log-probability of an unfinished text, mean of a finished one.
+        scores: [A, C] summed log-probability of an unfinished text; of a finished one its mean, or
+            the joint score with the CTC heads.
         lengths: [A, C] tokens of a finished text; 0 for none.
         tokens: [A, C, L].
         log_probs: [A, C, L] of each token.
@@ -81,7 +82,7 @@ class BeamSearch(Search):
         language_model: any causal language model.
         prefix: of all clips.
         settings: of the search.
-        rescorer: chooses among the K best finished texts of each clip; None: the best of all.
+        rescorer: where given, the text of the highest joint score with CTC heads instead.
     """
 
     def __init__(
@@ -149,12 +150,30 @@ class BeamSearch(Search):
         counts[:, self.num_beams :] = False
         if not bool(counts.any()):
             return finished
+        if self._rescorer is None:
+            scores = candidates.scores / n_tokens
+        else:
+            scores = self._joint_scores(self._rescorer, candidates, counts, n_tokens)
         added = replace(
             candidates,
-            scores=torch.where(counts, candidates.scores / n_tokens, _IMPOSSIBLE),
+            scores=torch.where(counts, scores, _IMPOSSIBLE),
             lengths=counts.long() * n_tokens,
         )
         return finished.best_with(added, self.num_beams)
+
+    def _joint_scores(
+        self, rescorer: CtcRescorer, candidates: _Texts, counts: Tensor, n_tokens: int
+    ) -> Tensor:
+        """The joint score of the candidates that count, [A, C]; nothing is said of the others."""
+        scores = torch.zeros_like(candidates.scores)
+        for row in counts.any(dim=1).nonzero()[:, 0].tolist():
+            chosen = counts[row].nonzero()[:, 0]
+            scores[row, chosen] = rescorer.joint_scores(
+                int(self.clips[row]),
+                candidates.tokens[row, chosen, :n_tokens].tolist(),
+                candidates.scores[row, chosen],
+            )
+        return scores
 
     def _unfinished(
         self, candidates: _Texts, parents: Tensor, ended: Tensor
@@ -169,9 +188,12 @@ class BeamSearch(Search):
 
         The search that is followed ends once the best unfinished text is no better than the worst
         of K finished ones. Often the best of them cannot be beaten long before: more tokens never
-        raise a summed log-probability, so no later mean exceeds that sum over the whole budget.
+        raise a summed log-probability, so no later mean exceeds that sum over the whole budget, and
+        no later joint score the language model's share of it.
         """
         best = unfinished.scores[:, 0]
+        if self._rescorer is not None:
+            return (1 - self._rescorer.weight) * best > finished.scores[:, 0]
         hopeful = best / n_tokens > finished.scores.amin(dim=1)
         return hopeful & (best / self.budgets >= finished.scores[:, 0])
 
@@ -188,21 +210,9 @@ class BeamSearch(Search):
 
     def _write_down(self, finished: _Texts, done: Tensor) -> int:
         """Keep the best text of the clips that are done; returns the tokens of the longest."""
-        best, clips = self._rescored(finished.of_clips(done), self.clips[done]), self.clips[done]
+        best, clips = finished.of_clips(done), self.clips[done]
         lengths = best.lengths[:, 0]
         real = torch.arange(self.tokens.shape[1], device=lengths.device) < lengths[:, None]
         self.tokens[clips] = torch.where(real, best.tokens[:, 0], self.tokens[clips])
         self.log_probs[clips] = torch.where(real, best.log_probs[:, 0], 0.0)
         return int(lengths.max())
-
-    def _rescored(self, finished: _Texts, clips: Tensor) -> _Texts:
-        """Each clip's chosen text, first."""
-        if self._rescorer is None:
-            return finished
-        chosen = []
-        for row, clip in enumerate(clips.tolist()):
-            lengths = [n for n in finished.lengths[row].tolist() if n > 0]
-            texts = [finished.tokens[row, k, :n].tolist() for k, n in enumerate(lengths)]
-            sums = [float(finished.log_probs[row, k, :n].sum()) for k, n in enumerate(lengths)]
-            chosen.append([self._rescorer.best(clip, texts, sums)])
-        return finished.chosen(torch.tensor(chosen, device=clips.device))

@@ -1,10 +1,11 @@
 """How well the CTC heads agree with a text that the language model found.
 
-Joint decoding in two steps: the language model's beam search proposes finished texts, and each
-CTC head scores them, whole; source: Watanabe, Hori, Kim, Hershey and Hayashi, "Hybrid
-CTC/attention architecture for end-to-end speech recognition", IEEE JSTSP 11(8), 2017, section
-III-C ("rescoring"). The heads see one stream each, uncompressed: a sentence that fits sound
-and lips alike wins over one that fits only what the language model expected.
+Joint decoding: the language model's beam search proposes texts, and every text that ends is
+scored, whole, by each CTC head; source: Watanabe, Hori, Kim, Hershey and Hayashi, "Hybrid
+CTC/attention architecture for end-to-end speech recognition", IEEE JSTSP 11(8), 2017, which
+rescores finished texts likewise. The heads see one stream each, uncompressed: a sentence that
+fits sound and lips alike wins over one that fits only what the language model expected, and a
+text that repeats itself, which a mean over tokens favours, loses.
 Shapes: T encoder frames, V vocabulary, C texts.
 """
 
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_LEAST = -1.0e6  # of a text that cannot be aligned: finite, so that sums stay numbers
 
 
 def ctc_log_probs(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
@@ -42,10 +45,10 @@ def ctc_log_probs(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class CtcRescorer:
-    """Chooses among the finished texts of a beam search with the help of CTC heads.
+    """Scores the finished texts of a beam search with the help of CTC heads.
 
     Attributes:
-        logits: for each clip, the scores [T, V + 1] of each head that saw or heard it.
+        logits: for each clip, the scores [T, V + 1] of each head that saw or heard it, one or two.
         weight: of the heads' mean log-probability, 0 to 1; the language model has the rest.
         end_ids: tokens that end a text, which the heads do not know.
     """
@@ -59,22 +62,18 @@ class CtcRescorer:
         chosen = [self.logits[row] for row in rows]
         return CtcRescorer(logits=chosen, weight=self.weight, end_ids=self.end_ids)
 
-    def best(self, clip: int, texts: Sequence[Sequence[int]], scores: Sequence[float]) -> int:
-        """Number of the best text of a clip.
+    def joint_scores(self, clip: int, texts: Sequence[Sequence[int]], sums: Tensor) -> Tensor:
+        """Weighted log-probabilities of texts under the language model and the heads.
 
         Args:
             clip: its number.
-            texts: token ids.
-            scores: the language model's log-probability of each whole text.
+            texts: token ids, C texts.
+            sums: [C] the language model's log-probability of each whole text.
 
         Returns:
-            0 where no head saw or heard the clip: the language model's own order stands.
+            [C]; never more than the language model's own share of it.
         """
-        if not self.logits[clip]:
-            return 0
         spoken = [[token for token in text if token not in self.end_ids] for text in texts]
-        joint = torch.tensor(list(scores)) * (1 - self.weight)
-        for logits in self.logits[clip]:
-            share = self.weight / len(self.logits[clip])
-            joint = joint + share * ctc_log_probs(logits, spoken).cpu()
-        return int(joint.argmax())
+        heads = [ctc_log_probs(logits, spoken) for logits in self.logits[clip]]
+        mean = torch.stack(heads).mean(dim=0).to(sums)
+        return (1 - self.weight) * sums + self.weight * mean.clamp(min=_LEAST)

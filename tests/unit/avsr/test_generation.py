@@ -147,23 +147,33 @@ def pick(batch: dict[str, torch.Tensor], rows: list[int]) -> dict[str, torch.Ten
 def test_ctc_heads_choose_among_the_texts_that_the_beams_found():
     model = tiny_model(seed=3, max_tokens_per_second=4.0, audio_ctc=True, video_ctc=True)
     batch = tiny_features([40, 20, 30])
-    found: dict[int, list[list[int]]] = {}
-    best = CtcRescorer.best
+    asked = {**ASKED, "num_beams": 4}
+    plain = model.generate(**batch, **asked)
+    finished: dict[int, list[list[int]]] = {}
+    joint = CtcRescorer.joint_scores
 
-    def record(self, clip, texts, scores):
-        found[clip] = [list(text) for text in texts]
-        return best(self, clip, texts, scores)
+    def record(self, clip, texts, sums):
+        finished.setdefault(clip, []).extend(texts)
+        scores = joint(self, clip, texts, sums)
+        assert bool((scores <= (1 - self.weight) * sums).all())
+        return scores
+
+    def prefer(wanted):
+        return lambda self, clip, texts, sums: torch.tensor(
+            [0.0 if text == wanted else -1e3 for text in texts]
+        )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CtcRescorer, "best", record)
-        plain = model.generate(**batch, **ASKED, num_beams=4)
-        assert not found, "without a weight the heads have no say"
-        model.generate(**batch, **ASKED, num_beams=4, ctc_weight=0.5)
-        wanted = found[1][-1]  # what the language model likes least of clip 1
-        patch.setattr(CtcRescorer, "best", lambda self, clip, texts, scores: len(texts) - 1)
-        chosen = model.generate(**batch, **ASKED, num_beams=4, ctc_weight=0.5)
-    assert chosen[1].tolist()[: len(wanted)] == wanted
-    assert plain[1].tolist()[: len(wanted)] != wanted
+        patch.setattr(CtcRescorer, "joint_scores", record)
+        model.generate(**batch, **asked)
+        assert not finished, "without a weight the heads have no say"
+        together = model.generate(**batch, **asked, ctc_weight=0.5)
+        alone = model.generate(**row_of(batch, 1), **asked, ctc_weight=0.5)
+        assert without_padding(together[1]) == without_padding(alone[0])
+        wanted = next(t for t in finished[1] if t != without_padding(plain[1]))
+        patch.setattr(CtcRescorer, "joint_scores", prefer(wanted))
+        chosen = model.generate(**batch, **asked, ctc_weight=0.5)
+    assert without_padding(chosen[1]) == [token for token in wanted if token != PAD]
 
 
 def test_a_text_is_scored_over_all_its_alignments():
@@ -173,9 +183,10 @@ def test_a_text_is_scored_over_all_its_alignments():
     expected = sum(p[0, a] * p[1, b] * p[2, c] for a, b, c in alignments)
     (score,) = ctc_log_probs(logits, [[0]])
     torch.testing.assert_close(score, torch.as_tensor(expected).log())
-    rescorer = CtcRescorer(logits=[[logits], []], weight=1.0, end_ids=[1])
-    assert rescorer.best(0, [[0, 0, 1], [0, 1]], [0.0, -9.0]) == 1
-    assert rescorer.best(1, [[0, 0, 1], [0, 1]], [0.0, -9.0]) == 0
+    rescorer = CtcRescorer(logits=[[logits, logits]], weight=0.25, end_ids=[1])
+    scores = rescorer.joint_scores(0, [[0, 1], [0, 0, 0, 0, 1]], torch.tensor([-2.0, -1.0]))
+    torch.testing.assert_close(scores[0], 0.75 * torch.tensor(-2.0) + 0.25 * score)
+    assert -1e6 < scores[1] < -1e5, "more tokens than frames cannot be aligned"
 
 
 def test_models_without_ctc_heads_refuse_their_weight(model):
