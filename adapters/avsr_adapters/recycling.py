@@ -30,11 +30,18 @@ class AttentionRecycler:
         self._share = share
         self.n_sources = self._sources.sum(dim=-1).float().mean().item()
 
+    def of_row(self, row: int) -> "AttentionRecycler":
+        """The same for one row alone: a search that drops finished rows needs this."""
+        rows = slice(row, row + 1)
+        return AttentionRecycler(self._sources[:, rows], self._targets[rows], self._share)
+
     def __call__(self, layer: int, first_query: int, weights: Tensor) -> Tensor:
         """Change a block [B, H, Q, S] of a layer (from 0); positions past S are other text."""
         sources = _extend(self._sources[layer], weights.shape[-1])
         if not bool(sources.any()):
             return weights
+        if len(weights) != len(sources):
+            raise ValueError(f"made for {len(sources)} rows, called with {len(weights)}")
         targets = _extend(self._targets, weights.shape[-1])
         taken = self._share * weights * sources
         given = weights * targets

@@ -1,6 +1,5 @@
 """Word errors and sinks of one trained cell on the development clips."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +90,13 @@ def _measure(
         model.config.bos_token_id = model.config.pad_token_id
     try:
         described = _sinks(model, streams, part["labels"], DESCRIBED).describe()
-        context: Any = nullcontext()
         if variant.startswith("recycled"):
             share = float(variant.partition("-")[2])
             recycler = _recycler(model, streams, part["labels"], share)
             described["recycled_tokens"] = round(recycler.n_sources, 5)
-            context = tapped_attention(model.language_model, recycler)
-        with context:
-            ids = model.generate(max_new_tokens=MAX_NEW_TOKENS, **streams)
+            ids = _generate_recycled(model, streams, recycler, len(part["labels"]))
+        else:
+            ids = model.generate(max_new_tokens=MAX_NEW_TOKENS, **streams).tolist()
     finally:
         model.config.bos_token_id = bos
     texts = processor.batch_decode(ids)
@@ -108,6 +106,18 @@ def _measure(
     ]
     counts = {"errors": [e.n_errors for e in errors], "n_words": [e.n_words for e in errors]}
     return counts | described
+
+
+def _generate_recycled(
+    model: Any, streams: dict, recycler: AttentionRecycler, n_clips: int
+) -> list[list[int]]:
+    """Token ids of each clip, read alone: the search drops rows of a batch as they end."""
+    found = []
+    for row in range(n_clips):
+        one = {k: v[row : row + 1] if isinstance(v, Tensor) else v for k, v in streams.items()}
+        with tapped_attention(model.language_model, recycler.of_row(row)):
+            found.append(model.generate(max_new_tokens=MAX_NEW_TOKENS, **one)[0].tolist())
+    return found
 
 
 def _sinks(model: Any, streams: dict, labels: Tensor, n_clips: int) -> BatchSinks:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from avsr_adapters import AttentionRecycler
@@ -20,6 +21,9 @@ def test_attention_moves_from_sinks_to_streams():
     after = recycler(0, 0, before)
     torch.testing.assert_close(after.sum(dim=-1), torch.ones(2, 3, 10))
     assert recycler.n_sources == 2
+    torch.testing.assert_close(recycler.of_row(1)(0, 0, before[1:]), after[1:])
+    with pytest.raises(ValueError, match="made for 2 rows"):
+        recycler(0, 0, before[1:])
     assert AttentionRecycler(marks(1, 2)[None], marks(2, 3)).n_sources == 1  # streams never give
     last = after[0, 0, -1]
     torch.testing.assert_close(last[[1, 6]], torch.full((2,), 0.05))
