@@ -17,6 +17,7 @@ from tests.hostile import BAD, GOOD
 from tests.signals import tone
 
 LIMIT_S = 60  # for one input
+SLOW = ("8k.mp4",)  # writing it takes seconds
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,10 @@ def test_there_are_enough_of_them() -> None:
     assert len(GOOD) + len(BAD) >= 60
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in GOOD],
+)
 def test_what_can_be_read_gives_a_result(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
