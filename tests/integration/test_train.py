@@ -248,7 +248,7 @@ def test_problems_are_listed_and_fail_only_when_strict(
 
 def _scalars(file: Path) -> dict[tuple[str, int], float]:
     """Values of a TensorBoard file by name and step."""
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
     data, values = file.read_bytes(), {}
     while data:  # records: length, its checksum, the event, its checksum
