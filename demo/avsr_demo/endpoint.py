@@ -1,6 +1,7 @@
 """The endpoint of the demo for programs: one call, all readings."""
 
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -41,12 +42,17 @@ def add_endpoint(service: Service, n_workers: int, queue_id: str) -> None:
             text and modality of the best reading; readings with words, times and probabilities by
             modality ("audio", "video", "av"); rates, the table of compression rates; warnings.
         """
+        session = request.session_hash or "no session"
         try:
+            if video is not None:
+                service.storage.hold(session, Path(video))
             question = question_of(video, reference, babble_db, audio_rate, video_rate)
             loaded.check_request("auto", question.audio_rate, question.video_rate)
-            return service.answer(request.session_hash or "no session", question)
+            return service.answer(session, question)
         except (RecordingError, AvsrError) as error:
             raise gr.Error(str(error), print_exception=False) from error
+        finally:
+            service.storage.release(session)
 
     with gr.Column(visible=False):
         inputs = [

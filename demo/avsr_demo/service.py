@@ -49,16 +49,12 @@ class Service:
         )
 
     def answer(self, session: str, question: Question) -> dict[str, Any]:
-        """Read a recording and give everything as plain values; no file is left afterwards.
+        """Read a recording and give everything as plain values.
 
         Raises:
             RecordingError: if the recording is refused.
         """
-        try:
-            findings = list(self.explore(session, question))[-1]
-        finally:
-            self.storage.release(session)
-        return _plain_values(findings)
+        return _plain_values(list(self.explore(session, question))[-1])
 
     def close(self) -> None:
         """Wait for running work, then delete all files."""
