@@ -108,10 +108,14 @@ class LoadedModel:
         self, audio_rates: Sequence[int | None], video_rates: Sequence[int | None]
     ) -> list[str]:
         """A warning for each rate that the model was not trained at; empty where all is well."""
+        asked: tuple[tuple[Literal["audio", "video"], Sequence[int | None]], ...] = (
+            ("audio", audio_rates),
+            ("video", video_rates),
+        )
         return [
             f"{self.name} was not trained at {stream} rate {rate} (only at "
             f"{', '.join(map(str, self.rates(stream)))}): {_UNTRAINED_RATE}"
-            for stream, rates in (("audio", audio_rates), ("video", video_rates))
+            for stream, rates in asked
             for rate in rates
             if rate is not None and rate not in self.rates(stream)
         ]
