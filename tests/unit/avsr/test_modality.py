@@ -89,3 +89,10 @@ def test_a_named_modality_is_kept_but_doubted_where_the_face_is_rare() -> None:
 )
 def test_fallback_in_evaluation(clip: Clip, expected: dict[str, str | None]) -> None:
     assert {wanted: fallback_modality(clip, wanted) for wanted in expected} == expected  # pyright: ignore[reportArgumentType]
+
+
+def test_crops_without_a_face_report_are_lip_read() -> None:
+    crops = np.zeros((25, 96, 96), dtype=np.uint8)
+    choice = choose_modality(Clip(mouth=crops), "auto")
+    assert choice is not None
+    assert choice.modality == "video"
