@@ -47,7 +47,8 @@ def mix_at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarr
     if not speech_power > 0 or not noise_power > 0:
         silent = "speech" if not speech_power > 0 else "noise"
         raise ValueError(f"the {silent} is silent: no signal-to-noise ratio exists")
-    scaled = noise * np.sqrt(speech_power / noise_power / 10 ** (snr_db / 10))
+    # A minus before the ratio: large ones underflow to no noise, rather than overflow.
+    scaled = noise * np.sqrt(speech_power / noise_power) * 10.0 ** (-snr_db / 20)
     return (speech + scaled).astype(np.float32)
 
 

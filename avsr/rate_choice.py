@@ -21,7 +21,7 @@ Quality = Literal["best", "balanced", "fast"]
 QUALITIES: tuple[Quality, ...] = ("best", "balanced", "fast")
 
 # Tuned on GRID s1_dev, clean and in babble: python recipes/grid/rate_auto.py --tune
-SURE_LOGPROB = math.log(0.8)  # a coarse reading as sure as this stands
+SURE_LOGPROB = math.log(0.6)  # a coarse reading as sure as this stands
 NOISY_SNR_DB = 6.0  # sound worse than this is read finely from the start
 
 
