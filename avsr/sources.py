@@ -21,7 +21,7 @@ from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.mouth import crop_mouth, grey_crops
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
-STRETCH_S = 30  # seconds of a file that are decoded at once
+STRETCH_S = 15  # seconds of a file that are decoded at once
 
 SourceLike = str | Path | np.ndarray | Tensor | Clip
 

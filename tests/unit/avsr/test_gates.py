@@ -26,6 +26,8 @@ def _evidence(voice: float, motion: float | None) -> Evidence:
         (0.9, 0.02, 0.9, "av", True),
         (0.9, np.nan, 0.3, "av", True),  # nobody is seen
         (0.1, None, 0.5, "audio", False),
+        (0.5, None, 0.35, "audio", False),  # something like a voice, and hardly a word
+        (0.5, None, 0.6, "audio", True),
         (0.1, None, 0.5, "av", True),  # nothing is known of the lips
     ],
 )
