@@ -134,7 +134,7 @@ class Recognizer:
             save_lips: write the mouth crops of a file to ``SAVE_LIPS-face1.mp4`` and so on.
             partial: a file that keeps what is done of a long input while it is transcribed; where
                 there is one of an interrupted run, that run goes on.
-            on_progress: called after each stretch of about half a minute.
+            on_progress: called after each stretch of 15 s.
 
         Returns:
             The text, what it was read from and why. The text is empty where nothing was said.
