@@ -13,7 +13,7 @@ _LOOP_WORDS = 6  # so many words in repetitions are no longer speech ("no no no"
 _LOOP_TIMES = 3  # so often, at least
 _NO_SPEECH = 0.6  # from this probability that nobody speaks, ...
 _SURE = math.log(0.8)  # ... only words that are surer than this count
-_MAYBE_NO_SPEECH = 0.3  # likewise, where there is some sign of speech but not a plain one
+_MAYBE_NO_SPEECH = 0.3  # likewise, where only sound is read, and its voice is not a plain one
 _MAYBE_SURE = math.log(0.5)
 _STILL_LIPS_SURE = math.log(0.6)  # likewise where a voice is heard while the visible lips rest
 
@@ -43,7 +43,7 @@ def judge(hypothesis: Hypothesis, evidence: Evidence, modality: Modality) -> Ver
     no_speech = evidence.no_speech_prob(modality)
     if no_speech > _NO_SPEECH and sure < _SURE:
         return Verdict(kept=False, reason="neither a voice nor moving lips are evident")
-    if no_speech > _MAYBE_NO_SPEECH and sure < _MAYBE_SURE:
+    if modality == "audio" and no_speech > _MAYBE_NO_SPEECH and sure < _MAYBE_SURE:
         return Verdict(kept=False, reason="the signs of speech are weak and the words unsure")
     if modality == "av" and evidence.lips_rest() and sure < _STILL_LIPS_SURE:
         return Verdict(kept=False, reason="the visible lips rest and the words are unsure")
