@@ -331,12 +331,10 @@ def _read_upload(page: Any, path: Path, selector: str) -> str:
         clear.first.click()
     page.set_input_files("#recording input[type=file]", path)
     page.wait_for_selector("#recording video")
+    page.evaluate("document.querySelectorAll('.status').forEach((s) => (s.dataset.old = '1'))")
     page.click("#read")
-    page.wait_for_selector(".status.busy, .status.problem")
-    page.wait_for_function(
-        "(s) => document.querySelector('.status.problem') ||"
-        " document.querySelector('.status')?.textContent.startsWith('Done in')",
-        arg=selector,
+    page.wait_for_selector(
+        ".status.problem:not([data-old]), .status:not([data-old]) >> text=/^Done in/"
     )
     return page.inner_text(selector)
 
