@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from avsr.config import AvsrConfig
     from avsr.model import AvsrForConditionalGeneration
     from avsr.processing import AvsrProcessor
+    from avsr.recognition.request import Request
     from avsr.recognizer import Recognizer, load
-    from avsr.request import Request
     from avsr.transcription import Segment, TranscriptionResult, Word
 
 __version__ = "0.1.0"
@@ -33,7 +33,7 @@ _MODULE_OF = {
     "AvsrForConditionalGeneration": "avsr.model",
     "AvsrProcessor": "avsr.processing",
     "Recognizer": "avsr.recognizer",
-    "Request": "avsr.request",
+    "Request": "avsr.recognition.request",
     "Segment": "avsr.transcription",
     "TranscriptionResult": "avsr.transcription",
     "Word": "avsr.transcription",

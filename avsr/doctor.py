@@ -11,8 +11,13 @@ from importlib import metadata
 from pathlib import Path
 
 from avsr import __version__
-from avsr.default_model import BUNDLED_DEFAULT, default_model, model_store, settings_folder
 from avsr.errors import one_line
+from avsr.model_files.default_model import (
+    BUNDLED_DEFAULT,
+    default_model,
+    model_store,
+    settings_folder,
+)
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
 _PACKAGES = {  # distribution: module

@@ -11,18 +11,18 @@ from typing import Any
 from torch import Tensor
 from transformers.utils.generic import ModelOutput
 
-from avsr.checkpoint import load_model, save_model
 from avsr.config import AvsrConfig
-from avsr.generative_model import GenerativeModel
-from avsr.route import Route
-from avsr.rows import restore_rows, row_order
-from avsr.sequence import (
+from avsr.model_files.checkpoint import load_model, save_model
+from avsr.model_parts.generative_model import GenerativeModel
+from avsr.model_parts.route import Route
+from avsr.model_parts.rows import restore_rows, row_order
+from avsr.model_parts.sequence import (
     TokenSequence,
     append_text,
     strip_bos,
     text_cross_entropy,
 )
-from avsr.streams import StreamInputs
+from avsr.model_parts.streams import StreamInputs
 from avsr_adapters import decorrelation_loss
 
 
@@ -96,7 +96,7 @@ class AvsrForConditionalGeneration(GenerativeModel):
     ) -> AvsrOutput:
         """Score the prefix (BOS ... prompt) or, with labels, prefix and text.
 
-        Streams are those of :class:`~avsr.streams.StreamInputs`.
+        Streams are those of :class:`~avsr.model_parts.streams.StreamInputs`.
 
         Args:
             labels: [B, L] text and EOS, -100 for padding; a BOS in front is ignored.
@@ -136,7 +136,7 @@ class AvsrForConditionalGeneration(GenerativeModel):
     def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, save_directory: str | Path, *, is_main_process: bool = True, **options: Any
     ) -> None:
-        """Write a model folder, see :func:`avsr.checkpoint.save_model`."""
+        """Write a model folder, see :func:`avsr.model_files.checkpoint.save_model`."""
         if is_main_process:
             save_model(self, Path(save_directory), **options)
 
@@ -144,7 +144,7 @@ class AvsrForConditionalGeneration(GenerativeModel):
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         cls, pretrained_model_name_or_path: str | Path, **options: Any
     ) -> "AvsrForConditionalGeneration":
-        """Read a model folder or hub id, see :func:`avsr.checkpoint.load_model`."""
+        """Read a model folder or hub id, see :func:`avsr.model_files.checkpoint.load_model`."""
         return load_model(cls, pretrained_model_name_or_path, **options)
 
     def _run_language_model(

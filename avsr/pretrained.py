@@ -10,14 +10,14 @@ from typing import Any, Literal
 import torch
 
 from avsr.config import MODALITIES, AvsrConfig, Modality
-from avsr.default_model import CONVERTED, default_model
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files.default_model import CONVERTED, default_model
 from avsr.processing import AvsrProcessor
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
-DEFAULT_MODEL = "auto"  # see avsr.default_model
+DEFAULT_MODEL = "auto"  # see avsr.model_files.default_model
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 _LICENCES = {"grid-tiny": "CC BY 4.0"}
 _WHAT_IT_READS = {
@@ -138,7 +138,7 @@ def load_model(
 
     Args:
         name_or_folder: a bundled name, a folder with a ``config.json``, a hub id ``owner/name``,
-            or ``"auto"``, see :func:`avsr.default_model.default_model`.
+            or ``"auto"``, see :func:`avsr.model_files.default_model.default_model`.
         device: as :func:`choose_device` takes it.
         allow_untrained_rate: let the caller ask for rates that the model was not trained at.
         dtype: numbers to compute with; ``"auto"`` is what the weights are stored in, but float32 on

@@ -7,20 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from avsr import __version__
-from avsr.clip_reader import Roi
+from avsr.clips.reader import Roi
+from avsr.clips.saved_lips import SavedLips
+from avsr.clips.sources import Source, SourceLike
 from avsr.config import Modality
 from avsr.errors import InputError
-from avsr.every_face import read_every_face
-from avsr.hypotheses import check_search
-from avsr.long_form import LongForm
-from avsr.modality import RequestedModality
-from avsr.partial_file import PartialFile
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
-from avsr.rate_choice import Quality, choose_rates
-from avsr.request import FaceRequest, Request
-from avsr.saved_lips import SavedLips
-from avsr.sources import Source, SourceLike
-from avsr.stretch import Stretch, doubts, joint_report, main_modality
+from avsr.recognition.every_face import read_every_face
+from avsr.recognition.hypotheses import check_search
+from avsr.recognition.long_form import LongForm
+from avsr.recognition.modality import RequestedModality
+from avsr.recognition.partial_file import PartialFile
+from avsr.recognition.rate_choice import Quality, choose_rates
+from avsr.recognition.request import FaceRequest, Request
+from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
 from avsr.timings import Timings
 from avsr.transcription import Rates, Segment, TranscriptionResult
 from avsr_frontends.media import MediaError
@@ -113,7 +113,7 @@ class Recognizer:
 
         Args:
             source: a media file; a waveform, [N] float at 16 kHz; pictures, [T, H, W, 3] uint8 RGB
-                at 25 fps; mouth crops, [T, 96, 96] uint8; or a :class:`~avsr.clip_file.Clip`.
+                at 25 fps; mouth crops, [T, 96, 96] uint8; or a :class:`~avsr.clips.clip.Clip`.
             modality: what to use; ``"auto"`` takes sound and lips where both are there.
             audio_rate: audio encoder frames per token; None is the finest trained.
             video_rate: video encoder frames per token; None is the finest trained.

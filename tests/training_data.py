@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsr.clip_file import Clip, save_clip
+from avsr.clips.clip import Clip, save_clip
 from tests.signals import tone
 
 WORDS = ("bin", "lay", "place", "set")

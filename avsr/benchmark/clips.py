@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from avsr.clip import MouthTracker, read_clip
+from avsr.clips.read import MouthTracker, read_clip
 from avsr.errors import InputError
-from avsr.hypotheses import fit_to_lips
 from avsr.pretrained import LoadedModel
+from avsr.recognition.hypotheses import fit_to_lips
 from avsr.timings import Timings
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import (

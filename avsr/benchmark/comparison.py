@@ -15,8 +15,8 @@ import torch
 from avsr.benchmark import measurement
 from avsr.benchmark.clips import BenchClip
 from avsr.benchmark.reference import Reading, published_reading
-from avsr.hypotheses import encode_audio, encode_video, generate
 from avsr.pretrained import LoadedModel
+from avsr.recognition.hypotheses import encode_audio, encode_video, generate
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 Texts = dict[Reading, list[list[int]]]  # token ids of each clip, with the end

@@ -15,8 +15,8 @@ from transformers import GenerationConfig
 
 from avsr.config import Modality
 from avsr.decoding.search import SearchSettings
+from avsr.model_parts.sequence import TokenSequence
 from avsr.pretrained import LoadedModel
-from avsr.sequence import TokenSequence
 from avsr_frontends.rates import SAMPLE_RATE
 
 

@@ -10,9 +10,9 @@ from avsr.benchmark.clips import BenchClip, seconds_of
 from avsr.benchmark.measurement import median_seconds, operations_of, peak_memory
 from avsr.benchmark.reference import Reading
 from avsr.decoding.incremental import IncrementalReader
-from avsr.generation import AvsrGeneration, generate_tokens
-from avsr.hypotheses import Encoded, encode_audio, encode_video, generate
+from avsr.model_parts.generation import AvsrGeneration, generate_tokens
 from avsr.pretrained import LoadedModel
+from avsr.recognition.hypotheses import Encoded, encode_audio, encode_video, generate
 from avsr_frontends.rates import SAMPLE_RATE
 
 

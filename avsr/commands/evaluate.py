@@ -28,7 +28,7 @@ from avsr.commands.options import (
 from avsr.errors import UsageError
 
 if TYPE_CHECKING:
-    from avsr.evaluation_batch import Search
+    from avsr.evaluation.batch import Search
     from avsr.pretrained import LoadedModel
 
 CLEAN = "clean"
@@ -109,19 +109,19 @@ def evaluate(
     modalities = split_choices(modality, "--modality", ("av", "audio", "video"))
     _check_output(output, plots)
 
-    from avsr.clip_cache import ClipCache
-    from avsr.conditions import plan_conditions
+    from avsr.clips.cache import ClipCache
     from avsr.datasets.problems import problem_lines
-    from avsr.evaluation import evaluate as run_evaluation
-    from avsr.evaluation_batch import Search
-    from avsr.evaluation_data import read_evaluation_data
-    from avsr.evaluation_files import sibling, write_results
-    from avsr.evaluation_journal import Journal
-    from avsr.evaluation_problems import find_problems
-    from avsr.evaluation_report import to_dict
-    from avsr.hypotheses import check_search, search_defaults
-    from avsr.noise_sources import build_noises
+    from avsr.evaluation.batch import Search
+    from avsr.evaluation.conditions import plan_conditions
+    from avsr.evaluation.data import read_evaluation_data
+    from avsr.evaluation.files import sibling, write_results
+    from avsr.evaluation.journal import Journal
+    from avsr.evaluation.noise_sources import build_noises
+    from avsr.evaluation.problems import find_problems
+    from avsr.evaluation.report import to_dict
+    from avsr.evaluation.run import evaluate as run_evaluation
     from avsr.pretrained import load_model
+    from avsr.recognition.hypotheses import check_search, search_defaults
     from avsr.scoring.normalisers import describe_normalisers
     from avsr.scoring.tables import results_table
 

@@ -8,14 +8,14 @@ import typer
 
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug
-from avsr.default_model import (
+from avsr.errors import ModelUnavailableError, UsageError, one_line
+from avsr.model_files.default_model import (
     converted_folder,
     default_model,
     fix_default,
     model_store,
 )
-from avsr.errors import ModelUnavailableError, UsageError, one_line
-from avsr.published import PUBLISHED, PublishedModel
+from avsr.model_files.published import PUBLISHED, PublishedModel
 
 models = typer.Typer(
     name="models",
@@ -257,7 +257,7 @@ def _fetch(model: PublishedModel) -> Path | None:
             f"{model.name}: has no address that a program can fetch; open {model.page} in a "
             f"browser and save {model.file} as {target}"
         )
-    from avsr.download import download
+    from avsr.model_files.download import download
 
     verified = download(
         model.url, target, n_bytes=model.n_bytes, sha256=model.sha256, progress=ProgressLine()

@@ -45,8 +45,8 @@ def prepare(
     from dataclasses import replace
 
     from avsr.datasets import read_dataset
-    from avsr.preparation import MANIFEST
-    from avsr.preparation import prepare as run_preparation
+    from avsr.preparation.prepare import MANIFEST
+    from avsr.preparation.prepare import prepare as run_preparation
     from avsr.worker_pool import available_cores
 
     dataset = read_dataset(source, layout, split)

@@ -206,8 +206,8 @@ def transcribe(
     with total.measure("imports"):
         import torch
 
+        from avsr.recognition.request import Request, parse_face, parse_roi
         from avsr.recognizer import load  # transformers: seconds
-        from avsr.request import Request, parse_face, parse_roi
     if threads is not None:
         torch.set_num_threads(threads)
     with total.measure("model"):

@@ -14,7 +14,7 @@ from avsr.conversion.layout import checkpoint_tensors, name_some
 from avsr.conversion.pickles import Opaque, StoredTensor, read_torch_file
 from avsr.conversion.streaming import StreamedTensor, streamed, write_safetensors
 from avsr.errors import InputError
-from avsr.weights import WEIGHTS_FILE, state_names
+from avsr.model_files.weights import WEIGHTS_FILE, state_names
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
 FINE_TUNED_PREFIX = "encoder.w2v_model."  # of fairseq's sequence-to-sequence models

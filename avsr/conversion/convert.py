@@ -17,8 +17,8 @@ from avsr.conversion.pickles import read_torch_file
 from avsr.conversion.streaming import Progress, StreamedTensor, streamed, write_safetensors
 from avsr.errors import InputError, UsageError
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files.weights import WEIGHTS_FILE, state_names
 from avsr.processing import AvsrProcessor
-from avsr.weights import WEIGHTS_FILE, state_names
 
 ORIGIN_FILE = "conversion.json"
 

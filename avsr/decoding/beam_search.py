@@ -14,7 +14,7 @@ from torch import Tensor
 
 from avsr.decoding.ctc_scores import CtcRescorer
 from avsr.decoding.search import Search, SearchResult, SearchSettings
-from avsr.sequence import TokenSequence
+from avsr.model_parts.sequence import TokenSequence
 
 _IMPOSSIBLE = -1.0e9  # score of what must not be chosen; finite, so that differences stay numbers
 

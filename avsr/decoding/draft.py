@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from avsr.decoding.search import Search, SearchResult, SearchSettings
-from avsr.sequence import TokenSequence
+from avsr.model_parts.sequence import TokenSequence
 
 
 def ctc_draft(logits: Tensor, lengths: Tensor) -> list[list[int]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avsr.decoding.cache import attends_to_everything, reserve_cache
-from avsr.sequence import TokenSequence
+from avsr.model_parts.sequence import TokenSequence
 
 
 class IncrementalReader:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from avsr.decoding.incremental import IncrementalReader
-from avsr.sequence import TokenSequence
+from avsr.model_parts.sequence import TokenSequence
 
 _SHRINK_AT = 0.75  # finished rows are dropped once no more than this share is left
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 
-from avsr.base_models import configure, load_base_models
 from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files.base_models import configure, load_base_models
 from avsr.pretrained import load_model
 from avsr.processing import AvsrProcessor
 from avsr.training.objective import checkpoint_language_model

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avsr.clip_cache import ClipCache
+from avsr.clips.cache import ClipCache
 from avsr.config import AvsrConfig
 from avsr.datasets import read_dataset
 from avsr.datasets.jsonl import NAME as JSONL
 from avsr.datasets.problems import Problem
 from avsr.errors import UsageError, one_line
 from avsr.manifest import Utterance
+from avsr.model_files.vocabulary import unknown_words
 from avsr.training.augmentation import TrainingNoise, build_babble
 from avsr.training.examples import (
     Example,
@@ -20,7 +21,6 @@ from avsr.training.examples import (
     select_examples,
 )
 from avsr.training.settings import TrainConfig
-from avsr.vocabulary import unknown_words
 from avsr_frontends.media import MediaError, read_audio
 
 Say = Callable[[str], None]  # takes one line

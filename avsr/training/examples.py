@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from avsr.clip_cache import ClipCache, source_key
-from avsr.clip_file import CLIP_SUFFIX, read_note
+from avsr.clips.cache import ClipCache, source_key
+from avsr.clips.clip import CLIP_SUFFIX, read_note
 from avsr.datasets.problems import Problem, ProblemKind
 from avsr.manifest import Utterance
 from avsr.noise import generator_for

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avsr.config import AvsrConfig
-from avsr.route import Route
+from avsr.model_parts.route import Route
 from avsr.training.settings import ObjectiveSettings
 
 

@@ -11,7 +11,7 @@ import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments
 from transformers.trainer_callback import TrainerState
 
-from avsr.clip_cache import ClipCache
+from avsr.clips.cache import ClipCache
 from avsr.errors import UsageError, one_line
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from avsr.weights import state_names
+from avsr.model_files.weights import state_names
 
 TRAINED_FILE = "trained.safetensors"
 _BASE_PARTS = ("audio_encoder", "video_encoder", "language_model")

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from avsr import Recognizer
-from avsr.clip import MIN_FACE_COVERAGE, Clip, read_clip
+from avsr.clips.read import MIN_FACE_COVERAGE, Clip, read_clip
 from avsr.config import Modality
 from avsr.errors import AvsrError, one_line
 from avsr_demo.babble import QUIETEST_DB, add_babble

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avsr.clip import Clip
+from avsr.clips.read import Clip
 from avsr.transcription import TranscriptionResult
 from avsr_demo.captions import following_captions
 from avsr_demo.film import marked_frames, write_film

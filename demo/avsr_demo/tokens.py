@@ -1,6 +1,6 @@
 """How many positions of the language model a reading took."""
 
-from avsr.clip import Clip
+from avsr.clips.read import Clip
 from avsr.pretrained import LoadedModel
 from avsr.transcription import TranscriptionResult
 from avsr_frontends.audio import audio_frame_count

@@ -56,8 +56,8 @@ def measure(path: Path) -> dict[str, float]:
     """Read one file as transcription does, stretch by stretch; called in a fresh process."""
     import cv2
 
-    from avsr.clip_reader import ClipReader
-    from avsr.mouth_tracker import MouthTracker
+    from avsr.clips.mouth_tracker import MouthTracker
+    from avsr.clips.reader import ClipReader
     from avsr.timings import Timings
 
     cv2.setNumThreads(1)

@@ -3,7 +3,7 @@
     python recipes/grid/rate_auto.py --manifest s1_test.jsonl --babble-from MANIFEST
 
 With ``--tune`` it shows auto at several thresholds (for a development set), else at the one that
-``avsr.rate_choice`` has.
+``avsr.recognition.rate_choice`` has.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-from avsr import rate_choice
-from avsr.clip_cache import ClipCache
-from avsr.hypotheses import decode, encode_audio, encode_video, fit_to_lips
+from avsr.clips.cache import ClipCache
+from avsr.evaluation.noise_sources import VoiceReader
 from avsr.manifest import read_manifest
 from avsr.noise import Babble, mix_at_snr
-from avsr.noise_sources import VoiceReader
 from avsr.pretrained import load_model
-from avsr.rate_choice import RateWish, estimate_snr_db, possible_rates, tokens_per_second
+from avsr.recognition import rate_choice
+from avsr.recognition.hypotheses import decode, encode_audio, encode_video, fit_to_lips
+from avsr.recognition.rate_choice import (
+    RateWish,
+    estimate_snr_db,
+    possible_rates,
+    tokens_per_second,
+)
 from avsr.text import count_word_errors
 from avsr.transcription import Rates
 

@@ -21,11 +21,11 @@ import av
 import numpy as np
 
 import avsr
-from avsr import active_speaker
 from avsr.atomic import atomic_file
-from avsr.clip_file import Clip, Lips
-from avsr.clip_reader import ClipReader
+from avsr.clips.clip import Clip, Lips
+from avsr.clips.reader import ClipReader
 from avsr.manifest import Utterance, read_manifest
+from avsr.recognition import active_speaker
 from avsr.text import count_word_errors
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import iter_video, read_audio

@@ -8,8 +8,8 @@ import pytest
 
 import avsr
 from avsr.cli import run
+from avsr.clips.mouth_video import read_mouth_video
 from avsr.manifest import read_manifest
-from avsr.mouth_video import read_mouth_video
 from avsr_frontends.media import iter_video, read_audio
 from tests.clips import write_clip
 from tests.signals import portrait, tone

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import avsr
-from avsr import sources
+from avsr.clips import sources
 from avsr.manifest import read_manifest
 from avsr.text import count_word_errors
 from avsr.transcription import TranscriptionResult

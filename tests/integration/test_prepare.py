@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from avsr.cli import run
-from avsr.clip import MouthTracker, read_clip, read_utterance
-from avsr.clip_file import load_clip
+from avsr.clips.clip import load_clip
+from avsr.clips.read import MouthTracker, read_clip, read_utterance
 from avsr.datasets import read_dataset
 from avsr.manifest import read_manifest
 from tests.clips import write_clip
@@ -141,7 +141,7 @@ def test_lrs3_is_prepared_resumed_and_evaluated_without_decoding_again(
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("decoded or tracked again")
 
-    monkeypatch.setattr("avsr.clip.ClipReader", refuse)
+    monkeypatch.setattr("avsr.clips.read.ClipReader", refuse)
     prepared = _evaluate(
         tiny_folder, tmp_path / "prepared.json", "--manifest", str(out / "manifest.jsonl")
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsr.active_speaker import choose_speaker, speaking_clip, synchrony, words_on_lips
-from avsr.clip_file import Clip, Lips
+from avsr.clips.clip import Clip, Lips
 from avsr.pretrained import load_model
+from avsr.recognition.active_speaker import choose_speaker, speaking_clip, synchrony, words_on_lips
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 
 N_FRAMES = 75

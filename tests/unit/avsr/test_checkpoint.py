@@ -20,10 +20,10 @@ from transformers import (
     WhisperModel,
 )
 
-from avsr import weights
-from avsr.base_models import configure, load_base_models
 from avsr.config import AvsrConfig
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files import weights
+from avsr.model_files.base_models import configure, load_base_models
 from avsr_frontends.avhubert import AvHubertEncoder
 from tests.tiny import tiny_config, tiny_features, tiny_model
 

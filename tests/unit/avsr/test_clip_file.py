@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsr.clip import read_clip, read_utterance
-from avsr.clip_cache import source_key
-from avsr.clip_file import Clip, load_clip, read_note, save_clip, save_failure
+from avsr.clips.cache import source_key
+from avsr.clips.clip import Clip, load_clip, read_note, save_clip, save_failure
+from avsr.clips.read import read_clip, read_utterance
 from avsr.manifest import Utterance
-from avsr.preparation import clip_path
+from avsr.preparation.prepare import clip_path
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaError
 from tests.clips import write_clip

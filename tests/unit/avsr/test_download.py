@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from avsr.download import download
 from avsr.errors import InputError, ModelUnavailableError
+from avsr.model_files.download import download
 
 CONTENTS = bytes(range(256)) * 40_000  # 10 MB
 

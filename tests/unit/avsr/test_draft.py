@@ -7,7 +7,7 @@ import torch
 
 from avsr.cli import run
 from avsr.decoding.draft import ctc_draft, resume_at
-from avsr.generation import generate_tokens, verify_drafts
+from avsr.model_parts.generation import generate_tokens, verify_drafts
 from tests.tiny import EOS, tiny_config, tiny_features, tiny_model
 
 SAMPLES = Path(__file__).parents[3] / "demo" / "samples"

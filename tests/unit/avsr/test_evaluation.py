@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import avsr.evaluation_batch
+import avsr.evaluation.batch
 from avsr.cli import run
-from avsr.clip import Clip
-from avsr.clip_cache import ClipCache
-from avsr.conditions import Condition, plan_conditions
+from avsr.clips.cache import ClipCache
+from avsr.clips.read import Clip
 from avsr.errors import UsageError
-from avsr.evaluation import evaluate
-from avsr.evaluation_report import to_dict
-from avsr.gates import loop_free
-from avsr.hypotheses import decode, encode_audio
+from avsr.evaluation.conditions import Condition, plan_conditions
+from avsr.evaluation.report import to_dict
+from avsr.evaluation.run import evaluate
 from avsr.manifest import Utterance
 from avsr.noise import Babble
 from avsr.pretrained import LoadedModel, load_model
+from avsr.recognition.gates import loop_free
+from avsr.recognition.hypotheses import decode, encode_audio
 from avsr.recognizer import Recognizer
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaError
@@ -135,13 +135,13 @@ def test_encoders_run_once_for_each_sound(
 ) -> None:
     calls: list[str] = []
     for name in ("encode_audio", "encode_video", "decode"):
-        original = getattr(avsr.evaluation_batch, name)
+        original = getattr(avsr.evaluation.batch, name)
 
         def counted(*args: object, _name: str = name, _original=original, **options: object):
             calls.append(_name)
             return _original(*args, **options)
 
-        monkeypatch.setattr(avsr.evaluation_batch, name, counted)
+        monkeypatch.setattr(avsr.evaluation.batch, name, counted)
     utterances = _utterances("a", "b")
     babble = Babble(others=_utterances(*"bcd"), read=lambda u: tone(1.0, 33.0 * ord(u.id)), seed=0)
     sounds = [(None, None), ("babble", 0.0), ("babble", 5.0)]

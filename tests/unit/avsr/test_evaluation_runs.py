@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import avsr.evaluation
+import avsr.evaluation.run
 from avsr.cli import run
-from avsr.clip_cache import ClipCache
-from avsr.clip_file import Clip, save_clip
-from avsr.conditions import plan_conditions
-from avsr.evaluation import evaluate
+from avsr.clips.cache import ClipCache
+from avsr.clips.clip import Clip, save_clip
+from avsr.evaluation.conditions import plan_conditions
+from avsr.evaluation.run import evaluate
 from avsr.manifest import Utterance
 from avsr.pretrained import LoadedModel, load_model
 from avsr_frontends.landmarks import TrackReport
@@ -128,7 +128,7 @@ def test_a_stopped_run_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     output, batches = tmp_path / "results.json", []
-    original = avsr.evaluation.EvaluationJob.recognise
+    original = avsr.evaluation.run.EvaluationJob.recognise
 
     def stopping(self, loaded, cache, batch) -> None:
         if len(batches) == 1:
@@ -141,21 +141,21 @@ def test_a_stopped_run_goes_on(
         original(self, loaded, cache, batch)
 
     options = [*GRID, "--batch-size", "2"]
-    monkeypatch.setattr(avsr.evaluation.EvaluationJob, "recognise", stopping)
+    monkeypatch.setattr(avsr.evaluation.run.EvaluationJob, "recognise", stopping)
     assert _evaluate(tiny_folder, manifest, output, *options) == 130
     partial = tmp_path / "results.json.partial"
     with (partial / "outcomes.jsonl").open("a") as file:
         file.write('{"id": "a", "hypo')  # what a kill cut short
-    monkeypatch.setattr(avsr.evaluation.EvaluationJob, "recognise", counted)
+    monkeypatch.setattr(avsr.evaluation.run.EvaluationJob, "recognise", counted)
     assert _evaluate(tiny_folder, manifest, output, *options) == 0
     assert batches == [["d", "c"], ["b", "a"]]
     assert output.read_bytes() == results.read_bytes()
     assert not partial.exists()
     # Another run does not take over what was recognised under other settings.
     batches.clear()
-    monkeypatch.setattr(avsr.evaluation.EvaluationJob, "recognise", stopping)
+    monkeypatch.setattr(avsr.evaluation.run.EvaluationJob, "recognise", stopping)
     assert _evaluate(tiny_folder, manifest, output, *options) == 130
-    monkeypatch.setattr(avsr.evaluation.EvaluationJob, "recognise", counted)
+    monkeypatch.setattr(avsr.evaluation.run.EvaluationJob, "recognise", counted)
     assert _evaluate(tiny_folder, manifest, output, *options, "--seed", "1") == 0
     assert batches[1:] == [["d", "c"], ["b", "a"]]
 
@@ -196,8 +196,8 @@ def test_problems_are_listed_by_id_and_fail_only_when_strict(
 
 
 def test_closed_vocabulary_of_the_bundled_model() -> None:
+    from avsr.model_files.vocabulary import closed_vocabulary, unknown_words
     from avsr.processing import AvsrProcessor
-    from avsr.vocabulary import closed_vocabulary, unknown_words
 
     folder = ROOT / "avsr" / "bundled" / "grid-tiny"
     known = closed_vocabulary(folder)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from avsr.gates import judge, loop_free
-from avsr.hypotheses import Hypothesis
-from avsr.speech_evidence import Evidence
+from avsr.recognition.gates import judge, loop_free
+from avsr.recognition.hypotheses import Hypothesis
+from avsr.recognition.speech_evidence import Evidence
 
 
 def _evidence(voice: float, motion: float | None) -> Evidence:

@@ -5,7 +5,7 @@ import torch
 
 from avsr.benchmark.reference import published_search
 from avsr.decoding.ctc_scores import CtcRescorer, ctc_log_probs
-from avsr.generation import merge_generations, real_tokens
+from avsr.model_parts.generation import merge_generations, real_tokens
 from tests.tiny import EOS, PAD, VOCAB_SIZE, row_of, tiny_features, tiny_model
 
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 import avsr
-from avsr import long_form, sources
-from avsr.clip_buffer import ClipBuffer
-from avsr.clip_file import Clip
-from avsr.clip_reader import ClipReader
+from avsr.clips import sources
+from avsr.clips.buffer import ClipBuffer
+from avsr.clips.clip import Clip
+from avsr.clips.reader import ClipReader
 from avsr.errors import InputError, UsageError
+from avsr.recognition import long_form
+from avsr.recognition.request import Request
+from avsr.recognition.speech_evidence import Evidence
 from avsr.recognizer import Progress
-from avsr.request import Request
-from avsr.speech_evidence import Evidence
 from tests.clips import write_clip
 from tests.signals import portrait, tone
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avsr.clip import Clip
+from avsr.clips.read import Clip
 from avsr.errors import InputError
-from avsr.modality import choose_modality, fallback_modality
+from avsr.recognition.modality import choose_modality, fallback_modality
 from avsr_frontends.landmarks import TrackReport
 
 LOUD = np.full(16_000, 0.1, dtype=np.float32)

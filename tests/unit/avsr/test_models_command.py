@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 
 from avsr.cli import run
-from avsr.published import PUBLISHED
+from avsr.model_files.published import PUBLISHED
 from tests.published import Published, Recipe
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from avsr.clip_file import load_clip
+from avsr.clips.clip import load_clip
 from avsr.datasets import Dataset, SourceClip
 from avsr.errors import InputError
 from avsr.manifest import Utterance
-from avsr.preparation import prepare
+from avsr.preparation.prepare import prepare
 from tests.clips import write_clip
 from tests.signals import tone
 
@@ -37,8 +37,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             ids.append(task.utterance.id)
             yield task, None if task.utterance.id.endswith("crash") else work(task)
 
-    monkeypatch.setattr("avsr.preparation.run_tasks", run_here)
-    monkeypatch.setattr("avsr.preparation._worker_tracker", lambda: None)
+    monkeypatch.setattr("avsr.preparation.prepare.run_tasks", run_here)
+    monkeypatch.setattr("avsr.preparation.prepare._worker_tracker", lambda: None)
     return ids
 
 
@@ -80,7 +80,7 @@ def test_a_full_disk_ends_the_run_with_one_line(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("avsr.preparation.save_clip", full)
+    monkeypatch.setattr("avsr.preparation.prepare.save_clip", full)
     with pytest.raises(InputError, match=r"No space left on device.*run again"):
         prepare(dataset, tmp_path / "out")
     assert not (tmp_path / "out" / "manifest.jsonl").exists()

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from avsr.clip_file import ClipNote
+from avsr.clips.clip import ClipNote
 from avsr.datasets import Dataset, Problem, SourceClip, TimedWord
 from avsr.manifest import Utterance, read_manifest
-from avsr.preparation_report import PreparationReport, PreparedClip, clip_problems, manifest_text
+from avsr.preparation.report import PreparationReport, PreparedClip, clip_problems, manifest_text
 from avsr_frontends.landmarks import TrackReport
 
 GOOD = TrackReport(n_frames=75, coverage=1.0, face_width_px=80.0)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avsr import rate_choice
 from avsr.errors import UsageError
-from avsr.hypotheses import Encoded, Hypothesis, encode_audio
 from avsr.pretrained import LoadedModel, load_model
-from avsr.rate_choice import (
+from avsr.recognition import rate_choice
+from avsr.recognition.hypotheses import Encoded, Hypothesis, encode_audio
+from avsr.recognition.rate_choice import (
     RateWish,
     choose_rates,
     decode_as_fine_as_needed,

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from avsr.read_ahead import read_ahead
+from avsr.clips.read_ahead import read_ahead
 
 
 def test_items_come_in_order_from_one_other_thread() -> None:

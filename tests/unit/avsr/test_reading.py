@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import avsr
-from avsr import reading
-from avsr.clip_file import Clip
+from avsr.clips.clip import Clip
 from avsr.errors import InputError
-from avsr.hypotheses import Hypothesis
-from avsr.request import Request
+from avsr.recognition import reading
+from avsr.recognition.hypotheses import Hypothesis
+from avsr.recognition.request import Request
 from avsr.timings import Timings
 from avsr.transcription import Rates
 from tests.signals import tone

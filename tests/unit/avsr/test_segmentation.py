@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from avsr.clip_file import Clip
-from avsr.segmentation import settled_frames, speech_spans, whole_spans
-from avsr.speech_evidence import Evidence
+from avsr.clips.clip import Clip
+from avsr.recognition.segmentation import settled_frames, speech_spans, whole_spans
+from avsr.recognition.speech_evidence import Evidence
 
 NOISE = np.random.default_rng(0).normal(size=60 * 16_000).astype(np.float32)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausalLM
 
-from avsr.route import Route
+from avsr.model_parts.route import Route
 from avsr.sinks import SinkSettings, analyse_prefix, analyse_sinks, label_tokens, rotation_test
 from avsr.sinks.results import analysis_to_dict
 from tests.planted import marked_embeddings, planted_model

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from avsr.clip_file import Clip
-from avsr.speech_evidence import Evidence, gather_evidence
+from avsr.clips.clip import Clip
+from avsr.recognition.speech_evidence import Evidence, gather_evidence
 
 STILL = np.full(100, 0.02, dtype=np.float32)
 MOVING = np.full(100, 0.3, dtype=np.float32)

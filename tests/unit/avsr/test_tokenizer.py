@@ -6,7 +6,12 @@ import pytest
 import sentencepiece
 from transformers import PreTrainedTokenizerFast
 
-from avsr.tokenizer import STREAM_TOKENS, add_model_tokens, load_sentencepiece, plain_ids
+from avsr.model_files.tokenizer import (
+    STREAM_TOKENS,
+    add_model_tokens,
+    load_sentencepiece,
+    plain_ids,
+)
 
 SENTENCES = [
     " ".join(words)

@@ -128,7 +128,7 @@ def test_noise_comes_at_the_drawn_ratios_or_not_at_all() -> None:
 
 
 def test_babble_is_built_from_clips(tmp_path) -> None:
-    from avsr.clip_cache import ClipCache
+    from avsr.clips.cache import ClipCache
     from avsr.errors import UsageError
     from avsr.manifest import read_manifest
 

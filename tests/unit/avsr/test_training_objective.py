@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from avsr.clip_cache import ClipCache
-from avsr.clip_file import Clip, save_clip
+from avsr.clips.cache import ClipCache
+from avsr.clips.clip import Clip, save_clip
 from avsr.manifest import Utterance, read_manifest
 from avsr.model import AvsrForConditionalGeneration
 from avsr.training.averaging import average_states

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import avsr
-from avsr.clip import Clip
+from avsr.clips.read import Clip
 from avsr.errors import InputError, ModelUnavailableError, UsageError
-from avsr.request import Request
+from avsr.recognition.request import Request
 from avsr.transcription import Rates, Segment, TranscriptionResult
 from avsr_frontends.landmarks import TrackReport
 from tests.signals import tone

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 import avsr
-from avsr.attention_times import following_heads, monotonic_edges
-from avsr.hypotheses import Encoded, Hypothesis
+from avsr.recognition.attention_times import following_heads, monotonic_edges
+from avsr.recognition.hypotheses import Encoded, Hypothesis
+from avsr.recognition.word_times import SpokenWord, split_words, time_words, word_bounds
 from avsr.transcription import Rates, Word
-from avsr.word_times import SpokenWord, split_words, time_words, word_bounds
 from tests.tiny import tiny_features
 
 

@@ -1,0 +1,258 @@
+"""Reading a media file stretch by stretch, so that memory does not grow with its length.
+
+Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
+"""
+
+import itertools
+import math
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+
+from avsr.clips.clip import Clip, Lips
+from avsr.clips.mouth_tracker import MouthTracker
+from avsr.errors import InputError
+from avsr.timings import Timings
+from avsr_frontends.activity import lip_motion, mouth_opening
+from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_face
+from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
+from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
+from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+
+FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
+Roi = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture
+
+
+class ClipReader:
+    """Decodes sound and picture side by side and finds the mouth, one stretch after the other.
+
+    A track that cannot be decoded is left out, and named in the clips, where the other one can.
+    Use it in a ``with`` statement, in one thread.
+
+    Attributes:
+        duration_s: length that the file's header gives for what is read; None if it does not say.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        sound: bool = True,
+        picture: bool = True,
+        timings: Timings | None = None,
+        tracker: MouthTracker | None = None,
+        face: FaceWish = "largest",
+        roi: Roi | None = None,
+    ) -> None:
+        """Open a file.
+
+        Args:
+            path: a media file.
+            start: seconds within the file; None is its beginning.
+            end: seconds within the file; None is its end.
+            sound: whether the sound is wanted.
+            picture: whether the picture is wanted.
+            timings: receives the stages ``decode``, ``imports`` (of mediapipe) and ``face``.
+            tracker: a tracker of this thread to use again; None makes one where it is needed.
+            face: whose lips: of the largest face; of the person of that number; or of everybody,
+                for the one who speaks to be chosen later.
+            roi: the part of the picture that is looked at; None is all of it.
+
+        Raises:
+            MediaError: if the file cannot be read.
+        """
+        self._face, self._roi, self._roster = face, roi, Roster()
+        self._path, self._start, self._end = Path(path), start or 0.0, end
+        self._timings = timings or Timings()
+        self._tracker = tracker
+        self._stack = ExitStack()
+        with self._timings.measure("decode"):
+            info = probe(path)
+        whole_s = math.inf if info.duration_s is None else info.duration_s
+        length_s = min(whole_s, math.inf if end is None else end) - self._start
+        self.duration_s = max(0.0, length_s) if math.isfinite(length_s) else None
+        self._heard, self._seen = DecodeReport(), DecodeReport()
+        self._failures: dict[str, MediaError] = {}
+        self._audio: Iterator[np.ndarray] | None = None
+        self._video: Iterator[np.ndarray] | None = None
+        if sound and info.has_audio:
+            self._audio = iter_audio(path, start, end, self._heard)
+        if picture and info.has_video:
+            self._video = part_of_pictures(iter_video(path, start, end, self._seen), roi)
+        self._heard_ahead = np.zeros(0, dtype=np.float32)
+        self._n_read = 0  # pictures
+        self._has_begun = False
+        self._is_missing = False  # the wanted person, in all that was read
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for each damage met so far."""
+        failures = [str(error) for error in self._failures.values()]
+        if self._is_missing:
+            failures.append(
+                f"there is no face {self._face}: {len(self._roster.people)} were followed"
+            )
+        return [*self._heard.warnings, *self._seen.warnings, *failures]
+
+    def read(self, n_frames: int | None = None) -> Clip | None:
+        """Read the next stretch.
+
+        Args:
+            n_frames: its length in video frames; None is all that is left.
+
+        Returns:
+            The stretch, shorter where the file ends; None where nothing is left.
+
+        Raises:
+            MediaError: if the only wanted track cannot be read.
+        """
+        audio = self._read_sound(n_frames)
+        seen = self._read_picture(n_frames)
+        face = seen.face
+        if self._failures and audio is None and face is None:
+            raise next(iter(self._failures.values()))
+        n_samples = 0 if audio is None else len(audio)
+        if n_samples == 0 and (face is None or face.n_frames == 0) and self._has_begun:
+            return None
+        self._has_begun = True
+        return replace(seen, audio=audio, undecodable=tuple(self._failures))
+
+    def close(self) -> None:
+        """Close the file, and the tracker where it was made here."""
+        for stream in (self._audio, self._video):
+            if isinstance(stream, Generator):
+                stream.close()
+        self._stack.close()
+
+    def __enter__(self) -> "ClipReader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read_sound(self, n_frames: int | None) -> np.ndarray | None:
+        """The next stretch of sound, [N]; None where there is none in the file."""
+        if self._audio is None:
+            return None
+        n_wanted = math.inf if n_frames is None else n_frames * SAMPLES_PER_VIDEO_FRAME
+        pieces = [self._heard_ahead]
+        n_have = len(self._heard_ahead)
+        try:
+            with self._timings.measure("decode"):
+                while n_have < n_wanted and (piece := next(self._audio, None)) is not None:
+                    pieces.append(piece)
+                    n_have += len(piece)
+        except MediaError as error:
+            self._failures["sound"] = error
+            self._audio = None
+            return None
+        heard = np.concatenate(pieces)
+        n_taken = int(min(n_wanted, n_have))
+        self._heard_ahead = heard[n_taken:].copy()
+        return heard[:n_taken]
+
+    def _read_picture(self, n_frames: int | None) -> Clip:
+        """The next stretch of mouth crops, how the face was followed, and lip motion."""
+        if self._video is None:
+            return Clip()
+        since = self._start + self._n_read / VIDEO_FPS
+        frames = ReplayedFrames(
+            itertools.islice(self._video, n_frames), lambda: self._decode_again(since, n_frames)
+        )
+        decode_before = self._timings.seconds.get("decode", 0.0)
+        inner = Timings()
+        try:
+            with inner.measure("all"):
+                tracks = self._tracks(frames)
+                report = joint_report(tracks)
+                self._n_read += report.n_frames
+                if report.coverage == 0:
+                    return Clip(face=report, lip_motion=_unseen(report.n_frames))
+                crops = crop_mouths(frames.replay(), [track.points68 for track in tracks])
+        except MediaError as error:
+            self._failures["picture"] = error
+            self._video = None
+            return Clip()
+        finally:
+            decode_s = self._timings.seconds.get("decode", 0.0) - decode_before
+            self._timings.add("face", max(0.0, inner.seconds["all"] - decode_s))
+        lips = [_lips(track, grey_crops(mouth)) for track, mouth in zip(tracks, crops, strict=True)]
+        motion = lips[0].motion
+        for one in lips[1:]:
+            motion = np.fmax(motion, one.motion)
+        longest = max(range(len(tracks)), key=lambda index: tracks[index].report.coverage)
+        return Clip(
+            mouth=lips[longest].mouth,
+            face=report,
+            lip_motion=motion,
+            faces=tuple(lips) if self._face == "speaking" else (),
+        )
+
+    def _tracks(self, frames: Iterable[np.ndarray]) -> list[FaceTrack]:
+        """The faces that are wanted; a track without a face where none of them is seen."""
+        tracker = self._own_tracker()
+        if self._face == "largest":
+            return [tracker.track(frames)]
+        tracks = tracker.track_faces(frames, self._roster)
+        if self._face == "speaking":
+            return tracks
+        wanted = [track for track in tracks if track.person == self._face]
+        self._is_missing = all(one.person != self._face for one in self._roster.people)
+        return wanted or [without_face(len(tracks[0].found))]
+
+    def _own_tracker(self) -> MouthTracker:
+        if self._tracker is None:
+            self._tracker = MouthTracker(self._timings)
+            self._stack.callback(self._tracker.close)
+        self._tracker.timings = self._timings
+        return self._tracker
+
+    def _decode_again(self, since: float, n_frames: int | None) -> Iterator[np.ndarray]:
+        frames = iter_video(self._path, since, self._end)
+        return itertools.islice(part_of_pictures(frames, self._roi), n_frames)
+
+
+def part_of_pictures(
+    frames: Iterator[np.ndarray], roi: Roi | None
+) -> Generator[np.ndarray, None, None]:
+    """The wanted part of each picture.
+
+    Raises:
+        InputError: if it is not in the picture.
+    """
+    for frame in frames:
+        if roi is None:
+            yield frame
+            continue
+        left, top, width, height = roi
+        if left + width > frame.shape[1] or top + height > frame.shape[0]:
+            raise InputError(
+                f"--roi {left},{top},{width},{height} leaves the picture, which is "
+                f"{frame.shape[1]}x{frame.shape[0]}"
+            )
+        yield frame[top : top + height, left : left + width]
+
+
+def _lips(track: FaceTrack, mouth: np.ndarray) -> Lips:
+    return Lips(
+        person=track.person,
+        mouth=mouth,
+        motion=np.where(track.found, lip_motion(track.points68), np.float32(np.nan)),
+        opening=mouth_opening(track.points68).astype(np.float32),
+    )
+
+
+def _unseen(n_frames: int) -> np.ndarray:
+    return np.full(n_frames, np.nan, dtype=np.float32)

@@ -1,0 +1,152 @@
+"""What can be transcribed, as a sequence of clips: files stretch by stretch, arrays at once.
+
+Shapes: N audio samples at 16 kHz, T video frames at 25 fps, H and W picture size.
+"""
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from avsr.clips.clip import CLIP_SUFFIX, Clip, load_clip
+from avsr.clips.mouth_tracker import MouthTracker
+from avsr.clips.reader import ClipReader, FaceWish, Roi
+from avsr.clips.saved_lips import SavedLips
+from avsr.errors import InputError
+from avsr.timings import Timings
+from avsr_frontends.activity import lip_motion
+from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.mouth import crop_mouth, grey_crops
+from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
+
+STRETCH_S = 15  # seconds of a file that are decoded at once
+
+SourceLike = str | Path | np.ndarray | Tensor | Clip
+
+
+class Source:
+    """One input, read once from a given time on.
+
+    Attributes:
+        path: the file; None for arrays.
+        start: where reading begins, in seconds of the file.
+        duration_s: length of what is read, once known; None before, for live recordings.
+        warnings: damage met while reading; complete after the last stretch.
+    """
+
+    def __init__(
+        self,
+        source: SourceLike,
+        start: float | None,
+        end: float | None,
+        *,
+        sound: bool,
+        picture: bool,
+        timings: Timings,
+        face: FaceWish = "largest",
+        roi: Roi | None = None,
+        lips: SavedLips | None = None,
+    ) -> None:
+        """Name what is to be read; nothing is opened yet."""
+        self.path = Path(source) if isinstance(source, str | Path) else None
+        self.start = start or 0.0
+        self.duration_s: float | None = None
+        self.warnings: tuple[str, ...] = ()
+        self._source, self._end = source, end
+        self._sound, self._picture = sound, picture
+        self._timings = timings
+        self._face: FaceWish = face
+        self._roi, self._lips = roi, lips
+
+    def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
+        """Yield the clips that make up the input, each with whether it is the last one.
+
+        Raises:
+            MediaError: if a file cannot be read.
+            InputError: if an array is neither sound nor pictures.
+        """
+        if self.path is None or self.path.suffix == CLIP_SUFFIX:
+            clip = self._at_once()
+            if self.start or self._end is not None:
+                clip = _cut(clip, self.start, self._end)
+            self.duration_s, self.warnings = clip.duration_s, clip.warnings
+            yield replace(clip, warnings=()), True
+            return
+        n_frames = STRETCH_S * VIDEO_FPS
+        with ClipReader(
+            self.path,
+            self.start,
+            self._end,
+            sound=self._sound,
+            picture=self._picture,
+            timings=self._timings,
+            face=self._face,
+            roi=self._roi,
+        ) as reader:
+            self.duration_s = reader.duration_s
+            is_last = False
+            while not is_last:
+                clip = reader.read(n_frames) or Clip()
+                if self._lips is not None:
+                    self._lips.add(clip)
+                is_last = clip.duration_s < STRETCH_S
+                self.warnings = tuple(reader.warnings)
+                yield clip, is_last
+
+    def _at_once(self) -> Clip:
+        if isinstance(self._source, Clip):
+            return self._source
+        if self.path is not None:
+            with self._timings.measure("decode"):
+                return load_clip(self.path, sound=self._sound, picture=self._picture)
+        return clip_of_array(self._source, self._timings)
+
+
+def _cut(clip: Clip, start: float, end: float | None) -> Clip:
+    """A part of a clip whose face report counts that part's frames."""
+    last = clip.n_frames if end is None else min(clip.n_frames, round(end * VIDEO_FPS))
+    part = clip.cut(start, last / VIDEO_FPS)
+    if part.face is None:
+        return part
+    n_frames = max(0, min(last, part.face.n_frames) - round(start * VIDEO_FPS))
+    return replace(part, face=replace(part.face, n_frames=n_frames, gaps=[]))
+
+
+def clip_of_array(values: object, timings: Timings | None = None) -> Clip:
+    """Turn an array into a clip.
+
+    Args:
+        values: sound, [N] float at 16 kHz; or at 25 fps pictures, [T, H, W, 3] uint8 RGB, or mouth
+            crops, [T, 96, 96] uint8. A tensor does as well.
+        timings: receives the stage ``face``.
+
+    Raises:
+        InputError: if it is anything else.
+    """
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.ndim == 1 and np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all():
+            raise InputError("the waveform holds values that are not finite; mend it")
+        return Clip(audio=array.astype(np.float32))
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[1:] == (MOUTH_SIZE, MOUTH_SIZE):
+        face = TrackReport(n_frames=len(array), coverage=1.0, face_width_px=0.0)
+        return Clip(mouth=array, face=face)
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
+        return _clip_of_pictures(array, timings or Timings())
+    raise InputError(
+        f"an array must be a waveform (one-dimensional floats at {SAMPLE_RATE} Hz), pictures "
+        f"[T, H, W, 3] or mouth crops [T, {MOUTH_SIZE}, {MOUTH_SIZE}] (uint8, {VIDEO_FPS} a "
+        f"second), got {array.dtype} {list(array.shape)}"
+    )
+
+
+def _clip_of_pictures(pictures: np.ndarray, timings: Timings) -> Clip:
+    with MouthTracker(timings) as tracker, timings.measure("face"):
+        track = tracker.track(pictures)
+        if not track.found.any():
+            return Clip(face=track.report)
+        motion = np.where(track.found, lip_motion(track.points68), np.float32(np.nan))
+        crops = grey_crops(crop_mouth(pictures, track.points68))
+    return Clip(mouth=crops, face=track.report, lip_motion=motion)

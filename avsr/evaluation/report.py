@@ -1,0 +1,112 @@
+"""The results of an evaluation as plain values, the same for the same run."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from avsr import __version__
+from avsr.datasets.problems import Problem, count_problems
+from avsr.evaluation.conditions import Condition, UtteranceOutcome
+from avsr.evaluation.run import Evaluation
+from avsr.scoring.normalisers import LRS3, WHISPER
+from avsr.scoring.scores import Score, score_rows
+
+_RECORDED_VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "mediapipe", "jiwer",
+                      "whisper-normalizer")  # fmt: skip
+
+
+def to_dict(
+    evaluation: Evaluation,
+    settings: dict[str, Any],
+    *,
+    problems: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Everything about a run, as plain values for JSON.
+
+    Args:
+        evaluation: what came out.
+        settings: what went in (model, data, seed, decoding, noises ...).
+        problems: of the clips.
+        notes: what a reader must know, one sentence each.
+    """
+    seed = settings.get("seed", 0)
+    rows = [evaluation.hypotheses(condition) for condition in evaluation.conditions]
+    lrs3, whisper = (
+        score_rows(evaluation.references, rows, normaliser, seed=seed)
+        for normaliser in (LRS3, WHISPER)
+    )
+    return {
+        "settings": settings,
+        "versions": {
+            "avsr": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _RECORDED_VERSIONS},
+        },
+        "notes": list(notes),
+        "rows": [
+            _row(evaluation.outcomes, condition, *scores)
+            for condition, *scores in zip(evaluation.conditions, lrs3, whisper, strict=True)
+        ],
+        "problem_counts": count_problems(problems),
+        "problems": [asdict(problem) for problem in problems],
+        "utterances": [_utterance(evaluation, outcome) for outcome in evaluation.outcomes],
+    }
+
+
+def _row(
+    outcomes: Sequence[UtteranceOutcome], condition: Condition, lrs3: Score, whisper: Score
+) -> dict[str, Any]:
+    achieved = [o.snr_db[condition] for o in outcomes if condition in o.snr_db]
+    used = [outcome.used.get(condition) for outcome in outcomes]
+    return {
+        "modality": condition.modality,
+        "audio_rate": condition.audio_rate,
+        "video_rate": condition.video_rate,
+        "tokens_per_second": round(condition.tokens_per_second, 3),
+        "noise": condition.noise,
+        "snr_db": condition.snr_db,
+        **_counts(lrs3),
+        WHISPER: _counts(whisper),
+        "n_utterances": len(outcomes),
+        "n_unreadable": sum(outcome.failure is not None for outcome in outcomes),
+        "n_without_input": sum(
+            modality is None and outcome.failure is None
+            for modality, outcome in zip(used, outcomes, strict=True)
+        ),
+        "n_fallback": sum(modality not in (None, condition.modality) for modality in used),
+        "snr_db_achieved": [_rounded(min(achieved)), _rounded(max(achieved))] if achieved else None,
+    }
+
+
+def _counts(score: Score) -> dict[str, Any]:
+    total = score.total
+    return {
+        "wer": total.n_errors / max(1, total.n_words),  # a normaliser may leave no word
+        "wer_interval": [round(limit, 6) for limit in score.interval],
+        "substitutions": total.substitutions,
+        "deletions": total.deletions,
+        "insertions": total.insertions,
+        "n_words": total.n_words,
+    }
+
+
+def _utterance(evaluation: Evaluation, outcome: UtteranceOutcome) -> dict[str, Any]:
+    """One utterance; ``hypotheses`` and ``used`` are in the order of the rows."""
+    coverage = outcome.face_coverage
+    return {
+        "id": outcome.utterance.id,
+        "reference": outcome.utterance.text,
+        "duration": round(outcome.duration_s, 3),
+        "face_coverage": None if coverage is None else round(coverage, 4),
+        "failure": outcome.failure,
+        "warnings": list(outcome.warnings),
+        "hypotheses": [outcome.hypotheses.get(row, "") for row in evaluation.conditions],
+        "used": [outcome.used.get(row) for row in evaluation.conditions],
+    }
+
+
+def _rounded(snr_db: float) -> float:
+    return round(snr_db, 3) + 0.0  # no minus zero

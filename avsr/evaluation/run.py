@@ -1,0 +1,164 @@
+"""Word error rates of a model over a manifest, for every combination of what it can be given.
+
+Clips are decoded and cropped once, encoders run once for each noise condition, and every modality
+and rate pair decodes the same features. Nothing is dropped: a clip that cannot be read, or lacks
+what a row needs, counts with an empty hypothesis.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from avsr.clips.cache import ClipCache
+from avsr.errors import UsageError
+from avsr.evaluation.batch import Search
+from avsr.evaluation.conditions import Condition, UtteranceOutcome
+from avsr.evaluation.job import EvaluationJob
+from avsr.evaluation.journal import Journal
+from avsr.evaluation.workers import inspect_in_processes, recognise_in_processes
+from avsr.manifest import Utterance
+from avsr.noise import NoiseSource
+from avsr.pretrained import LoadedModel
+from avsr.text import normalise
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """All outcomes of one run.
+
+    Attributes:
+        conditions: the rows, in order.
+        outcomes: one for each utterance, in the manifest's order.
+        n_recognised: clips that this run recognised, not those that the journal held.
+        seconds: how long it took to recognise them under all rows.
+    """
+
+    conditions: tuple[Condition, ...]
+    outcomes: tuple[UtteranceOutcome, ...]
+    n_recognised: int = 0
+    seconds: float = 0.0
+
+    @property
+    def references(self) -> list[str]:
+        """The text of each utterance as it was written."""
+        return [outcome.utterance.text for outcome in self.outcomes]
+
+    def hypotheses(self, condition: Condition) -> list[str]:
+        """What a row read from each utterance."""
+        return [outcome.hypotheses.get(condition, "") for outcome in self.outcomes]
+
+    @property
+    def n_drafted(self) -> int:
+        """Tokens that a draft proposed, over all rows."""
+        return sum(outcome.n_drafted for outcome in self.outcomes)
+
+    @property
+    def n_accepted(self) -> int:
+        """How many of them the language model chose too."""
+        return sum(outcome.n_accepted for outcome in self.outcomes)
+
+
+def evaluate(
+    loaded: LoadedModel,
+    utterances: Sequence[Utterance],
+    conditions: Sequence[Condition],
+    *,
+    cache: ClipCache,
+    noises: dict[str, NoiseSource] | None = None,
+    search: Search | None = None,
+    batch_size: int = 16,
+    jobs: int = 1,
+    journal: Journal | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Evaluation:
+    """Run a model over utterances under all conditions.
+
+    Args:
+        loaded: the model.
+        utterances: with texts of at least one word.
+        conditions: from :func:`avsr.evaluation.conditions.plan_conditions`.
+        cache: where decoded clips are kept.
+        noises: a source for each noise that the conditions name.
+        search: how texts are searched for; None is greedy.
+        batch_size: clips decoded together; does not change the results.
+        jobs: processes; with more than one, each loads the model again.
+        journal: where finished utterances are written down, and read from first.
+        progress: told how far the work is.
+
+    Returns:
+        The outcomes, in the order of ``utterances``.
+
+    Raises:
+        UsageError: if an utterance's text has no word, or a noise recording is silent.
+        InputError: if a process died that was recognising.
+    """
+    for utterance in utterances:
+        if not normalise(utterance.text):
+            raise UsageError(
+                f"utterance {utterance.id!r} has no word in its text: mend the manifest"
+            )
+    conditions = tuple(conditions)
+    job = EvaluationJob(
+        location=loaded.location,
+        device=str(loaded.device),
+        allow_untrained_rate=loaded.allow_untrained_rate,
+        cache_folder=cache.folder,
+        conditions=conditions,
+        noises=noises or {},
+        search=search or Search(),
+    )
+    found: dict[str, UtteranceOutcome] = {}
+    inspected = (
+        inspect_in_processes(job, utterances, jobs)
+        if jobs > 1
+        else _inspect(job, cache, utterances)
+    )
+    for outcome in inspected:
+        found[outcome.utterance.id] = outcome
+        progress("reading clips", len(found), len(utterances))
+    outcomes = [found[utterance.id] for utterance in utterances]
+    todo = readable = [outcome for outcome in outcomes if outcome.failure is None]
+    if journal is not None:
+        todo = journal.restore(readable, conditions)
+    todo = sorted(todo, key=lambda outcome: -outcome.duration_s)  # like lengths waste no padding
+    batches = [todo[start : start + batch_size] for start in range(0, len(todo), batch_size)]
+    recognised = (
+        recognise_in_processes(job, batches, jobs)
+        if jobs > 1
+        else _recognise(job, loaded, cache, batches)
+    )
+    started = time.perf_counter()
+    n_done = len(readable) - len(todo)
+    progress("recognising", n_done, len(readable))
+    for batch in recognised:
+        if journal is not None:
+            journal.add(batch, conditions)
+        found |= {outcome.utterance.id: outcome for outcome in batch}
+        n_done += len(batch)
+        progress("recognising", n_done, len(readable))
+    return Evaluation(
+        conditions=conditions,
+        outcomes=tuple(found[utterance.id] for utterance in utterances),
+        n_recognised=len(todo),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _inspect(
+    job: EvaluationJob, cache: ClipCache, utterances: Sequence[Utterance]
+) -> Iterator[UtteranceOutcome]:
+    for utterance in utterances:
+        yield job.inspect(cache, utterance)
+
+
+def _recognise(
+    job: EvaluationJob,
+    loaded: LoadedModel,
+    cache: ClipCache,
+    batches: Sequence[list[UtteranceOutcome]],
+) -> Iterator[list[UtteranceOutcome]]:
+    for batch in batches:
+        job.recognise(loaded, cache, batch)
+        yield batch

@@ -1,0 +1,1 @@
+"""Models on disk: downloaded, loaded and written; their tokenizers and base models."""

@@ -1,0 +1,172 @@
+"""Frozen base models: any Whisper, AV-HuBERT and causal language model, by folder or hub id.
+
+A new model is described around them by :func:`configure` and filled by :func:`load_base_models`; a
+folder that holds only trained parts gets them back by :func:`base_weights`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedModel,
+    WhisperConfig,
+    WhisperModel,
+)
+
+from avsr.config import PROMPTS, AvsrConfig
+from avsr.model_files.tokenizer import add_model_tokens, load_tokenizer, plain_ids
+from avsr.model_files.weights import assign_weights, state_names
+from avsr.processing import AvsrProcessor
+from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
+
+ADDED_ROWS = "added_rows."  # prefix of the vocabulary rows that a base model lacks
+_BASE_LAYER = ".base_layer."  # what peft inserts into the names of adapted layers
+
+
+def configure(
+    language_model: str | Path,
+    audio_encoder: str | Path | None = None,
+    video_encoder: str | Path | None = None,
+    *,
+    revisions: dict[str, str] | None = None,
+    local_files_only: bool = False,
+    **settings: Any,
+) -> tuple[AvsrConfig, AvsrProcessor]:
+    """Describe a new model around base models; every size is read from their own files.
+
+    Args:
+        language_model: folder or hub id of any causal language model with its tokenizer.
+        audio_encoder: folder or hub id of a Whisper model; None for a model that cannot hear.
+        video_encoder: folder of an AV-HuBERT encoder; None for a model that cannot see.
+        revisions: revision of "text", "audio" and "video" hub ids.
+        local_files_only: use nothing but files already on this machine.
+        settings: other fields of :class:`~avsr.config.AvsrConfig`.
+
+    Returns:
+        The configuration, and the processor with the tokenizer that has the added tokens.
+    """
+    names = {"text": language_model, "audio": audio_encoder, "video": video_encoder}
+    sources: dict[str, dict[str, Any]] = {
+        part: {"name": str(name), "revision": (revisions or {}).get(part)}
+        for part, name in names.items()
+        if name is not None
+    }
+    tokenizer = load_tokenizer(language_model, **_options(sources["text"], local_files_only))
+    text_config = AutoConfig.from_pretrained(
+        language_model, **_options(sources["text"], local_files_only)
+    )
+    token_ids = add_model_tokens(tokenizer)
+    sources["text"]["vocab_size"] = text_config.vocab_size
+    text_config.vocab_size = max(text_config.vocab_size, len(tokenizer))
+    for stream, config_class in (("audio", WhisperConfig), ("video", AvHubertConfig)):
+        if stream in sources:
+            settings[f"{stream}_config"] = config_class.from_pretrained(
+                sources[stream]["name"], **_options(sources[stream], local_files_only)
+            )
+    prompts = {**PROMPTS, **settings.pop("prompts", {})}
+    config = AvsrConfig(
+        text_config=text_config,
+        prompts=prompts,
+        prompt_ids={name: plain_ids(tokenizer, text) for name, text in prompts.items()},
+        base_models=sources,
+        **{**token_ids, **settings},
+    )
+    return config, AvsrProcessor.from_config(config, tokenizer)
+
+
+def load_base_models(
+    model: PreTrainedModel, *, dtype: torch.dtype | None = None, local_files_only: bool = False
+) -> None:
+    """Fill a freshly made model's frozen parts with the base models its configuration names.
+
+    Embeddings of added tokens keep their random values.
+    """
+    added = added_rows(model, state_names(model))
+    weights = base_weights(model, added, dtype=dtype, local_files_only=local_files_only)
+    own = {name: t for name, t in state_names(model).items() if name not in weights}
+    own = {name: tensor.detach() for name, tensor in own.items()}
+    assign_weights(model, {**own, **weights}.items(), source="the base models", dtype=dtype)
+
+
+def is_base_weight(name: str) -> bool:
+    """Whether a weight of the model belongs to a frozen base model."""
+    parts = ("language_model.", "audio_encoder.", "video_encoder.")
+    return name.startswith(parts) and ".lora_" not in name
+
+
+def added_rows(model: PreTrainedModel, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Vocabulary rows (input and, where separate, output) that the base model lacks."""
+    n_base = model.config.base_models["text"]["vocab_size"]
+    language_model: Any = model.language_model
+    vocabulary = (
+        language_model.get_input_embeddings().weight,
+        language_model.get_output_embeddings().weight,
+    )
+    return {
+        ADDED_ROWS + name: tensors[name][n_base:].detach().clone()
+        for name, tensor in state_names(model).items()
+        if any(tensor is weight for weight in vocabulary)
+    }
+
+
+def base_weights(
+    model: PreTrainedModel,
+    added: dict[str, Tensor],
+    *,
+    dtype: torch.dtype | None,
+    local_files_only: bool,
+) -> dict[str, Tensor]:
+    """Load every base model that the configuration names, under the model's own names.
+
+    Args:
+        model: whose configuration is read.
+        added: as from :func:`added_rows`.
+        dtype: type to load; None for each base model's own.
+        local_files_only: use nothing but files already on this machine.
+
+    Raises:
+        OSError: a base model is not there.
+    """
+    weights: dict[str, Tensor] = {}
+    for part, source in model.config.base_models.items():
+        options = _options(source, local_files_only) | {"dtype": dtype or "auto"}
+        state = _LOADERS[part](source["name"], options)
+        prefix = "language_model." if part == "text" else f"{part}_encoder."
+        weights.update({prefix + name: tensor for name, tensor in state.items()})
+    renamed = {name.replace(_BASE_LAYER, "."): name for name in state_names(model)}
+    weights = {renamed[name]: tensor for name, tensor in weights.items() if name in renamed}
+    for name, rows in added.items():
+        inner = name.removeprefix(ADDED_ROWS)
+        if len(rows):
+            weights[inner] = torch.cat([weights[inner], rows.to(weights[inner].dtype)])
+    return weights
+
+
+def _load_language_model(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    return AutoModelForCausalLM.from_pretrained(name, **options).state_dict()
+
+
+def _load_audio_encoder(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    return WhisperModel.from_pretrained(name, **options).get_encoder().state_dict()
+
+
+def _load_video_encoder(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    return AvHubertEncoder.from_pretrained(name, **options).state_dict()
+
+
+_LOADERS = {
+    "text": _load_language_model,
+    "audio": _load_audio_encoder,
+    "video": _load_video_encoder,
+}
+
+
+def _options(source: dict[str, Any], local_files_only: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"local_files_only": local_files_only}
+    if source.get("revision"):
+        options["revision"] = source["revision"]
+    return options

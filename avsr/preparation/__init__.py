@@ -1,0 +1,1 @@
+"""Corpora prepared once: mouth crops, sound and a manifest, so that it is done for good."""

@@ -1,0 +1,186 @@
+"""Preparing a corpus: every clip decoded and cropped once, so that nothing has to do it again.
+
+A prepared folder holds ``clips/ID.npz`` (:mod:`avsr.clips.clip`), ``manifest.jsonl`` with all
+clips, ``SPLIT.jsonl`` for each split among them, and ``report.json``. Clip files appear whole or
+not at all and the rest is written at the end, so a run may be killed at any moment and started
+again.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from avsr.atomic import write_text_atomically
+from avsr.clips.cache import source_key
+from avsr.clips.clip import CLIP_SUFFIX, ClipNote, read_note, save_clip, save_failure
+from avsr.clips.read import MouthTracker, read_utterance
+from avsr.datasets.cutting import LONGEST_S, cut_clip
+from avsr.datasets.dataset import Dataset, SourceClip
+from avsr.errors import InputError, one_line
+from avsr.manifest import Utterance
+from avsr.preparation.report import PreparationReport, PreparedClip, manifest_text
+from avsr.worker_pool import run_tasks
+from avsr_frontends.media import MediaError
+
+CLIP_FOLDER = "clips"
+MANIFEST = "manifest.jsonl"
+REPORT = "report.json"
+_LONGEST_NAME = 120  # characters of one part of a file name
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """One clip to prepare: where it comes from and where it goes."""
+
+    utterance: Utterance
+    target: Path
+    key: list[Any]
+
+
+def prepare(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    longest_s: float = LONGEST_S,
+    n_workers: int = 1,
+    progress: Progress = lambda stage, done, total: None,
+) -> PreparationReport:
+    """Prepare all clips of a dataset; those that are prepared already are kept.
+
+    Args:
+        dataset: the clips.
+        folder: where everything goes; made if it is missing. One run at a time.
+        longest_s: long clips are cut to at most this at word boundaries, seconds.
+        n_workers: processes, each with its own face tracker.
+        progress: told how far the work is.
+
+    Returns:
+        What was made and what is wrong with it. Clips that failed are in the manifest, marked.
+
+    Raises:
+        InputError: if the folder cannot be written to.
+    """
+    clips = [piece for clip in dataset.clips for piece in cut_clip(clip, longest_s)]
+    try:
+        (folder / CLIP_FOLDER).mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder / CLIP_FOLDER)
+        notes, tasks = _find_work(clips, folder)
+        n_kept = len(notes)
+        if tasks:
+            progress("preparing clips", 0, len(tasks))
+        for task, note in run_tasks(prepare_clip, tasks, n_workers):
+            if note is None:
+                reason = f"{task.utterance.path}: the process that read it died"
+                task.target.parent.mkdir(parents=True, exist_ok=True)
+                note = save_failure(task.target, reason, task.key)
+            notes[task.utterance.id] = note
+            progress("preparing clips", len(notes) - n_kept, len(tasks))
+        prepared = [
+            PreparedClip(
+                source=clip,
+                path=clip_path(clip.utterance.id).as_posix(),
+                note=notes[clip.utterance.id],
+            )
+            for clip in clips
+        ]
+        report = PreparationReport.of(dataset, prepared, longest_s, n_kept)
+        for name, members in _manifests(prepared).items():
+            write_text_atomically(folder / name, manifest_text(members))
+        write_text_atomically(folder / REPORT, report.to_json())
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write here ({error.strerror or error}); what is done is kept, "
+            "free space or change -o and run again"
+        ) from error
+    return report
+
+
+def prepare_clip(task: _Task) -> ClipNote:
+    """Prepare one clip; a clip that cannot be read leaves the reason in its place.
+
+    Raises:
+        OSError: if the result cannot be written.
+    """
+    utterance = task.utterance
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        tracker = None if utterance.cropped else _worker_tracker()
+        clip = read_utterance(utterance, tracker=tracker)
+        if clip.duration_s == 0:
+            raise MediaError(f"{utterance.path}: has zero length")
+    except ImportError:
+        raise
+    except MediaError as error:
+        return save_failure(task.target, one_line(error), task.key)
+    except Exception as error:  # whatever is wrong with one clip, the others come next
+        reason = f"{utterance.path}: {type(error).__name__}: {one_line(error)}"
+        return save_failure(task.target, reason, task.key)
+    return save_clip(task.target, clip, task.key)
+
+
+def clip_path(clip_id: str) -> Path:
+    """Where a clip is kept in a prepared folder; slashes of its id make folders.
+
+    Characters that file systems dislike are written as percent signs and numbers, and very long
+    parts are shortened to a digest.
+    """
+    parts = [quote(part, safe=" ") for part in clip_id.split("/")]
+    for index, part in enumerate(parts):
+        if not part or part.startswith("."):
+            part = f"%2E{part[1:]}"  # no part may be empty, hidden, or lead out of the folder
+        if len(part) > _LONGEST_NAME:
+            part = f"{part[: _LONGEST_NAME - 17]}-{hashlib.sha256(part.encode()).hexdigest()[:16]}"
+        parts[index] = part
+    return Path(CLIP_FOLDER, *parts[:-1], parts[-1] + CLIP_SUFFIX)
+
+
+def _find_work(
+    clips: Sequence[SourceClip], folder: Path
+) -> tuple[dict[str, ClipNote], list[_Task]]:
+    """Notes of the clips that are prepared already, and what is still to do."""
+    notes: dict[str, ClipNote] = {}
+    tasks: list[_Task] = []
+    for clip in clips:
+        utterance = clip.utterance
+        target = folder / clip_path(utterance.id)
+        key = source_key(utterance)
+        note = read_note(target)
+        # A source that has gone does not spoil what was made of it.
+        if note is not None and note.failure is None and key in (None, note.key):
+            notes[utterance.id] = note
+        else:
+            tasks.append(_Task(utterance=utterance, target=target, key=key or []))
+    return notes, tasks
+
+
+def _manifests(clips: Sequence[PreparedClip]) -> dict[str, list[PreparedClip]]:
+    """The clips of each manifest by file name: all, and those of each split."""
+    manifests = {MANIFEST: list(clips)}
+    for clip in clips:
+        if clip.source.split is not None:
+            name = f"{quote(clip.source.split, safe='')}.jsonl"
+            if name != MANIFEST:
+                manifests.setdefault(name, []).append(clip)
+    return manifests
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what a killed run was about to write; no clip file has a hidden name."""
+    for path in folder.rglob(".*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+@cache
+def _worker_tracker() -> MouthTracker:
+    """The face tracker of this process; it ends with it."""
+    import cv2
+
+    cv2.setNumThreads(1)  # the cores are busy with the other workers
+    return MouthTracker()

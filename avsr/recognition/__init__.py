@@ -1,0 +1,1 @@
+"""From clips to words: where speech is, whose lips, at which rates, and what is believed."""

@@ -1,0 +1,133 @@
+"""Cutting an input into the pieces that are transcribed: stretches of speech with pauses around.
+
+A short clip is one piece; in a longer one pieces follow the voice and the lips. Pieces are spans of
+video frames (25 per second), so that sound and lips stay aligned.
+"""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from avsr.clips.clip import Clip
+from avsr.config import Modality
+from avsr.recognition.speech_evidence import PAUSE, Evidence
+from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+
+WHOLE_CLIP_S = 4.0  # a clip up to this length is one utterance
+_MARGIN = 18  # frames, 0.72 s: pause that a piece keeps before and after what is said
+_LONG = 150  # frames, 6 s: in a longer stretch of voices, the lips tell the sentences apart
+_WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
+_TOLERATED_S = 0.5  # streams that differ by less than this end together
+
+Span = tuple[int, int]  # first frame, last frame + 1
+
+
+def whole_spans(clip: Clip, max_segment_s: float) -> list[Span]:
+    """Cut a clip into pieces without asking who speaks when.
+
+    A clip of up to ``max_segment_s`` stays whole. Longer ones are cut where the sound is quietest;
+    without sound, into equal parts. Where sound or picture ends well before the other, a piece
+    ends too.
+
+    Returns:
+        The pieces, in order, without gaps.
+    """
+    n_frames = clip.n_frames
+    end = _early_end(clip)
+    parts = [(0, n_frames)] if end is None else [(0, end), (end, n_frames)]
+    return [piece for part in parts for piece in _short_enough(part, clip, max_segment_s)]
+
+
+def speech_spans(
+    clip: Clip, evidence: Evidence, modality: Modality, max_segment_s: float
+) -> list[Span]:
+    """Find the pieces of a clip in which somebody speaks.
+
+    Args:
+        clip: the clip.
+        evidence: its signs of speech.
+        modality: what is read; only its signs count.
+        max_segment_s: longest piece in seconds.
+
+    Returns:
+        The pieces, in order, with up to 0.72 s of the pauses around them.
+    """
+    if modality == "video" and evidence.motion is None:
+        return whole_spans(clip, max_segment_s)  # nothing tells when the lips rest
+    spans = evidence.speaking(modality)
+    if modality == "av":
+        spans = [part for span in spans for part in _told_apart(span, evidence)]
+    end = _early_end(clip)
+    pieces: list[Span] = []
+    for span in _with_margins(spans, evidence.n_frames):
+        crossed = end is not None and span[0] < end < span[1]
+        parts = [(span[0], end), (end, span[1])] if crossed and end is not None else [span]
+        pieces += [piece for part in parts for piece in _short_enough(part, clip, max_segment_s)]
+    return pieces
+
+
+def settled_frames(n_frames: int) -> int:
+    """How many of the frames so far will be cut the same way whatever comes after them."""
+    return max(0, n_frames - _MARGIN - PAUSE)
+
+
+def _told_apart(span: Span, evidence: Evidence) -> list[Span]:
+    """Cut a long stretch of voices at the rests of the lips, where a face shows."""
+    first, last = span
+    part = evidence.cut(first, last)
+    if last - first <= _LONG or not part.sees_face():
+        return [span]
+    spoken = part.speaking("video")
+    if not spoken:
+        return [span]
+    edges = [first, *((a[1] + b[0]) // 2 + first for a, b in pairwise(spoken)), last]
+    return list(pairwise(edges))
+
+
+def _with_margins(spans: list[Span], n_frames: int) -> list[Span]:
+    """Widen spans into the pauses around them, by half of a pause at most."""
+    wider: list[Span] = []
+    for index, (first, last) in enumerate(spans):
+        before = first - spans[index - 1][1] if index else 2 * first
+        after = spans[index + 1][0] - last if index + 1 < len(spans) else 2 * (n_frames - last)
+        wider.append((first - min(_MARGIN, before // 2), last + min(_MARGIN, after // 2)))
+    return wider
+
+
+def _early_end(clip: Clip) -> int | None:
+    """The frame where the shorter of two streams ends, if that is well before the other's end."""
+    if clip.audio is None or clip.mouth is None:
+        return None
+    ends = sorted((len(clip.audio) / SAMPLE_RATE, len(clip.mouth) / VIDEO_FPS))
+    cut = math.floor(ends[0] * VIDEO_FPS)
+    return cut if cut > 0 and ends[1] - ends[0] > _TOLERATED_S else None
+
+
+def _short_enough(span: Span, clip: Clip, max_segment_s: float) -> list[Span]:
+    """Cut a piece that is too long, at quiet moments if it has sound."""
+    longest = int(max_segment_s * VIDEO_FPS)
+    first, last = span
+    heard = clip.audio is not None and first * SAMPLES_PER_VIDEO_FRAME < len(clip.audio)
+    if not heard or clip.audio is None or clip.is_silent:
+        n_pieces = max(1, math.ceil((last - first) / longest))
+        edges = [first + (last - first) * index // n_pieces for index in range(n_pieces + 1)]
+    else:
+        edges = [first]
+        while last - edges[-1] > longest:
+            # Two pieces of half the rest are better than a whole one and a scrap.
+            latest = min(edges[-1] + longest, last - longest // 4)
+            edges.append(_quietest(clip.audio, edges[-1] + longest // 2, latest))
+        edges.append(last)
+    return list(pairwise(edges))
+
+
+def _quietest(audio: np.ndarray, earliest: int, latest: int) -> int:
+    """The frame in the middle of the quietest syllable's length between two frames."""
+    samples = slice(earliest * SAMPLES_PER_VIDEO_FRAME, latest * SAMPLES_PER_VIDEO_FRAME)
+    span = audio[samples].astype(np.float64)
+    n_window = round(_WINDOW_S * SAMPLE_RATE)
+    if len(span) <= n_window:
+        return (earliest + latest) // 2
+    energy = np.convolve(span**2, np.ones(n_window), mode="valid")[::SAMPLES_PER_VIDEO_FRAME]
+    return earliest + int(energy.argmin()) + math.floor(_WINDOW_S * VIDEO_FPS / 2)

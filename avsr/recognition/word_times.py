@@ -1,0 +1,183 @@
+"""When each word was said: by forced alignment to a CTC head, else from the model's attention.
+
+Both mark each token somewhere inside it. Words end and begin at silences between two marks, or half
+way where there is none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchaudio.functional import forced_align
+
+from avsr.config import Modality
+from avsr.pretrained import LoadedModel
+from avsr.recognition.attention_times import attention_marks
+from avsr.recognition.hypotheses import Encoded, Hypothesis
+from avsr.transcription import Rates, Word
+from avsr_frontends.rates import AUDIO_ENCODER_FPS, SAMPLE_RATE, VIDEO_FPS
+
+_QUIET_DB = -20.0  # relative to the loud parts: what counts as silence between words
+_QUIET_S = 0.1  # a shorter quiet moment is part of a word: a stop consonant closes for less
+_REACH_S = 0.2  # of a word beyond its mark, where nothing better is known
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpokenWord:
+    """A word of a hypothesis with its tokens.
+
+    Attributes:
+        text: the word.
+        token_ids: its tokens.
+        probability: geometric mean probability of its tokens.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    probability: float
+
+
+def split_words(tokenizer: Any, hypothesis: Hypothesis) -> list[SpokenWord]:
+    """Group a hypothesis' tokens into words, whatever the tokenizer's way of marking spaces."""
+    ids = hypothesis.token_ids
+    texts = [tokenizer.decode(ids[: n + 1], skip_special_tokens=True) for n in range(len(ids))]
+    numbers = [max(0, len(text.split()) - 1) for text in texts]
+    words = texts[-1].split() if texts else []
+    spoken: list[SpokenWord] = []
+    for number, group in groupby(range(len(ids)), key=numbers.__getitem__):
+        if number >= len(words):
+            continue
+        indices = list(group)
+        log_probs = [hypothesis.token_log_probs[index] for index in indices]
+        spoken.append(
+            SpokenWord(
+                text=words[number],
+                token_ids=tuple(ids[index] for index in indices),
+                probability=float(np.exp(np.mean(log_probs))),
+            )
+        )
+    return spoken
+
+
+@torch.inference_mode()
+def time_words(
+    loaded: LoadedModel,
+    words: Sequence[SpokenWord],
+    audio: Encoded | None,
+    video: Encoded | None,
+    waveform: np.ndarray | None,
+    modality: Modality,
+    rates: Rates,
+) -> tuple[Word, ...]:
+    """Find when words were said in one clip.
+
+    Args:
+        loaded: the model.
+        words: what was said.
+        audio: the clip's encoded sound, a batch of one; used before the lips.
+        video: its encoded lips.
+        waveform: [N] its sound, for the silences between words.
+        modality: what the words were read from.
+        rates: compression used.
+
+    Returns:
+        The words with times in seconds from the clip's start; none if they do not fit in.
+    """
+    model = loaded.model
+    ids = [token_id for word in words for token_id in word.token_ids]
+    if audio is not None:
+        stream, fps, has_head = audio, AUDIO_ENCODER_FPS, model.audio_ctc_head is not None
+    elif video is not None:
+        stream, fps, has_head = video, VIDEO_FPS, model.video_ctc_head is not None
+    else:
+        return ()
+    n_frames = int(stream.frame_lengths[0])
+    if has_head:
+        logits = model.ctc_logits(
+            **{"video_features" if audio is None else "audio_features": stream.features}
+        )
+        marks = _marks(logits[:, :n_frames], ids)
+    else:
+        marks = attention_marks(loaded, modality, rates, audio, video, ids)
+    if not marks:
+        return ()
+    spans: list[tuple[int, int]] = []
+    first = 0
+    for word in words:
+        last = first + len(word.token_ids)
+        spans.append((marks[first][0], marks[last - 1][1]))
+        first = last
+    quiet = np.zeros(n_frames, dtype=bool) if waveform is None else _quiet(waveform, fps)
+    times = word_bounds(spans, quiet, n_frames, fps)
+    return tuple(
+        Word(word=word.text, start=start, end=end, probability=word.probability)
+        for word, (start, end) in zip(words, times, strict=True)
+    )
+
+
+def word_bounds(
+    marks: Sequence[tuple[int, int]], quiet: np.ndarray, n_frames: int, fps: int
+) -> list[tuple[float, float]]:
+    """Widen the marks of words until they meet, or meet silence.
+
+    Args:
+        marks: first frame and last frame + 1 of each word's mark, in order.
+        quiet: [T] bool, which frames are silent.
+        n_frames: frames of the clip.
+        fps: frames per second.
+
+    Returns:
+        Start and end of each word in seconds.
+    """
+    if not marks:
+        return []
+    reach = round(_REACH_S * fps)
+    before = _silences(quiet, 0, marks[0][0], fps)
+    starts: list[float] = [before[-1][1] if before else max(0, marks[0][0] - reach)]
+    ends: list[float] = []
+    for (_, last), (first, _) in pairwise(marks):
+        between = _silences(quiet, last, first, fps)
+        ends.append(between[0][0] if between else (last + first) / 2)
+        starts.append(between[-1][1] if between else (last + first) / 2)
+    after = _silences(quiet, marks[-1][1], n_frames, fps)
+    ends.append(after[0][0] if after else min(n_frames, marks[-1][1] + reach))
+    return [(start / fps, end / fps) for start, end in zip(starts, ends, strict=True)]
+
+
+def _marks(logits: Tensor, ids: list[int]) -> list[tuple[int, int]]:
+    """First frame and last frame + 1 of each token on the best path; empty if there is none."""
+    repeats = sum(a == b for a, b in pairwise(ids))
+    if not ids or logits.shape[1] < len(ids) + repeats:
+        return []
+    blank = logits.shape[-1] - 1
+    targets = torch.tensor([ids], dtype=torch.int32)
+    path, _ = forced_align(logits.float().log_softmax(-1).cpu(), targets, blank=blank)
+    marks: list[tuple[int, int]] = []
+    frame = 0
+    for token_id, run in groupby(path[0].tolist()):
+        length = len(list(run))
+        if token_id != blank:
+            marks.append((frame, frame + length))
+        frame += length
+    return marks
+
+
+def _quiet(waveform: np.ndarray, fps: int) -> np.ndarray:
+    """[T] bool: frames that are much quieter than the loud ones."""
+    step = SAMPLE_RATE // fps
+    frames = waveform[: len(waveform) // step * step].reshape(-1, step).astype(np.float64)
+    if len(frames) == 0:
+        return np.zeros(0, dtype=bool)
+    level = np.sqrt((frames**2).mean(axis=1))
+    return level < np.quantile(level, 0.95) * 10 ** (_QUIET_DB / 20)
+
+
+def _silences(quiet: np.ndarray, first: int, last: int, fps: int) -> list[tuple[int, int]]:
+    """Runs of quiet frames between two frames that are long enough to part words."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet[first:last], [0]]).astype(np.int8)))
+    runs = [(first + int(a), first + int(b)) for a, b in edges.reshape(-1, 2)]
+    return [(a, b) for a, b in runs if b - a >= _QUIET_S * fps]
