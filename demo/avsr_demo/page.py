@@ -57,8 +57,9 @@ def build_page(service: Service, n_workers: int) -> gr.Blocks:
                 _sample_loader(sample), None, chosen, show_progress="hidden", **private
             )
             loaded.then(**reading)
-        controls.recording.upload(_holder(service), controls.recording, None, **private)
-        controls.recording.clear(_releaser(service), None, None, **private)
+        unseen: dict[str, Any] = {"outputs": status, "show_progress": "hidden", **private}
+        controls.recording.upload(_holder(service), controls.recording, **unseen)
+        controls.recording.clear(_clearer(service), None, **unseen)
         page.unload(_releaser(service))
         add_endpoint(service, n_workers, QUEUE)
     page.queue(max_size=_MOST_WAITING, default_concurrency_limit=n_workers)
@@ -113,14 +114,27 @@ def _sample_loader(sample: Sample) -> Callable[[], tuple[str, str]]:
     return load_sample
 
 
-def _holder(service: Service) -> Callable[..., None]:
-    def hold(path: str | None, request: gr.Request) -> None:
+def _holder(service: Service) -> Callable[..., str]:
+    """Keeps a new upload; what was said of an earlier one goes."""
+
+    def hold(path: str | None, request: gr.Request) -> str:
         if path is not None:
             question = question_of(path, "", 0, None, None)
             assert question.path is not None
             service.storage.hold(_session(request), question.path)
+        return panels.waiting()
 
     return hold
+
+
+def _clearer(service: Service) -> Callable[..., str]:
+    release = _releaser(service)
+
+    def clear(request: gr.Request) -> str:
+        release(request)
+        return panels.waiting()
+
+    return clear
 
 
 def _releaser(service: Service) -> Callable[..., None]:

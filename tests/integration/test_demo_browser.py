@@ -331,10 +331,11 @@ def _read_upload(page: Any, path: Path, selector: str) -> str:
         clear.first.click()
     page.set_input_files("#recording input[type=file]", path)
     page.wait_for_selector("#recording video")
-    page.evaluate("document.querySelectorAll('.status').forEach((s) => (s.dataset.old = '1'))")
+    page.wait_for_selector(".status:empty", state="attached")  # nothing is left of an earlier one
     page.click("#read")
-    page.wait_for_selector(
-        ".status.problem:not([data-old]), .status:not([data-old]) >> text=/^Done in/"
+    page.wait_for_function(
+        "document.querySelector('.status.problem') ||"
+        " document.querySelector('.status')?.textContent.startsWith('Done in')"
     )
     return page.inner_text(selector)
 
