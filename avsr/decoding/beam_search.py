@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from avsr.decoding.beams import beam_reader
 from avsr.decoding.ctc_scores import CtcRescorer
 from avsr.decoding.search import Search, SearchResult, SearchSettings
 from avsr.model_parts.sequence import TokenSequence
@@ -92,7 +93,8 @@ class BeamSearch(Search):
         settings: SearchSettings,
         rescorer: CtcRescorer | None = None,
     ) -> None:
-        super().__init__(language_model, prefix, settings)
+        super().__init__(prefix, settings)
+        self.reader = beam_reader(language_model, settings.num_beams)
         self._rescorer = rescorer
 
     def run(self) -> SearchResult:
@@ -100,7 +102,6 @@ class BeamSearch(Search):
         n_clips, longest = self.tokens.shape
         none = _Texts.none(n_clips, self.num_beams, longest, self.tokens.device)
         scores = self.reader.read_prefix(self.prefix).expand(-1, self.num_beams, -1)
-        self.reader.split_into_beams(self.num_beams)
         unfinished, finished = replace(none, scores=none.scores.clone()), none
         unfinished.scores[:, 0] = 0.0  # beams are still equal: only the first is continued
         n_tokens = n_longest = 0
@@ -117,10 +118,9 @@ class BeamSearch(Search):
                     return self.result(n_longest)
                 unfinished, finished = unfinished.of_clips(rows), finished.of_clips(rows)
                 parents = parents[rows]
-                self._keep(rows)
-            self._follow(parents)
-            last = unfinished.tokens[:, :, n_tokens - 1].reshape(-1, 1)
-            scores = self.reader.read(last)[:, -1].unflatten(0, (-1, self.num_beams))
+                self.reader.keep_rows(rows)
+                self.clips, self.budgets = self.clips[rows], self.budgets[rows]
+            scores = self.reader.read_beams(unfinished.tokens[:, :, n_tokens - 1], parents)
 
     def _continue(
         self, unfinished: _Texts, scores: Tensor, n_tokens: int
@@ -196,17 +196,6 @@ class BeamSearch(Search):
             return (1 - self._rescorer.weight) * best > finished.scores[:, 0]
         hopeful = best / n_tokens > finished.scores.amin(dim=1)
         return hopeful & (best / self.budgets >= finished.scores[:, 0])
-
-    def _keep(self, rows: Tensor) -> None:
-        """Go on with some clips only."""
-        offsets = torch.arange(self.num_beams, device=rows.device)
-        self.reader.keep_rows((rows[:, None] * self.num_beams + offsets).flatten())
-        self.clips, self.budgets = self.clips[rows], self.budgets[rows]
-
-    def _follow(self, parents: Tensor) -> None:
-        """Let each of the reader's rows continue what its beam continues."""
-        starts = torch.arange(len(parents), device=parents.device)[:, None] * self.num_beams
-        self.reader.exchange_beams((starts + parents).flatten())
 
     def _write_down(self, finished: _Texts, done: Tensor) -> int:
         """Keep the best text of the clips that are done; returns the tokens of the longest."""

@@ -1,6 +1,6 @@
-"""A key-value cache that grows in place and knows which part all beams of a clip share.
+"""A key-value cache that grows in place.
 
-Shapes: R rows (clips, or clips x beams), H key-value heads, S positions, D head size.
+Shapes: R rows, H key-value heads, S positions, D head size.
 """
 
 from typing import Any
@@ -16,18 +16,16 @@ _GROWTH = 32  # positions added at a time where more are needed than were reserv
 class ReservedLayer(DynamicLayer):
     """Keys and values of one layer, in buffers with room for the tokens to come.
 
-    The library's own layer copies everything for each new token, and once more when beams change
-    places; here a token is written into its place, and only what follows the shared prefix moves.
+    The library's own layer copies everything for each new token; here it is written into its place.
 
     Args:
-        n_reserved: positions to make room for after the prefix.
+        n_reserved: positions to make room for at a time.
     """
 
     def __init__(self, n_reserved: int) -> None:
         super().__init__()
         self._n_reserved = n_reserved
         self._length = 0
-        self._n_shared = 0  # leading positions that are equal in all beams of a clip
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
@@ -45,7 +43,7 @@ class ReservedLayer(DynamicLayer):
         keys, values = self._buffers()
         end = self._length + key_states.shape[-2]
         if end > keys.shape[-2]:
-            self._reserve(1, max(end - keys.shape[-2], self._n_reserved, _GROWTH))
+            self._reserve(max(end - keys.shape[-2], self._n_reserved, _GROWTH))
             keys, values = self._buffers()
         keys[:, :, self._length : end] = key_states
         values[:, :, self._length : end] = value_states
@@ -54,18 +52,6 @@ class ReservedLayer(DynamicLayer):
 
     def get_seq_length(self) -> int:
         return self._length
-
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Turn each row into ``repeats`` beams that share everything up to here."""
-        self._reserve(repeats, self._n_reserved)
-        self._n_shared = self._length
-
-    def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Give row r what row ``beam_idx[r]``, another beam of the same clip, has read."""
-        if self._length > self._n_shared:
-            for buffer in self._buffers():
-                own = buffer[:, :, self._n_shared : self._length]
-                own.copy_(own.index_select(0, beam_idx))
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep some rows."""
@@ -76,10 +62,10 @@ class ReservedLayer(DynamicLayer):
         assert self.values is not None
         return self.keys, self.values
 
-    def _reserve(self, repeats: int, n_more: int) -> None:
-        """Move into new buffers, each row repeated, with room for ``n_more`` positions."""
+    def _reserve(self, n_more: int) -> None:
+        """Move into new buffers with room for ``n_more`` positions."""
         self.keys, self.values = (
-            _enlarged(buffer[:, :, : self._length], repeats, n_more) for buffer in self._buffers()
+            _enlarged(buffer[:, :, : self._length], n_more) for buffer in self._buffers()
         )
 
 
@@ -100,8 +86,8 @@ def attends_to_everything(cache: Cache) -> bool:
     return all(type(layer) in (DynamicLayer, ReservedLayer) for layer in cache.layers)
 
 
-def _enlarged(states: Tensor, repeats: int, n_more: int) -> Tensor:
+def _enlarged(states: Tensor, n_more: int) -> Tensor:
     rows, heads, length, width = states.shape
-    buffer = states.new_empty(rows * repeats, heads, length + n_more, width)
-    torch.unflatten(buffer, 0, (rows, repeats))[:, :, :, :length] = states[:, None]
+    buffer = states.new_empty(rows, heads, length + n_more, width)
+    buffer[:, :, :length] = states
     return buffer

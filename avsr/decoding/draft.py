@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from avsr.decoding.incremental import IncrementalReader
 from avsr.decoding.search import Search, SearchResult, SearchSettings
 from avsr.model_parts.sequence import TokenSequence
 
@@ -82,7 +83,8 @@ class DraftSearch(Search):
         drafts: Sequence[Sequence[int]],
         embed: Callable[[Tensor], Tensor],
     ) -> None:
-        super().__init__(language_model, prefix, settings)
+        super().__init__(prefix, settings)
+        self.reader = IncrementalReader(language_model, max(settings.budgets))
         if settings.num_beams != 1:
             raise ValueError(
                 f"a draft goes with greedy search only, got {settings.num_beams} beams"

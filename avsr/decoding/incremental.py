@@ -1,6 +1,6 @@
 """Reading with a language model step by step: the prefix once, then a few tokens at a time.
 
-Shapes: R rows (clips, or clips x beams), S positions, n tokens of one step, V vocabulary.
+Shapes: R rows, S positions, n tokens of one step, V vocabulary.
 """
 
 from typing import Any
@@ -28,6 +28,7 @@ class IncrementalReader:
         self._cache = reserve_cache(language_model.config, n_reserved)
         self._mask: Tensor | None = None  # [R, S] bool, true for real tokens; None when all are
         self._n_read: Tensor = torch.empty(0)  # [R] real tokens of each row
+        self._dtype = torch.float32  # of the embeddings
 
     @property
     def keeps_all_positions(self) -> bool:
@@ -42,7 +43,8 @@ class IncrementalReader:
         """
         self._mask = prefix.mask
         self._n_read = prefix.full_mask().sum(dim=1)
-        return self._run(prefix.positions(), n_scored, inputs_embeds=prefix.embeds)
+        self._dtype = prefix.embeds.dtype
+        return self._run(self._mask, prefix.positions(), n_scored, inputs_embeds=prefix.embeds)
 
     def read(self, token_ids: Tensor) -> Tensor:
         """Read the next tokens [R, n] of each row; returns their scores, [R, n, V] float32."""
@@ -51,7 +53,7 @@ class IncrementalReader:
         if self._mask is not None:
             self._mask = functional.pad(self._mask, (0, n_tokens), value=True)
         self._n_read = self._n_read + n_tokens
-        return self._run(positions, n_tokens, input_ids=token_ids)
+        return self._run(self._mask, positions, n_tokens, input_ids=token_ids)
 
     def forget(self, kept: Tensor) -> None:
         """Keep of the last n tokens read only where ``kept`` [R, n] bool says so.
@@ -66,27 +68,18 @@ class IncrementalReader:
         self._mask = torch.cat([self._mask[:, : -kept.shape[1]], kept], dim=1)
         self._n_read = self._n_read - (~kept).sum(dim=1)
 
-    def split_into_beams(self, num_beams: int) -> None:
-        """Turn each row into neighbouring rows that have read the same."""
-        self._cache.batch_repeat_interleave(num_beams)
-        self._n_read = self._n_read.repeat_interleave(num_beams)
-        if self._mask is not None:
-            self._mask = self._mask.repeat_interleave(num_beams, dim=0)
-
-    def exchange_beams(self, parents: Tensor) -> None:
-        """Continue in row r what row ``parents[r]``, of the same clip, has read: [R]."""
-        self._cache.reorder_cache(parents)  # pyright: ignore[reportArgumentType]
-
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with some rows only."""
         self._cache.batch_select_indices(rows)
         self._n_read = self._n_read[rows]
         self._mask = None if self._mask is None else self._mask[rows]
 
-    def _run(self, positions: Tensor | None, n_scored: int, **inputs: Tensor) -> Tensor:
+    def _run(
+        self, mask: Tensor | None, positions: Tensor | None, n_scored: int, **inputs: Tensor
+    ) -> Tensor:
         output = self._language_model(
             **inputs,
-            attention_mask=self._mask,
+            attention_mask=mask,
             position_ids=positions,
             past_key_values=self._cache,
             use_cache=True,

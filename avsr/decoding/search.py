@@ -57,13 +57,10 @@ class SearchResult:
 class Search:
     """What all searches share: the results so far, and which clips are still read."""
 
-    def __init__(
-        self, language_model: Any, prefix: TokenSequence, settings: SearchSettings
-    ) -> None:
+    def __init__(self, prefix: TokenSequence, settings: SearchSettings) -> None:
         device = prefix.embeds.device
         n_rows, longest = len(prefix.embeds), max(settings.budgets)
         self.prefix, self.num_beams = prefix, settings.num_beams
-        self.reader = IncrementalReader(language_model, longest)
         self.ends = torch.tensor(list(settings.end_ids), dtype=torch.long, device=device)
         self.tokens = torch.full((n_rows, longest), settings.pad_id, device=device)
         self.log_probs = torch.zeros((n_rows, longest), device=device)
@@ -82,7 +79,19 @@ class Search:
 
 
 class GreedySearch(Search):
-    """The likeliest token at each step."""
+    """The likeliest token at each step.
+
+    Args:
+        language_model: any causal language model.
+        prefix: of all clips.
+        settings: of one beam.
+    """
+
+    def __init__(
+        self, language_model: Any, prefix: TokenSequence, settings: SearchSettings
+    ) -> None:
+        super().__init__(prefix, settings)
+        self.reader = IncrementalReader(language_model, max(settings.budgets))
 
     def run(self) -> SearchResult:
         """Search until every clip has ended or used up its budget."""

@@ -215,11 +215,7 @@ class AvHubertEncoder(PreTrainedModel):
         video: Tensor | None = None
         audio: Tensor | None = None
         if video_values is not None:
-            if self.config.clip_normalisation:
-                video_values = normalise_clip(video_values, frame_mask)
-            elif frame_mask is not None:
-                video_values = video_values * frame_mask[:, :, None, None, None]
-            video = self.feature_extractor_video(video_values)
+            video = self._see(video_values, frame_mask)
         if audio_features is not None:
             audio = self.feature_extractor_audio(audio_features)
         present = audio if video is None else video
@@ -229,3 +225,26 @@ class AvHubertEncoder(PreTrainedModel):
         streams = [absent if stream is None else stream for stream in (audio, video)]
         fused = torch.cat(streams, dim=-1)
         return self.dropout_input(self.post_extract_proj(self.layer_norm(fused)))
+
+    def _see(self, video_values: Tensor, frame_mask: Tensor | None) -> Tensor:
+        """Turn pictures into features [B, T, D], on a CPU clip by clip.
+
+        There the pictures of several clips leave the caches, which costs more than small batches
+        do. In training BatchNorm needs all clips at once.
+        """
+        if self.training or video_values.device.type != "cpu":
+            return self._see_together(video_values, frame_mask)
+        masks = [None] * len(video_values) if frame_mask is None else frame_mask.split(1)
+        return torch.cat(
+            [
+                self._see_together(clip, None if mask is None or mask.all() else mask)
+                for clip, mask in zip(video_values.split(1), masks, strict=True)
+            ]
+        )
+
+    def _see_together(self, video_values: Tensor, frame_mask: Tensor | None) -> Tensor:
+        if self.config.clip_normalisation:
+            video_values = normalise_clip(video_values, frame_mask)
+        elif frame_mask is not None:
+            video_values = video_values * frame_mask[:, :, None, None, None]
+        return self.feature_extractor_video(video_values)
