@@ -5,7 +5,6 @@ Shapes: R rows, H key-value heads, S positions, D head size.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
