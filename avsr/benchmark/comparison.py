@@ -17,8 +17,10 @@ from avsr.benchmark.clips import BenchClip
 from avsr.benchmark.reference import Reading, published_reading
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import encode_audio, encode_video, generate
+from avsr.recognition.joint_decoding import DecodingJob, job_groups, merged
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+_MOST_ROWS = 16  # texts that we decode together where clips are fewer
 Texts = dict[Reading, list[list[int]]]  # token ids of each clip, with the end
 
 
@@ -105,27 +107,34 @@ def read_batch(
     num_beams: int,
     max_new_tokens: int | None,
 ) -> Texts:
-    """Read clips together, encoders once for all readings."""
+    """Read clips together, encoders once for all readings, which are decoded together if few."""
     hears = any(reading.modality != "video" for reading in readings)
     sees = any(reading.modality != "audio" for reading in readings)
     audio = encode_audio(loaded, [clip.waveform for clip in clips]) if hears else None
     video = encode_video(loaded, [clip.mouth for clip in clips]) if sees else None
-    texts: Texts = {}
-    for reading in readings:
-        found = generate(
-            loaded,
-            reading.modality,
-            audio=audio,
-            video=video,
+    jobs = [
+        DecodingJob(
+            modality=reading.modality,
+            audio=None if reading.modality == "video" else audio,
+            video=None if reading.modality == "audio" else video,
             audio_rate=reading.audio_rate,
             video_rate=reading.video_rate,
+        )
+        for reading in readings
+    ]
+    texts: Texts = {}
+    for numbers in job_groups(loaded, jobs, max(len(clips), _MOST_ROWS)):
+        found = generate(
+            loaded,
+            **merged([jobs[number] for number in numbers]),
             num_beams=num_beams,
             ctc_weight=0.0,  # the published search knows no CTC heads
             max_new_tokens=max_new_tokens,
         )
-        texts[reading] = [
-            row[:n] for row, n in zip(found.sequences.tolist(), found.lengths.tolist(), strict=True)
-        ]
+        rows = zip(found.sequences.tolist(), found.lengths.tolist(), strict=True)
+        ids = [row[:n_tokens] for row, n_tokens in rows]
+        for place, number in enumerate(numbers):
+            texts[readings[number]] = ids[place * len(clips) : (place + 1) * len(clips)]
     return texts
 
 

@@ -111,7 +111,8 @@ class StageBench:
             streams["video_frame_lengths"] = self._video.frame_lengths
             streams["video_rate"] = reading.video_rate
         model = self._loaded.model
-        model.fold_lora(reading.modality, reading.audio_rate, reading.video_rate)
+        adapters = model.adapters_of(reading.modality, reading.audio_rate, reading.video_rate)
+        model.fold_lora(adapters)
         options = {"num_beams": search.num_beams, "max_new_tokens": search.max_new_tokens}
         prefix, settings = model.search_inputs(**streams, **options)
         row.n_prefix = prefix.embeds.shape[1]

@@ -3,11 +3,15 @@
 Shapes: R rows, H key-value heads, S positions, D head size.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
+
+from avsr.model_parts.rows import restore_rows
 
 _GROWTH = 32  # positions added at a time where more are needed than were reserved
 
@@ -56,6 +60,25 @@ class ReservedLayer(DynamicLayer):
         """Keep some rows."""
         self.keys, self.values = (buffer.index_select(0, indices) for buffer in self._buffers())
 
+    @classmethod
+    def joined(cls, layers: Sequence["ReservedLayer"], order: Tensor | None) -> "ReservedLayer":
+        """One layer with the rows of several, which end at the same position.
+
+        Args:
+            layers: of unlike lengths; what the shorter ones lack at the beginning means nothing.
+            order: puts the rows in order, see :func:`avsr.model_parts.rows.row_order`.
+        """
+        longest = max(layer.get_seq_length() for layer in layers)
+        joined = cls(layers[0]._n_reserved)
+        both = []
+        for buffers in zip(*(layer._buffers() for layer in layers), strict=True):
+            aligned = [
+                functional.pad(buffer, (0, 0, longest - buffer.shape[-2], 0)) for buffer in buffers
+            ]
+            both.append(restore_rows(aligned, order))
+        joined.lazy_initialization(*both)
+        return joined
+
     def _buffers(self) -> tuple[Tensor, Tensor]:
         assert self.keys is not None
         assert self.values is not None
@@ -78,6 +101,12 @@ def reserve_cache(text_config: Any, n_reserved: int) -> Cache:
         return library_cache
     n_layers = text_config.get_text_config(decoder=True).num_hidden_layers
     return Cache(layers=[ReservedLayer(n_reserved) for _ in range(n_layers)])
+
+
+def join_caches(caches: Sequence[Cache], order: Tensor | None) -> Cache:
+    """One cache with the rows of several that have just read their prefixes."""
+    layers: list[Any] = [list(layer) for layer in zip(*(c.layers for c in caches), strict=True)]
+    return Cache(layers=[ReservedLayer.joined(same, order) for same in layers])
 
 
 def attends_to_everything(cache: Cache) -> bool:

@@ -3,14 +3,20 @@
 Shapes: R rows, S positions, n tokens of one step, V vocabulary.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers import Cache
 
-from avsr.decoding.cache import attends_to_everything, reserve_cache
+from avsr.decoding.cache import attends_to_everything, join_caches, reserve_cache
+from avsr.model_parts.rows import restore_rows, row_order
 from avsr.model_parts.sequence import TokenSequence
+
+_LIKE = 0.75  # rows at least so long as the longest are read with it
+_WORTH_IT = 128  # positions of padding that cost more than a pass of their own
 
 
 class IncrementalReader:
@@ -25,10 +31,14 @@ class IncrementalReader:
 
     def __init__(self, language_model: Any, n_reserved: int) -> None:
         self._language_model = language_model
-        self._cache = reserve_cache(language_model.config, n_reserved)
+        self._n_reserved = n_reserved
+        self._cache = self._new_cache()
         self._mask: Tensor | None = None  # [R, S] bool, true for real tokens; None when all are
         self._n_read: Tensor = torch.empty(0)  # [R] real tokens of each row
         self._dtype = torch.float32  # of the embeddings
+
+    def _new_cache(self) -> Cache:
+        return reserve_cache(self._language_model.config, self._n_reserved)
 
     @property
     def keeps_all_positions(self) -> bool:
@@ -36,7 +46,7 @@ class IncrementalReader:
         return attends_to_everything(self._cache)
 
     def read_prefix(self, prefix: TokenSequence, n_scored: int = 1) -> Tensor:
-        """Read the prefixes of all rows at once.
+        """Read the prefixes of all rows, those of unlike lengths apart, so that little is padding.
 
         Returns:
             [R, n_scored, V] float32 scores at the last positions.
@@ -44,7 +54,20 @@ class IncrementalReader:
         self._mask = prefix.mask
         self._n_read = prefix.full_mask().sum(dim=1)
         self._dtype = prefix.embeds.dtype
-        return self._run(self._mask, prefix.positions(), n_scored, inputs_embeds=prefix.embeds)
+        groups = like_lengths(self._n_read.tolist()) if self.keeps_all_positions else []
+        if len(groups) < 2:
+            return self._run(prefix.mask, prefix.positions(), n_scored, inputs_embeds=prefix.embeds)
+        caches, scores = [], []
+        for rows in groups:
+            part = prefix.rows(rows).without_padding()
+            self._cache = self._new_cache()
+            scores.append(
+                self._run(part.mask, part.positions(), n_scored, inputs_embeds=part.embeds)
+            )
+            caches.append(self._cache)
+        order = row_order(groups)
+        self._cache = join_caches(caches, order)
+        return restore_rows(scores, order)
 
     def read(self, token_ids: Tensor) -> Tensor:
         """Read the next tokens [R, n] of each row; returns their scores, [R, n, V] float32."""
@@ -86,3 +109,16 @@ class IncrementalReader:
             logits_to_keep=n_scored,
         )
         return output.logits.float()
+
+
+def like_lengths(lengths: Sequence[int]) -> list[list[int]]:
+    """Row numbers in groups of similar length, the longest first; one where padding is little."""
+    if len(lengths) * max(lengths) - sum(lengths) < _WORTH_IT:
+        return [list(range(len(lengths)))]
+    groups: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        if groups and lengths[row] >= _LIKE * lengths[groups[-1][0]]:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups

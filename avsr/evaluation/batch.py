@@ -11,13 +11,8 @@ from avsr.config import Modality
 from avsr.evaluation.conditions import Condition, Sound, UtteranceOutcome
 from avsr.noise import NoiseSource, measured_snr_db, mix_at_snr
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import (
-    Encoded,
-    decode,
-    encode_audio,
-    encode_video,
-    fit_to_lips,
-)
+from avsr.recognition.hypotheses import Encoded, encode_audio, encode_video, fit_to_lips
+from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.recognition.modality import fallback_modality
 from avsr.recognition.segmentation import whole_spans
 from avsr_frontends.rates import VIDEO_FPS
@@ -69,12 +64,24 @@ class BatchRun:
         clips: Sequence[Clip],
         noises: dict[str, NoiseSource],
         search: Search,
+        batch_size: int,
     ) -> None:
+        """Prepare a batch.
+
+        Args:
+            loaded: the model.
+            outcomes: what to fill in.
+            clips: the same clips' arrays.
+            noises: a source for each noise that conditions will name.
+            search: how texts are searched for.
+            batch_size: texts decoded together.
+        """
         self._loaded = loaded
         self._outcomes = outcomes
         self._clips = clips
         self._noises = noises
         self._search = search
+        self._batch_size = batch_size
         self._parts = [
             part
             for owner, clip in enumerate(clips)
@@ -92,15 +99,19 @@ class BatchRun:
             members = [condition for condition in conditions if condition.sound == sound]
             waveforms = self._mixed(sound, members)
             heard: dict[tuple[int, ...], Encoded] = {}  # parts and fit -> encoded sound
+            jobs: list[tuple[Condition, list[int], DecodingJob]] = []
+            for condition in members:
+                if condition.modality == "video" and condition.clean() in read_lips:
+                    continue
+                for modality, parts in self._groups(condition).items():
+                    audio = self._encode_sound(waveforms, modality, parts, heard)
+                    jobs.append((condition, parts, self._job(condition, modality, parts, audio)))
+            texts = self._decode(jobs)
             for condition in members:
                 if condition.modality == "video" and condition.clean() in read_lips:
                     self._copy(read_lips[condition.clean()], condition)
                     continue
-                texts: dict[int, str] = {}  # of each part
-                for modality, parts in self._groups(condition).items():
-                    audio = self._encode_sound(waveforms, modality, parts, heard)
-                    texts |= self._decode(condition, modality, parts, audio)
-                self._write_down(condition, texts)
+                self._write_down(condition, texts.get(condition, {}))
                 if condition.modality == "video":
                     read_lips[condition.clean()] = condition
 
@@ -184,33 +195,41 @@ class BatchRun:
             done[key] = encode_audio(self._loaded, wanted)
         return done[key]
 
-    def _decode(
-        self,
-        condition: Condition,
-        modality: Modality,
-        parts: Sequence[int],
-        audio: Encoded | None,
-    ) -> dict[int, str]:
-        """The text of each part."""
+    def _job(
+        self, condition: Condition, modality: Modality, parts: Sequence[int], audio: Encoded | None
+    ) -> DecodingJob:
+        """Some parts, to be read as the condition asks."""
         video = None
         if modality != "audio":
             video = _present(self._lips).rows([self._video[index] for index in parts])
-        hypotheses = decode(
-            self._loaded,
-            modality,
+        return DecodingJob(
+            modality=modality,
             audio=audio,
             video=video,
-            audio_rate=condition.audio_rate,
-            video_rate=condition.video_rate,
+            audio_rate=None if audio is None else condition.audio_rate,
+            video_rate=None if video is None else condition.video_rate,
+        )
+
+    def _decode(
+        self, jobs: Sequence[tuple[Condition, list[int], DecodingJob]]
+    ) -> dict[Condition, dict[int, str]]:
+        """The text of each part under each condition."""
+        texts: dict[Condition, dict[int, str]] = {}
+        found = decode_jobs(
+            self._loaded,
+            [job for _, _, job in jobs],
+            max_rows=self._batch_size,
             num_beams=self._search.num_beams,
             ctc_weight=self._search.ctc_weight,
             draft=self._search.draft,
         )
-        for index, hypothesis in zip(parts, hypotheses, strict=True):
-            outcome = self._outcomes[self._parts[index].owner]
-            outcome.n_drafted += hypothesis.n_drafted
-            outcome.n_accepted += hypothesis.n_accepted
-        return {index: hypothesis.text for index, hypothesis in zip(parts, hypotheses, strict=True)}
+        for (condition, parts, _), hypotheses in zip(jobs, found, strict=True):
+            for index, hypothesis in zip(parts, hypotheses, strict=True):
+                outcome = self._outcomes[self._parts[index].owner]
+                outcome.n_drafted += hypothesis.n_drafted
+                outcome.n_accepted += hypothesis.n_accepted
+                texts.setdefault(condition, {})[index] = hypothesis.text
+        return texts
 
     def _write_down(self, condition: Condition, texts: dict[int, str]) -> None:
         """Join the parts of each clip; a clip without any keeps an empty text."""

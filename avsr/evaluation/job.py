@@ -26,6 +26,7 @@ class EvaluationJob:
         conditions: the rows.
         noises: a source for each noise that they name.
         search: how texts are searched for.
+        batch_size: clips encoded and texts decoded together.
     """
 
     location: str
@@ -35,6 +36,7 @@ class EvaluationJob:
     conditions: tuple[Condition, ...]
     noises: dict[str, NoiseSource]
     search: Search
+    batch_size: int
 
     def inspect(self, cache: ClipCache, utterance: Utterance) -> UtteranceOutcome:
         """Look at one clip; what cannot be read is an outcome too."""
@@ -55,7 +57,8 @@ class EvaluationJob:
     ) -> None:
         """Fill in the outcomes of one batch of readable clips."""
         clips = [self._read(cache, outcome.utterance) for outcome in batch]
-        BatchRun(loaded, batch, clips, self.noises, self.search).run(self.conditions)
+        run = BatchRun(loaded, batch, clips, self.noises, self.search, self.batch_size)
+        run.run(self.conditions)
 
     def _read(self, cache: ClipCache, utterance: Utterance) -> Clip:
         """The streams that the conditions need."""

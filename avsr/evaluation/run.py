@@ -82,7 +82,7 @@ def evaluate(
         cache: where decoded clips are kept.
         noises: a source for each noise that the conditions name.
         search: how texts are searched for; None is greedy.
-        batch_size: clips decoded together; does not change the results.
+        batch_size: clips encoded and texts decoded together; does not change the results.
         jobs: processes; with more than one, each loads the model again.
         journal: where finished utterances are written down, and read from first.
         progress: told how far the work is.
@@ -108,6 +108,7 @@ def evaluate(
         conditions=conditions,
         noises=noises or {},
         search=search or Search(),
+        batch_size=batch_size,
     )
     found: dict[str, UtteranceOutcome] = {}
     inspected = (

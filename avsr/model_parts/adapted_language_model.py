@@ -76,30 +76,37 @@ class AdaptedLanguageModel(StreamEncoders):
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()
 
-    def fold_lora(
+    def adapters_of(
         self,
         modality: str,
         audio_rate: int | None = None,
         video_rate: int | None = None,
         *,
         allow_untrained_rate: bool = False,
-    ) -> None:
-        """Add the adapters of one modality and pair of rates to the language model's weights.
+    ) -> tuple[str, ...]:
+        """Names of the adapters that serve one modality and pair of rates; empty without LoRA.
+
+        Rows that the same adapters serve can be read together.
+        """
+        routes = plan_routes(
+            self.config,
+            1,
+            modality,
+            audio_rate,
+            video_rate,
+            given=("audio", "video"),
+            allow_untrained_rate=allow_untrained_rate,
+        )
+        return self._adapters(routes[0])
+
+    def fold_lora(self, adapters: tuple[str, ...]) -> None:
+        """Add adapters, named by :meth:`adapters_of`, to the language model's weights.
 
         Pays from a few decoding steps on. They stay folded until :meth:`unfold_lora`, training or
         a call that needs other adapters; nothing but speed depends on it.
         """
         if self.lora is not None:
-            routes = plan_routes(
-                self.config,
-                1,
-                modality,
-                audio_rate,
-                video_rate,
-                given=("audio", "video"),
-                allow_untrained_rate=allow_untrained_rate,
-            )
-            self.lora.fold(self._adapters(routes[0]))
+            self.lora.fold(adapters)
 
     def unfold_lora(self) -> None:
         """Restore the language model's weights exactly."""

@@ -47,6 +47,13 @@ class TokenSequence:
         mask = None if self.mask is None else self.mask[chosen]
         return TokenSequence(embeds=self.embeds[chosen], mask=mask)
 
+    def without_padding(self) -> "TokenSequence":
+        """Without the leading columns that are padding in all rows."""
+        if self.mask is None:
+            return self
+        longest = int(self.mask.sum(dim=1).max())
+        return _unpadded(self.embeds[:, -longest:], self.mask[:, -longest:])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
@@ -79,10 +86,8 @@ def join_spans(spans: Sequence[Span], batch_size: int) -> TokenSequence:
     if bool(mask.all()):
         return TokenSequence(embeds=embeds, mask=None)
     order = mask.to(torch.uint8).argsort(dim=1, stable=True)  # padding first, order kept
-    longest = int(mask.sum(dim=1).max())
-    order = order[:, -longest:]
     rows = torch.arange(batch_size, device=embeds.device)[:, None]
-    return _unpadded(embeds[rows, order], mask.gather(1, order))
+    return TokenSequence(embeds=embeds[rows, order], mask=mask.gather(1, order)).without_padding()
 
 
 def merge_rows(parts: Sequence[tuple[Sequence[int], TokenSequence]]) -> TokenSequence:

@@ -130,12 +130,12 @@ def encode_video(loaded: LoadedModel, mouths: Sequence[np.ndarray]) -> Encoded:
 @torch.inference_mode()
 def decode(
     loaded: LoadedModel,
-    modality: Modality,
+    modality: Modality | Sequence[Modality],
     *,
     audio: Encoded | None = None,
     video: Encoded | None = None,
-    audio_rate: int | None = None,
-    video_rate: int | None = None,
+    audio_rate: int | Sequence[int | None] | None = None,
+    video_rate: int | Sequence[int | None] | None = None,
     num_beams: int | None = None,
     ctc_weight: float | None = None,
     draft: str | None = None,
@@ -162,12 +162,12 @@ def decode(
 @torch.inference_mode()
 def generate(
     loaded: LoadedModel,
-    modality: Modality,
+    modality: Modality | Sequence[Modality],
     *,
     audio: Encoded | None = None,
     video: Encoded | None = None,
-    audio_rate: int | None = None,
-    video_rate: int | None = None,
+    audio_rate: int | Sequence[int | None] | None = None,
+    video_rate: int | Sequence[int | None] | None = None,
     num_beams: int | None = None,
     ctc_weight: float | None = None,
     draft: str | None = None,
@@ -177,11 +177,12 @@ def generate(
 
     Args:
         loaded: the model.
-        modality: which streams are used; the others are ignored.
+        modality: which streams are used, the others are ignored: of all clips, or of each.
         audio: encoded sound.
         video: encoded lips, of the same clips.
-        audio_rate: encoder frames per token; None is the finest trained.
-        video_rate: encoder frames per token; None is the finest trained.
+        audio_rate: encoder frames per token, of all clips or of each; None is the finest trained.
+            The same adapters must serve all clips.
+        video_rate: likewise.
         num_beams: beams of the search; 1 is greedy; None: what the model was made for.
         ctc_weight: weight of the CTC heads in choosing among the beams; None: likewise.
         draft: "ctc": verify the text that the encoder's CTC head proposes; greedy only.
@@ -201,7 +202,13 @@ def generate(
         streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
     num_beams, ctc_weight = search_defaults(loaded, num_beams, ctc_weight, draft)
     untrained = loaded.allow_untrained_rate
-    loaded.model.fold_lora(modality, audio_rate, video_rate, allow_untrained_rate=untrained)
+    adapters = loaded.model.adapters_of(
+        modality if isinstance(modality, str) else modality[0],
+        audio_rate[0] if isinstance(audio_rate, Sequence) else audio_rate,
+        video_rate[0] if isinstance(video_rate, Sequence) else video_rate,
+        allow_untrained_rate=untrained,
+    )
+    loaded.model.fold_lora(adapters)
     return loaded.model.generate_with_scores(
         **streams,
         modality=modality,

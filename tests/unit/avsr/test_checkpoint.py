@@ -143,7 +143,7 @@ def test_damaged_and_missing_files(tmp_path):
 
 def test_folded_weights_are_not_saved(tmp_path):
     model = tiny_model()
-    model.fold_lora("av", 4, 2)
+    model.fold_lora(model.adapters_of("av", 4, 2))
     with pytest.raises(ValueError, match="unfold"):
         model.save_pretrained(tmp_path)
 

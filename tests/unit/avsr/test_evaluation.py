@@ -134,12 +134,12 @@ def test_encoders_run_once_for_each_sound(
     loaded: LoadedModel, clips: _Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    for name in ("encode_audio", "encode_video", "decode"):
+    for name in ("encode_audio", "encode_video", "decode_jobs"):
         original = getattr(avsr.evaluation.batch, name)
 
-        def counted(*args: object, _name: str = name, _original=original, **options: object):
-            calls.append(_name)
-            return _original(*args, **options)
+        def counted(loaded: object, work: list, _name=name, _original=original, **options: object):
+            calls.extend([_name] * (len(work) if _name == "decode_jobs" else 1))
+            return _original(loaded, work, **options)
 
         monkeypatch.setattr(avsr.evaluation.batch, name, counted)
     utterances = _utterances("a", "b")
@@ -151,7 +151,9 @@ def test_encoders_run_once_for_each_sound(
     )
     assert calls.count("encode_video") == 1
     assert calls.count("encode_audio") == 3  # one batch, three sounds, at all rates and modalities
-    assert calls.count("decode") == 3 * (4 + 2) + 2  # lips alone are read once, whatever the noise
+    assert (
+        calls.count("decode_jobs") == 3 * (4 + 2) + 2
+    )  # lips alone are read once, whatever the noise
     first, *_, last = [c for c in conditions if c.modality == "video" and c.video_rate == 5]
     assert last.noise == "babble"
     for outcome in result.outcomes:

@@ -325,10 +325,10 @@ def test_calls_for_other_adapters_and_training_unfold_lora():
     model, batch = tiny_model(lora_strategy="per_rate"), tiny_features(FRAMES)
     with torch.no_grad():
         expected = model(**batch, **ask("av", 4, 5)).logits
-        model.fold_lora("av", 16, 5)
+        model.fold_lora(model.adapters_of("av", 16, 5))
         assert torch.equal(model(**batch, **ask("av", 4, 5)).logits, expected)
     assert model.lora.folded is None
-    model.fold_lora("av", 16, 5)
+    model.fold_lora(model.adapters_of("av", 16, 5))
     assert model.eval().lora.folded is not None
     assert model.train().lora.folded is None
 
@@ -337,7 +337,7 @@ def test_folded_lora_gives_the_same(model):
     batch, asked = tiny_features(FRAMES), ask("av", 16, 5)
     with torch.no_grad():
         expected = model(**batch, **asked).logits
-        model.fold_lora("av", 16, 5)
+        model.fold_lora(model.adapters_of("av", 16, 5))
         folded = model(**batch, **asked).logits
         model.unfold_lora()
         assert torch.equal(model(**batch, **asked).logits, expected)
