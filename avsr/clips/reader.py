@@ -16,6 +16,7 @@ import numpy as np
 
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.mouth_tracker import MouthTracker
+from avsr.clips.read_ahead import read_ahead
 from avsr.errors import InputError
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
@@ -23,6 +24,8 @@ from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_fa
 from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
 from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+
+_PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
 
 FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
 Roi = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture
@@ -85,7 +88,8 @@ class ClipReader:
         if sound and info.has_audio:
             self._audio = iter_audio(path, start, end, self._heard)
         if picture and info.has_video:
-            self._video = part_of_pictures(iter_video(path, start, end, self._seen), roi)
+            pictures = read_ahead(iter_video(path, start, end, self._seen), _PICTURES_AHEAD)
+            self._video = part_of_pictures(pictures, roi)
         self._heard_ahead = np.zeros(0, dtype=np.float32)
         self._n_read = 0  # pictures
         self._has_begun = False

@@ -6,7 +6,7 @@ back to the start. N counts audio samples, H and W are the picture's size.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def iter_video(
     start: float | None = None,
     end: float | None = None,
     report: DecodeReport | None = None,
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Decode the picture at exactly 25 frames per second, as a stream.
 
     Output frame k shows what is on screen at ``start + (k + 0.5) / 25`` s, which neither drifts
