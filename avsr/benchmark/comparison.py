@@ -14,14 +14,15 @@ import torch
 
 from avsr.benchmark import measurement
 from avsr.benchmark.clips import BenchClip
-from avsr.benchmark.reference import Reading, published_reading
+from avsr.benchmark.reference import published_reading
+from avsr.model_parts.route import Route
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import encode_audio, encode_video, generate
 from avsr.recognition.joint_decoding import DecodingJob, job_groups, merged
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 _MOST_ROWS = 16  # texts that we decode together where clips are fewer
-Texts = dict[Reading, list[list[int]]]  # token ids of each clip, with the end
+Texts = dict[Route, list[list[int]]]  # token ids of each clip, with the end
 
 
 @dataclass(kw_only=True)
@@ -38,7 +39,7 @@ class Comparison:
         n_same: texts whose token ids are all the same.
     """
 
-    readings: Sequence[Reading]
+    readings: Sequence[Route]
     num_beams: int
     batch_size: int
     ours_s: list[float] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Comparison:
 def compare(
     loaded: LoadedModel,
     clips: Sequence[BenchClip],
-    readings: Sequence[Reading],
+    readings: Sequence[Route],
     *,
     num_beams: int,
     batch_size: int,
@@ -102,7 +103,7 @@ def compare(
 def read_batch(
     loaded: LoadedModel,
     clips: Sequence[BenchClip],
-    readings: Sequence[Reading],
+    readings: Sequence[Route],
     *,
     num_beams: int,
     max_new_tokens: int | None,
@@ -141,7 +142,7 @@ def read_batch(
 def read_as_published(
     loaded: LoadedModel,
     clips: Sequence[BenchClip],
-    readings: Sequence[Reading],
+    readings: Sequence[Route],
     *,
     num_beams: int,
     max_new_tokens: int | None,
@@ -173,7 +174,7 @@ class _Timed:
         self.seconds = 0.0
 
     def run(
-        self, clips: Sequence[BenchClip], readings: Sequence[Reading], options: dict[str, Any]
+        self, clips: Sequence[BenchClip], readings: Sequence[Route], options: dict[str, Any]
     ) -> None:
         def work() -> None:
             self.texts = self._way(clips, readings, **options)

@@ -5,7 +5,6 @@ weights; the prefix is repeated for every beam *before* it is read, by transform
 The audio context is the model's own. Searching is deterministic here, where they sample.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,31 +12,11 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from avsr.config import Modality
 from avsr.decoding.search import SearchSettings
+from avsr.model_parts.route import Route
 from avsr.model_parts.sequence import TokenSequence
 from avsr.pretrained import LoadedModel
 from avsr_frontends.rates import SAMPLE_RATE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What is read from a clip: a modality at its rates.
-
-    Attributes:
-        modality: "audio", "video" or "av".
-        audio_rate: encoder frames per token; None without sound.
-        video_rate: encoder frames per token; None without lips.
-    """
-
-    modality: Modality
-    audio_rate: int | None = None
-    video_rate: int | None = None
-
-    def __str__(self) -> str:
-        audio = "" if self.audio_rate is None else f" A{self.audio_rate}"
-        video = "" if self.video_rate is None else f" V{self.video_rate}"
-        return f"{self.modality}{audio}{video}"
 
 
 def published_search(
@@ -64,7 +43,7 @@ def published_search(
 @torch.inference_mode()
 def published_reading(
     loaded: LoadedModel,
-    reading: Reading,
+    reading: Route,
     *,
     waveform: np.ndarray | None,
     mouth: np.ndarray | None,

@@ -8,9 +8,9 @@ import torch
 
 from avsr.benchmark.clips import BenchClip, seconds_of
 from avsr.benchmark.measurement import median_seconds, operations_of, peak_memory
-from avsr.benchmark.reference import Reading
 from avsr.decoding.incremental import IncrementalReader
 from avsr.model_parts.generation import AvsrGeneration, generate_tokens
+from avsr.model_parts.route import Route
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Encoded, encode_audio, encode_video, generate
 from avsr_frontends.rates import SAMPLE_RATE
@@ -54,7 +54,7 @@ class StageRow:
 
     clip_s: float
     n_clips: int
-    reading: Reading
+    reading: Route
     search: Search
     n_prefix: int = 0
     n_tokens: int = 0
@@ -92,7 +92,7 @@ class StageBench:
         self._video: Encoded | None = None
 
     @torch.inference_mode()
-    def measure(self, reading: Reading, search: Search) -> StageRow:
+    def measure(self, reading: Route, search: Search) -> StageRow:
         """Measure all stages of one reading."""
         row = StageRow(
             clip_s=seconds_of(self._clips) / len(self._clips),
@@ -209,7 +209,7 @@ def all_readings(
     modalities: Sequence[str] | None,
     audio_rates: Sequence[int | None],
     video_rates: Sequence[int | None],
-) -> list[Reading]:
+) -> list[Route]:
     """Every trained modality at every pair of its rates, or those asked for.
 
     Args:
@@ -229,7 +229,7 @@ def all_readings(
             for video_rate in seen if modality != "audio" else (None,):
                 loaded.check_request(modality, audio_rate, video_rate)
                 readings.append(
-                    Reading(
+                    Route(
                         modality=modality,  # pyright: ignore[reportArgumentType]
                         audio_rate=audio_rate,
                         video_rate=video_rate,

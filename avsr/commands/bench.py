@@ -22,7 +22,7 @@ from avsr.errors import UsageError
 
 if TYPE_CHECKING:
     from avsr.benchmark.clips import BenchClip
-    from avsr.benchmark.reference import Reading
+    from avsr.model_parts.route import Route
     from avsr.pretrained import LoadedModel
 
 
@@ -188,7 +188,7 @@ def _noise(
 def _measure(
     loaded: "LoadedModel",
     groups: "list[tuple[list[BenchClip], int]]",
-    readings: "list[Reading]",
+    readings: "list[Route]",
     asked: tuple[list[int], str | None, int | None],
     repeats: int,
 ) -> list[dict[str, Any]]:
@@ -218,7 +218,7 @@ def _measure(
 def _compare(
     loaded: "LoadedModel",
     groups: "list[tuple[list[BenchClip], int]]",
-    readings: "list[Reading]",
+    readings: "list[Route]",
     beams: list[int],
     max_tokens: int | None,
 ) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from avsr.config import TASKS, AvsrConfig
+from avsr.config import TASKS, AvsrConfig, Modality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +17,15 @@ class Route:
         video_rate: encoder frames per token; None without video.
     """
 
-    modality: str
+    modality: Modality
     audio_rate: int | None = None
     video_rate: int | None = None
+
+    def __str__(self) -> str:
+        """For example ``av A4 V2``."""
+        audio = "" if self.audio_rate is None else f" A{self.audio_rate}"
+        video = "" if self.video_rate is None else f" V{self.video_rate}"
+        return f"{self.modality}{audio}{video}"
 
     @property
     def task(self) -> str:
@@ -142,4 +148,4 @@ def _check_route(
         f"{name}_rate": check_rate(config, name, rates[name], allow_untrained_rate)
         for name in needed
     }
-    return Route(modality=modality, **checked)
+    return Route(modality=modality, **checked)  # pyright: ignore[reportArgumentType] checked above

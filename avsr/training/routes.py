@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avsr.config import AvsrConfig
+from avsr.config import AvsrConfig, Modality
 from avsr.model_parts.route import Route
 from avsr.training.settings import ObjectiveSettings
 
@@ -45,7 +45,7 @@ class RoutePlan:
     def __init__(self, config: AvsrConfig, settings: ObjectiveSettings, seed: int) -> None:
         self._settings = settings
         self._seed = seed
-        weights = {
+        weights: dict[Modality, float] = {
             "audio": settings.task_weights.asr,
             "video": settings.task_weights.vsr,
             "av": settings.task_weights.avsr,
@@ -53,7 +53,9 @@ class RoutePlan:
         modalities = list(config.modalities or ())
         if len(modalities) == 1:  # a weight only balances tasks
             weights = dict.fromkeys(weights, 1.0)
-        self._weights = {name: weights[name] for name in modalities if weights[name] > 0}
+        self._weights: dict[Modality, float] = {
+            name: weight for name, weight in weights.items() if name in modalities and weight > 0
+        }
         if not self._weights:
             raise ValueError("every task that the model has is given weight 0")
         self._audio_rates = sorted(config.audio_rates)
@@ -90,7 +92,7 @@ class RoutePlan:
             weighted += [WeightedRoute(route, share) for route in routes]
         return tuple(weighted)
 
-    def _drop_modality(self, generator: np.random.Generator) -> str:
+    def _drop_modality(self, generator: np.random.Generator) -> Modality:
         dropout = self._settings.modality_dropout
         drawn = generator.random()
         if drawn < dropout.audio_only:
@@ -98,7 +100,7 @@ class RoutePlan:
         return "video" if drawn < dropout.audio_only + dropout.video_only else "av"
 
     @staticmethod
-    def _routes(modality: str, audio_rates: list[int], video_rates: list[int]) -> list[Route]:
+    def _routes(modality: Modality, audio_rates: list[int], video_rates: list[int]) -> list[Route]:
         return [
             Route(modality=modality, audio_rate=audio_rate, video_rate=video_rate)
             for video_rate in (video_rates if modality != "audio" else [None])

@@ -12,11 +12,11 @@ from avsr.benchmark.clips import longest_encoded_s, noise_clips
 from avsr.benchmark.comparison import compare
 from avsr.benchmark.measurement import median_seconds, operations_of, peak_memory
 from avsr.benchmark.plots import plot_latency, plot_throughput
-from avsr.benchmark.reference import Reading
 from avsr.benchmark.report import comparison_row, comparison_table, stage_row, stage_table
 from avsr.benchmark.stages import Search, StageBench, all_readings
 from avsr.cli import run
 from avsr.errors import UsageError
+from avsr.model_parts.route import Route
 from avsr.pretrained import LoadedModel, load_model
 
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def test_both_procedures_find_the_same_tokens(loaded: LoadedModel, num_beams: in
 def test_other_tokens_are_noticed(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     published = comparison.published_reading
     monkeypatch.setattr(comparison, "published_reading", lambda *a, **k: published(*a, **k)[:-1])
-    reading = Reading(modality="audio", audio_rate=4)
+    reading = Route(modality="audio", audio_rate=4)
     found = compare(loaded, noise_clips(1, 0.5), [reading], num_beams=1, batch_size=1)
     assert (found.n_texts, found.n_same) == (1, 0)
 
@@ -64,7 +64,7 @@ def test_other_tokens_are_noticed(loaded: LoadedModel, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("search", [Search(), Search(num_beams=3, max_new_tokens=4)])
 def test_stages(loaded: LoadedModel, search: Search) -> None:
     batch = StageBench(loaded, noise_clips(2, 0.6), repeats=1)
-    row = batch.measure(Reading(modality="av", audio_rate=4, video_rate=2), search)
+    row = batch.measure(Route(modality="av", audio_rate=4, video_rate=2), search)
     assert list(row.seconds) == [
         "mel", "audio encoder", "crops", "video encoder", "prefix", "prefill", "decode",
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def test_stages(loaded: LoadedModel, search: Search) -> None:
     assert row.total_s == pytest.approx(sum(row.seconds.values()))
     assert row.real_time_factor == pytest.approx(row.total_s / 1.2)
     assert str(search) in stage_table([stage_row(row)])
-    lips = batch.measure(Reading(modality="video", video_rate=5), search)
+    lips = batch.measure(Route(modality="video", video_rate=5), search)
     assert lips.seconds["video encoder"] == row.seconds["video encoder"]  # measured once
     assert "audio encoder" not in lips.seconds
 
@@ -118,7 +118,7 @@ def test_random_models_read_to_the_last_token() -> None:
     assert "1 layers of each" in loaded.name
     assert longest_encoded_s(loaded) == 30
     search = Search(num_beams=2, max_new_tokens=3)
-    row = StageBench(loaded, noise_clips(1, 0.4), 1).measure(Reading(modality="av"), search)
+    row = StageBench(loaded, noise_clips(1, 0.4), 1).measure(Route(modality="av"), search)
     assert row.n_tokens == 3
 
 
