@@ -101,6 +101,16 @@ def test_logits_to_keep_gives_the_same_loss(model):
     torch.testing.assert_close(short.loss, full.loss)
 
 
+def test_scored_positions_reach_the_output_layer_contiguous():
+    model, seen = tiny_model(), []
+    head = model.language_model.get_output_embeddings()
+    head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    with torch.no_grad():
+        model(**tiny_features(FRAMES), labels=LABELS, logits_to_keep=5, **ask("av", 4, 2))
+    assert [states.shape[:2] for states in seen] == [(3, 5)]
+    assert seen[0].is_contiguous()
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_mixed_batch_gives_what_single_calls_give(strategy):
     model = tiny_model(lora_strategy=strategy)
