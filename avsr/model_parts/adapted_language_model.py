@@ -194,5 +194,9 @@ class AdaptedLanguageModel(StreamEncoders):
 
 
 def _contiguous(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A copy of cut-out positions: bfloat16 products with them take a CPU hundreds of times longer."""
-    return tuple(states.contiguous() for states in inputs)
+    """Scored positions as a tensor of their own, with its strides.
+
+    In bfloat16 a product with what was cut out takes a CPU hundreds of times longer,
+    and copies all weights where there is one row.
+    """
+    return tuple(states.flatten().view(states.shape) for states in inputs)
