@@ -37,7 +37,7 @@ RATES = {"audio": (4, 16, 32), "video": (2, 5, 10)}
 FIRST_PIECE = 3  # after unknown, BOS and EOS
 HEAD_SIZE = 32
 TEXT_LENGTH = 64
-MEASURED = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)  # steps
+MEASURED = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600, 2000, 2500, 3000)  # steps
 AVERAGE_DECAY = 0.99  # a run is short: the average must forget its beginning
 HELD_OUT = 10**7  # first step of data that training never sees
 
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--text-share", type=float, default=0.5, help="of the batches")

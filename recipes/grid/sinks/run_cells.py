@@ -7,6 +7,7 @@ weights are measured; nothing is chosen. Same seed, same machine, one thread: sa
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -108,7 +109,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--only", nargs="*", help="names of cells; default: all")
     parser.add_argument("--chunks", type=int, default=6, help="that are read; each of 384 clips")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     args = parser.parse_args()
@@ -118,16 +119,20 @@ def main() -> None:
     polished = AvsrForConditionalGeneration.from_pretrained(args.model)
     processor = AvsrProcessor.from_pretrained(args.model)
     chunks, clips = load_chunks(args.features, args.chunks), DevClips(args.dev_features, processor)
+    settings = {"steps": args.steps, "batch": args.batch_size, "lr": args.learning_rate}
     for cell in experiment.cells:
         path = args.out / f"{cell.name}.json"
-        if path.exists() or (args.only and cell.name not in args.only):
+        if args.only and cell.name not in args.only:
+            continue
+        if path.exists():
+            if json.loads(path.read_text())["settings"] != settings:
+                sys.exit(f"{path}: was trained with other settings; give another --out")
             continue
         began = time.process_time()
         folder = args.language_model if cell.bos else args.no_bos_language_model
         model = build_cell_model(cell, polished, folder)
         log = train_cell(model, cell, experiment, chunks, args)
         rows = measure_cell(model, processor, cell, experiment, clips)
-        settings = {"steps": args.steps, "batch": args.batch_size, "lr": args.learning_rate}
         results = {"cell": asdict(cell), "settings": settings, "log": log, "rows": rows}
         write_text_atomically(path, json.dumps(results) + "\n")
         print(f"{cell.name}: {time.process_time() - began:.0f} CPU seconds", flush=True)

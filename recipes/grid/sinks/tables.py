@@ -1,94 +1,31 @@
-"""Tables and the curve of the miniature experiment, from the results of run.py.
+"""Tables and figures of the miniature experiment, from the results of run.py.
 
     python recipes/grid/sinks/tables.py --work DIR [--out DIR]
     python recipes/grid/sinks/tables.py --work DIR --compare OTHER
 
-writes ``results.md`` and ``emergence.png``. WER is over all development clips; its 95 % interval
-comes from drawing the clips anew 2000 times (the same draw for all seeds of a row) and holds for
-the mean over seeds. ``--compare`` checks that two runs have given the same numbers.
+writes ``results.md``, ``emergence.png`` and ``weights.png``. WER is over all development clips; its
+95 % interval comes from drawing the clips anew (the same draw for all seeds of a row) and holds for
+the mean over seeds. Differences are paired by clip and seed. ``--compare`` checks that two runs
+have given the same numbers.
 """
 
 import argparse
-import json
 import sys
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
+from draw import draw_emergence, draw_weights
+from results import SWEPT, Pair, Results, load_cells, load_curves
 
-DRAWS = 2000
-STYLES = (
-    ("#D55E00", "-", "o"), ("#0072B2", "--", "s"), ("#009E73", "-.", "^"), ("#CC79A7", ":", "D"),
-    ("#000000", "-", "x"), ("#E69F00", "--", "v"), ("#56B4E9", "-.", "P"),
-)  # fmt: skip
+Condition = tuple[str, float, bool, bool, str]  # training, weight, LayerNorm, BOS, variant
 
 
-def load_cells(work: Path) -> list[dict[str, Any]]:
-    """All results that there are, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted((work / "cells").glob("*.json"))]
-
-
-def load_curves(work: Path) -> dict[str, list[dict[str, float]]]:
-    """The measurements during pre-training, by language model."""
-    logs = sorted((work / "language_models").glob("*/log.jsonl"))
-    return {p.parent.name: [json.loads(line) for line in p.open()] for p in logs}
-
-
-class Results:
-    """Rows of all cells, grouped by what a table needs."""
-
-    def __init__(self, cells: list[dict[str, Any]]) -> None:
-        self._rows: dict[tuple, dict[int, list[dict[str, Any]]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        self.settings = sorted({json.dumps(cell["settings"]) for cell in cells})
-        self.corpora = sorted({row["corpus"] for cell in cells for row in cell["rows"]})
-        for result in cells:
-            cell = result["cell"]
-            for row in result["rows"]:
-                key = (
-                    cell["training"], cell["weight"], cell["layer_norm"], cell["bos"],
-                    row["variant"], row["modality"], row["audio_rate"], row["video_rate"],
-                )  # fmt: skip
-                self._rows[key][cell["seed"]].append(row)
-
-    def conditions(self) -> list[tuple]:
-        """Training, weight, LayerNorm, BOS, variant, modality and rates of every row."""
-        return sorted(self._rows, key=str)
-
-    def n_seeds(self, key: tuple) -> int:
-        return len(self._rows.get(key, {}))
-
-    def wer(self, key: tuple) -> str:
-        """Mean over seeds and its interval, in percent."""
-        seeds = self._rows.get(key)
-        if not seeds:
-            return "-"
-        errors = np.array([np.concatenate([r["errors"] for r in rows]) for rows in seeds.values()])
-        words = np.concatenate([row["n_words"] for row in next(iter(seeds.values()))])
-        drawn = np.random.default_rng(0).integers(len(words), size=(DRAWS, len(words)))
-        rates = errors.mean(axis=0)[drawn].sum(axis=1) / words[drawn].sum(axis=1)
-        low, high = np.percentile(100 * rates, [2.5, 97.5])
-        each = 100 * errors.sum(axis=1) / words.sum()
-        spread = f"; seeds {each.min():.1f}-{each.max():.1f}" if len(each) > 1 else ""
-        return f"{each.mean():.1f} ({low:.1f}-{high:.1f}{spread})"
-
-    def mean(self, key: tuple, name: str, digits: int = 2) -> str:
-        """Mean of a statistic over seeds and corpora."""
-        rows = [row for rows in self._rows.get(key, {}).values() for row in rows]
-        values = [row[name] for row in rows if name in row]
-        return f"{np.mean(values):.{digits}f}" if values else "-"
-
-
-def pairs_of(results: Results) -> list[tuple[str, int | None, int]]:
+def pairs_of(results: Results) -> list[Pair]:
     """Modality and rates, lips after both."""
     found = {key[5:] for key in results.conditions()}
     return sorted(found, key=lambda item: (item[0], item[2]))
 
 
-def shown(pair: tuple[str, int | None, int]) -> str:
+def shown(pair: Pair) -> str:
     modality, audio, video = pair
     return f"av ({audio},{video})" if modality == "av" else f"video {video}"
 
@@ -101,13 +38,55 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def sweep_table(results: Results) -> str:
     pairs = pairs_of(results)
-    weights = sorted({key[1] for key in results.conditions()})
     rows = []
-    for weight in weights:
+    for weight in weights_of(results):
         keys = [("matryoshka", weight, False, True, "plain", *pair) for pair in pairs]
-        if any(results.n_seeds(key) for key in keys):
-            rows.append([f"{weight:g}", *(results.wer(key) for key in keys)])
+        rows.append([f"{weight:g}", *(results.wer(key) for key in keys)])
     return table(["weight", *map(shown, pairs)], rows)
+
+
+def weights_of(results: Results) -> list[float]:
+    """Weights that Matryoshka models without norms were trained with."""
+    return sorted({k[1] for k in results.conditions() if (k[0], *k[2:5]) == SWEPT})
+
+
+def difference_table(results: Results) -> str:
+    """What each choice changes, all else equal: WER in points, below 0 is better."""
+    pairs = pairs_of(results)
+    rows = _compared(results)
+    n_comparisons = len(rows) * len(pairs)
+    lines = [
+        [
+            name,
+            *(results.difference((*ours, *pair), (*base, *pair), n_comparisons) for pair in pairs),
+        ]
+        for ours, base, name in rows
+    ]
+    note = f"* also at 5 % divided by the {n_comparisons} comparisons of this table.\n\n"
+    return table(["change", *map(shown, pairs)], lines) + note
+
+
+def _compared(results: Results) -> list[tuple[Condition, Condition, str]]:
+    known = {key[:5] for key in results.conditions()}
+    found = []
+    for condition in sorted(known, key=str):
+        training, weight, norm, bos, variant = condition
+        where = f"{training}{', LayerNorm' if norm else ''}{'' if bos else ', no BOS'}"
+        if variant != "plain":
+            base = (training, weight, norm, bos, "plain")
+            found.append((condition, base, f"{variant} ({where}, weight {weight:g})"))
+            continue
+        if weight:
+            base = (training, 0, norm, bos, variant)
+            found.append((condition, base, f"weight {weight:g} ({where})"))
+        if norm:
+            base = (training, weight, False, bos, variant)
+            found.append((condition, base, f"LayerNorm ({training}, weight {weight:g})"))
+        if training == "matryoshka":
+            base = ("fixed", weight, norm, bos, variant)
+            name = f"Matryoshka for fixed rates (weight {weight:g}{', LayerNorm' if norm else ''})"
+            found.append((condition, base, name))
+    return [row for row in found if row[1] in known]
 
 
 def joint_table(results: Results) -> str:
@@ -135,10 +114,10 @@ def sink_table(results: Results) -> str:
             continue
         rows.append([
             training, f"{weight:g}", "yes" if norm else "no", "yes" if bos else "no",
-            shown((pair[0], pair[1], pair[2])), results.mean(key, "first_is_sink"),
-            results.mean(key, "first_attention", 3), results.mean(key, "other_sinks"),
-            results.mean(key, "other_sink_tokens"), results.mean(key, "peak", 0),
-            results.mean(key, "cosine", 4), results.mean(key, "cosine_abs", 3),
+            shown((pair[0], pair[1], pair[2])), results.shown_mean(key, "first_is_sink"),
+            results.shown_mean(key, "first_attention", 3), results.shown_mean(key, "other_sinks"),
+            results.shown_mean(key, "other_sink_tokens"), results.shown_mean(key, "peak", 0),
+            results.shown_mean(key, "cosine", 4), results.shown_mean(key, "cosine_abs", 3),
             str(results.n_seeds(key)),
         ])  # fmt: skip
     return table(header, rows)
@@ -176,30 +155,6 @@ def emergence_table(curves: dict[str, list[dict[str, float]]]) -> str:
     return table(header, rows)
 
 
-def draw_emergence(curves: dict[str, list[dict[str, float]]]) -> Figure:
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True)
-    for column, kind in enumerate(("text", "speech")):
-        for (name, lines), (colour, style, marker) in zip(
-            sorted(curves.items()), STYLES, strict=False
-        ):
-            for row, value in enumerate(("first_attention", "peak")):
-                known = [line for line in lines if f"{value}_{kind}" in line]
-                if known:
-                    panels[row, column].plot(
-                        [line["step"] for line in known],
-                        [line[f"{value}_{kind}"] for line in known],
-                        color=colour, linestyle=style, marker=marker, markersize=4, label=name,
-                    )  # fmt: skip
-        panels[0, column].set_title({"text": "toy language", "speech": "sentences"}[kind])
-        panels[0, column].set_ylabel("attention to the first token")
-        panels[1, column].set_ylabel("largest activation / median")
-        panels[1, column].set_yscale("log")
-        panels[1, column].set_xlabel("steps of pre-training")
-    panels[0, 0].legend(title="layers x width", fontsize=8)
-    return figure
-
-
 def compare(work: Path, other: Path) -> int:
     """0 if all cells that both have are equal; says which are not."""
     names = {p.name for p in (work / "cells").glob("*.json")}
@@ -229,12 +184,16 @@ def main() -> None:
         "range over seeds).\n",
         "## When sinks arise\n", emergence_table(curves), "![curve](emergence.png)\n",
         "## Weight of the decorrelation loss\n", sweep_table(results),
+        "![WER, cosine and sinks against the weight](weights.png)\n",
         "## Matryoshka x decorrelation x LayerNorm\n", joint_table(results),
         "## Without training\n", variant_table(results),
+        "## Differences\n", difference_table(results),
         "## Sinks and cosines\n", sink_table(results),
     ]  # fmt: skip
     (args.out / "results.md").write_text("\n".join(parts), encoding="utf-8")
-    draw_emergence(curves).savefig(args.out / "emergence.png", dpi=130, metadata={"Software": None})
+    figures = {"emergence": draw_emergence(curves), "weights": draw_weights(results)}
+    for name, figure in figures.items():
+        figure.savefig(args.out / f"{name}.png", dpi=130, metadata={"Software": None})
 
 
 if __name__ == "__main__":
