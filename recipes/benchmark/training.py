@@ -67,7 +67,7 @@ def measure(settings: list[str], threads: int, folder: Path) -> dict[str, float]
     empty.write_text("{}\n")
     environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "avsr", "train", str(empty), *settings]
-    if subprocess.run(command, env=environment, stdout=sys.stderr).returncode:
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode:
         raise RuntimeError("avsr train failed, see above")
     output = next(item for item in settings if item.startswith("output=")).partition("=")[2]
     lines = [json.loads(line) for line in (Path(output) / "log.jsonl").open()]
