@@ -51,9 +51,10 @@ class Results:
 
     def wer(self, key: Key) -> str:
         """Mean over seeds and its interval, in percent."""
-        if key not in self._rows:
+        interval = self.interval(key)
+        if interval is None:
             return "-"
-        mean, low, high = self.interval(key)
+        mean, low, high = interval
         errors, words = self._counts(key)
         each = 100 * errors.sum(axis=1) / words.sum()
         spread = f"; seeds {each.min():.1f}-{each.max():.1f}" if len(each) > 1 else ""

@@ -109,12 +109,12 @@ def sink_table(results: Results) -> str:
     ]  # fmt: skip
     rows = []
     for key in results.conditions():
-        training, weight, norm, bos, variant, *pair = key
+        training, weight, norm, bos, variant = key[:5]
         if variant != "plain":
             continue
         rows.append([
             training, f"{weight:g}", "yes" if norm else "no", "yes" if bos else "no",
-            shown((pair[0], pair[1], pair[2])), results.shown_mean(key, "first_is_sink"),
+            shown(key[5:]), results.shown_mean(key, "first_is_sink"),
             results.shown_mean(key, "first_attention", 3), results.shown_mean(key, "other_sinks"),
             results.shown_mean(key, "other_sink_tokens"), results.shown_mean(key, "peak", 0),
             results.shown_mean(key, "cosine", 4), results.shown_mean(key, "cosine_abs", 3),
@@ -131,8 +131,12 @@ def variant_table(results: Results) -> str:
     for condition in sorted(chosen | plain, key=lambda key: (str(key[:4]), key[4] != "plain", key)):
         training, weight, norm, bos, variant = condition
         name = [training, f"{weight:g}", "yes" if norm else "no", "yes" if bos else "no", variant]
+        taken = [results.mean((*condition, *pair), "recycled_tokens") for pair in pairs]
+        known = [value for value in taken if value is not None]
+        name.append(f"{min(known):.2f}-{max(known):.2f}" if known else "-")
         rows.append([*name, *(results.wer((*condition, *pair)) for pair in pairs)])
-    return table(["training", "weight", "LayerNorm", "BOS", "variant", *map(shown, pairs)], rows)
+    header = ["training", "weight", "LayerNorm", "BOS", "variant", "recycled tokens"]
+    return table([*header, *map(shown, pairs)], rows)
 
 
 def emergence_table(curves: dict[str, list[dict[str, float]]]) -> str:
