@@ -61,6 +61,8 @@ def draw_weights(results: Results) -> Figure:
         panel.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
         panel.set_xlabel("weight of the decorrelation loss")
         panel.set_ylabel(title)
-    panels[1].set_yscale("log")
-    panels[0].legend(fontsize=8)
+    panels[1].set_yscale("symlog", linthresh=1e-5)  # cosines are recorded to 5 decimals: some are 0
+    panels[1].set_ylim(bottom=0)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=max(1, len(names)), fontsize=8)
     return figure
