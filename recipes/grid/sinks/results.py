@@ -79,9 +79,9 @@ class Results:
         """
         if key not in self._rows or base not in self._rows:
             return "-"
-        (errors, words), (base_errors, _) = self._counts(key), self._counts(base)
-        if errors.shape != base_errors.shape:
+        if self._rows[key].keys() != self._rows[base].keys():  # not the same seeds yet
             return "-"
+        (errors, words), (base_errors, _) = self._counts(key), self._counts(base)
         changes = errors - base_errors
         drawn = _drawn_rates(changes.mean(axis=0), words)
         low, high = np.percentile(drawn, [2.5, 97.5])
