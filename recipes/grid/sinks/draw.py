@@ -27,9 +27,13 @@ def draw_emergence(curves: dict[str, list[dict[str, float]]]) -> Figure:
         panels[0, column].set_title({"text": "toy language", "speech": "sentences"}[kind])
         panels[0, column].set_ylabel("attention to the first token")
         panels[1, column].set_ylabel("largest activation / median")
-        panels[1, column].set_yscale("log")
+        panels[1, column].set_yscale("log", base=2)
+        panels[1, column].yaxis.set_major_formatter("{x:g}")
         panels[1, column].set_xlabel("steps of pre-training")
-    panels[0, 0].legend(title="layers x width", fontsize=8)
+    handles, names = panels[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside upper center", ncols=7, fontsize=8, title="layers x width"
+    )
     return figure
 
 
