@@ -23,7 +23,8 @@ def test_drafts_change_no_token_of_any_clip() -> None:
     loaded = load_model("grid-tiny", device="cpu")
     config = loaded.model.config
     readings = all_readings(loaded, None, config.audio_rates, config.video_rates)
-    with MouthTracker() as tracker:
+    tracker = MouthTracker()
+    with tracker:
         clips = [read_utterance(item, tracker=tracker) for item in read_manifest(GRID_TEST)]
     n_texts = n_drafted = n_accepted = 0
     for start in range(0, len(clips), BATCH):
