@@ -183,6 +183,9 @@ def test_same_seeds_give_the_same_results(recipe, tmp_path, monkeypatch):
         monkeypatch.setattr("sys.argv", ["run_cells", *options])
         recipe("run_cells").main()
         results.append(sorted((tmp_path / run / "cells").glob("*.json")))
+    monkeypatch.setattr("sys.argv", ["run_cells", *options, "--steps", "4"])
+    with pytest.raises(SystemExit, match="trained with other settings"):
+        recipe("run_cells").main()
     assert len(results[0]) == 4
     for first, second in zip(*results, strict=True):
         assert first.read_bytes() == second.read_bytes()
