@@ -1,7 +1,7 @@
 """The figures of the miniature experiment."""
 
 from matplotlib.figure import Figure
-from results import SWEPT, Results
+from results import Results, pairs_of, shown, weights_of
 
 STYLES = (
     ("#D55E00", "-", "o"), ("#0072B2", "--", "s"), ("#009E73", "-.", "^"), ("#CC79A7", ":", "D"),
@@ -41,13 +41,10 @@ def draw_weights(results: Results) -> Figure:
     """WER with its interval, cosine and sinks of Matryoshka models against the weight."""
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     panels = figure.subplots(1, 3)
-    swept = [key for key in results.conditions() if (key[0], *key[2:5]) == SWEPT]
-    weights = sorted({key[1] for key in swept})
-    pairs = sorted({key[5:] for key in swept}, key=lambda pair: (pair[0], pair[2]))
+    weights, pairs = weights_of(results), pairs_of(results)
     for number, (pair, (colour, style, marker)) in enumerate(zip(pairs, STYLES, strict=False)):
-        modality, audio, video = pair
         look = {"color": colour, "linestyle": style, "marker": marker, "markersize": 4}
-        name = f"av ({audio},{video})" if modality == "av" else f"video {video}"
+        name = shown(pair)
         keys = [("matryoshka", weight, False, True, "plain", *pair) for weight in weights]
         places = [index + 0.06 * (number - len(pairs) / 2) for index in range(len(weights))]
         wers = [wer for key in keys if (wer := results.interval(key)) is not None]

@@ -110,6 +110,22 @@ class Results:
         return "-" if value is None else f"{value:.{digits}f}"
 
 
+def pairs_of(results: Results) -> list[Pair]:
+    """Modality and rates, lips after both."""
+    found = {key[5:] for key in results.conditions()}
+    return sorted(found, key=lambda item: (item[0], item[2]))
+
+
+def weights_of(results: Results) -> list[float]:
+    """Weights that Matryoshka models without norms were trained with."""
+    return sorted({k[1] for k in results.conditions() if (k[0], *k[2:5]) == SWEPT})
+
+
+def shown(pair: Pair) -> str:
+    modality, audio, video = pair
+    return f"av ({audio},{video})" if modality == "av" else f"video {video}"
+
+
 def _drawn_rates(errors: np.ndarray, words: np.ndarray) -> np.ndarray:
     """[DRAWS] errors per word, in percent, of clips drawn anew."""
     generator = np.random.default_rng(0)

@@ -14,20 +14,9 @@ import sys
 from pathlib import Path
 
 from draw import draw_emergence, draw_weights
-from results import SWEPT, Pair, Results, load_cells, load_curves
+from results import Results, load_cells, load_curves, pairs_of, shown, weights_of
 
 Condition = tuple[str, float, bool, bool, str]  # training, weight, LayerNorm, BOS, variant
-
-
-def pairs_of(results: Results) -> list[Pair]:
-    """Modality and rates, lips after both."""
-    found = {key[5:] for key in results.conditions()}
-    return sorted(found, key=lambda item: (item[0], item[2]))
-
-
-def shown(pair: Pair) -> str:
-    modality, audio, video = pair
-    return f"av ({audio},{video})" if modality == "av" else f"video {video}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -43,11 +32,6 @@ def sweep_table(results: Results) -> str:
         keys = [("matryoshka", weight, False, True, "plain", *pair) for pair in pairs]
         rows.append([f"{weight:g}", *(results.wer(key) for key in keys)])
     return table(["weight", *map(shown, pairs)], rows)
-
-
-def weights_of(results: Results) -> list[float]:
-    """Weights that Matryoshka models without norms were trained with."""
-    return sorted({k[1] for k in results.conditions() if (k[0], *k[2:5]) == SWEPT})
 
 
 def difference_table(results: Results) -> str:
