@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from avsr.model import AvsrForConditionalGeneration
 from avsr.training.routes import WeightedRoute
@@ -25,6 +26,14 @@ class TrainingObjective(nn.Module):
     def __init__(self, model: AvsrForConditionalGeneration) -> None:
         super().__init__()
         self.model = model
+
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Classes of the layers that FSDP shards one by one; accelerate asks for this name."""
+        present = {type(module).__name__ for module in self.modules()}
+        parts = [part for part in self.modules() if isinstance(part, PreTrainedModel)]
+        named = {name for part in parts for name in part._no_split_modules or ()}
+        return sorted(named & present)
 
     def forward(
         self,

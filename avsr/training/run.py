@@ -196,6 +196,8 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
         ddp_find_unused_parameters=True,  # a step trains only the adapters of its rates
         ddp_broadcast_buffers=False,
     )
+    if not optimizer.bf16:
+        arguments.mixed_precision = "no"  # settings decide, not how processes were launched
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # several GPUs are for several processes, never for threads
     return arguments

@@ -22,10 +22,13 @@ from avsr.training.examples import TrainingSet
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.settings import BatchSettings
+from avsr.training.sharding import BegunStates
 from avsr.training.speed import SpeedMeter, peak_memory_gb
 from avsr.training.trained_weights import load_trained, read_trained, save_trained
 
 _WRAPPED = "model."  # where the objective keeps the model
+# Worked out from a batch size, operations and steps that do not hold for our batches and resuming.
+_MISLEADING = ("train_samples_per_second", "train_steps_per_second", "total_flos")
 
 
 class AvsrTrainer(Trainer):
@@ -74,6 +77,10 @@ class AvsrTrainer(Trainer):
             data_collator=Collator(processor, plan),
             callbacks=list(callbacks),
         )
+        if (sharding := self.accelerator.state.fsdp_plugin) is not None:
+            # Autocast chooses types; the policy of FSDP would leave BatchNorm's buffers behind.
+            sharding.mixed_precision_policy = None
+            self.add_callback(BegunStates())
         group_size = self.accelerator.num_processes * arguments.gradient_accumulation_steps
         self.batch_sampler = FrameBatchSampler(
             [example.n_frames for example in train_set.examples],
@@ -107,7 +114,8 @@ class AvsrTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        outputs = model(**inputs)
+        with self.accelerator.autocast():  # FSDP 2 has none of its own
+            outputs = model(**inputs)
         self._speed.count(inputs)
         for name in ("cross_entropy", "decorrelation"):
             values = outputs[name].tolist() if name in outputs else []
@@ -133,6 +141,8 @@ class AvsrTrainer(Trainer):
             speed = self._sum_of_all(torch.tensor(self._speed.take()).to(self.args.device))
             logs["clip_s_per_s"], logs["tokens_per_s"] = (round(v, 2) for v in speed.tolist())
             logs["peak_memory_gb"] = round(peak_memory_gb(), 3)
+        for name in _MISLEADING:
+            logs.pop(name, None)
         super().log(logs, start_time)
 
     def evaluate(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -168,7 +178,8 @@ class AvsrTrainer(Trainer):
         model: Any = self.model  # sharded where the run is, else without wrappers
         model.eval()
         for batch, counts in self._dev_batches():
-            outputs = model(**self._prepare_inputs(batch))
+            with self.accelerator.autocast():
+                outputs = model(**self._prepare_inputs(batch))
             n_tokens = (batch["labels"] >= 0).sum().to(sums) * counts
             sums[:-1] += outputs["cross_entropy"].float() * n_tokens
             sums[-1] += n_tokens

@@ -1,7 +1,6 @@
 """``avsr train`` end to end: it learns, resumes exactly, and runs on two processes."""
 
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -14,13 +13,11 @@ import yaml
 from avsr.cli import run as avsr_run
 from avsr.pretrained import load_model
 from avsr.training.averaging import average_checkpoints
-from avsr.training.run import train
 from avsr.training.run_folder import RunFolder
 from avsr.training.settings_file import load_settings
 from avsr.training.trained_weights import read_trained
 from tests.training_data import write_corpus
-
-ROOT = Path(__file__).parents[2]
+from tests.training_runs import environment, losses, run, settings
 
 
 @pytest.fixture(scope="module")
@@ -29,35 +26,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_corpus(folder)
     write_corpus(folder, 4, prefix="dev")
     return folder
-
-
-def settings(corpus: Path, model: Path, output: Path, **changes: Any) -> dict[str, Any]:
-    tree: dict[str, Any] = {
-        "output": str(output),
-        "device": "cpu",
-        "init": {"model": str(model)},
-        "data": {"train": [str(corpus / "train.jsonl")], "dev": str(corpus / "dev.jsonl")},
-        "batch": {"max_frames": 60},
-        "augmentation": {"noise": ["babble"], "snr_db": [10, 20], "video_mask": False},
-        "optimizer": {"learning_rate": "3e-3", "max_steps": 8},
-        "checkpoint": {"every": 4, "log_every": 1, "average": 2},
-    }
-    for name, value in changes.items():
-        section, _, key = name.partition("__")
-        tree.setdefault(section, {})[key] = value
-    return tree
-
-
-def run(tree: dict[str, Any], folder: Path) -> RunFolder:
-    """Train by settings; the log is in the run's folder."""
-    path = folder / "settings.yaml"
-    path.write_text(yaml.safe_dump(tree))
-    train(load_settings(path))
-    return RunFolder(tree["output"])
-
-
-def losses(folder: RunFolder) -> dict[int, float]:
-    return {line["step"]: line["loss"] for line in folder.log() if "loss" in line}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +92,7 @@ def test_a_killed_run_goes_on_with_the_same_losses(
         "from avsr.cli import run; run(['train', sys.argv[1]])"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", killer, str(path)], env=_environment(), capture_output=True
+        [sys.executable, "-c", killer, str(path)], env=environment(), capture_output=True
     )
     assert killed.returncode == -9, killed.stderr.decode()
     folder = RunFolder(tmp_path / "run")
@@ -137,29 +105,6 @@ def test_a_killed_run_goes_on_with_the_same_losses(
     assert avsr_run(["train", str(path)]) == 0  # finished: nothing is done again
     assert len(folder.origin()["sessions"]) == 3
     assert avsr_run(["train", str(path), "seed=8"]) == 2  # another run must not mix with it
-
-
-@pytest.mark.slow
-def test_two_processes_equal_one_with_twice_the_accumulation(
-    corpus: Path, tiny_folder: Path, tmp_path: Path
-) -> None:
-    single = settings(corpus, tiny_folder, tmp_path / "single", batch__accumulation=2)
-    double = settings(corpus, tiny_folder, tmp_path / "double")
-    expected = losses(run(single, tmp_path))
-    path = tmp_path / "double.yaml"
-    path.write_text(yaml.safe_dump(double))
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
-    command = [sys.executable, *launch, "--standalone", "-m", "avsr", "train", str(path)]
-    done = subprocess.run(command, env=_environment(), capture_output=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    folder = RunFolder(tmp_path / "double")
-    assert folder.origin()["sessions"][0]["processes"] == 2
-    assert losses(folder) == pytest.approx(expected, abs=1e-4)
-    dev = {line["step"]: line["eval_loss"] for line in folder.log() if "eval_loss" in line}
-    dev_single = RunFolder(tmp_path / "single").log()
-    assert dev == pytest.approx(
-        {line["step"]: line["eval_loss"] for line in dev_single if "eval_loss" in line}, abs=1e-4
-    )
 
 
 def test_tensorboard_holds_what_the_log_holds(
@@ -280,9 +225,3 @@ def test_check_prints_all_settings(
     assert shown["optimizer"]["max_steps"] == 3
     assert shown["optimizer"]["learning_rate"] == 3e-3
     assert not (tmp_path / "run").exists()
-
-
-def _environment() -> dict[str, str]:
-    folders = [str(ROOT / name) for name in (".", "frontends", "adapters", "demo")]
-    path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}

@@ -166,6 +166,7 @@ class AvHubertEncoder(PreTrainedModel):
 
     def __init__(self, config: AvHubertConfig) -> None:
         super().__init__(config)
+        self._no_split_modules = ["EncoderLayer"]
         self.feature_extractor_audio = AudioFeatures(config)
         self.feature_extractor_video = VideoFeatures(config)
         self.layer_norm = nn.LayerNorm(2 * config.hidden_size)
