@@ -37,9 +37,10 @@ def train(
     """
     from avsr.training.settings_file import dump_settings, load_settings
 
-    settings = load_settings(config, overrides or ())
     if check:
-        print(dump_settings(settings), end="")
+        print(dump_settings(load_settings(config, overrides or ())), end="", flush=True)
+    settings = load_settings(config, overrides or (), files=True)
+    if check:
         return 0
 
     from avsr.datasets.problems import problem_lines

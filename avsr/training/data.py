@@ -20,12 +20,10 @@ from avsr.training.examples import (
     carve_dev,
     select_examples,
 )
-from avsr.training.settings import TrainConfig
+from avsr.training.settings import BABBLE, TrainConfig
 from avsr_frontends.media import MediaError, read_audio
 
 Say = Callable[[str], None]  # takes one line
-
-BABBLE = "babble"
 
 
 @dataclass(frozen=True, kw_only=True)

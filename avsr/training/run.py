@@ -177,7 +177,7 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
         adam_beta2=optimizer.beta2,
         max_grad_norm=optimizer.max_grad_norm,
         bf16=optimizer.bf16,
-        logging_steps=checkpoint.log_every,
+        logging_steps=config.log_steps,
         logging_nan_inf_filter=False,  # the log is to show what happened
         report_to="tensorboard" if checkpoint.tensorboard else "none",
         disable_tqdm=True,

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from avsr.errors import UsageError
-from avsr.training.settings import TrainConfig, conflicts
+from avsr.training.settings import TrainConfig
+from avsr.training.settings_check import conflicts, missing_files
 
 
 class SettingsError(UsageError):
@@ -30,15 +31,22 @@ class SettingsError(UsageError):
         self.problems = tuple(problems)
 
 
-def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+def load_settings(
+    path: str | Path, overrides: Sequence[str] = (), *, files: bool = False
+) -> TrainConfig:
     """Read a YAML file, apply ``section.key=value`` changes and check everything.
 
     Numbers in scientific notation, which YAML takes for text (``1e-3``), are numbers where a
     number is expected.
 
+    Args:
+        path: the YAML file.
+        overrides: changes to it.
+        files: whether the manifests and noise recordings named must be there.
+
     Raises:
-        SettingsError: listing all unknown names (with the nearest known one), wrong types and
-            settings that cannot stand together.
+        SettingsError: listing all unknown names (with the nearest known one), wrong types,
+            settings that cannot stand together and, if asked for, missing files.
         UsageError: the file is missing or no YAML.
     """
     path = Path(path)
@@ -53,20 +61,13 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfi
     problems: list[str] = []
     for override in overrides:
         _apply(tree, override, problems)
-    config = parse_settings(tree, problems)
-    if problems or config is None:
+    reader = _Reader(problems)
+    config = reader.section(TrainConfig, tree)
+    found = conflicts(config) + (missing_files(config) if files else [])
+    problems += [text for text in found if not any(name in text for name in reader.misread)]
+    if problems:
         raise SettingsError(str(path), problems)
-    if found := conflicts(config):
-        raise SettingsError(str(path), found)
     return config
-
-
-def parse_settings(tree: Mapping[str, Any], problems: list[str]) -> TrainConfig | None:
-    """Turn nested mappings into settings; adds to ``problems`` and returns None where it cannot."""
-    known = sorted(name for name, _ in _leaves(TrainConfig, ""))
-    before = len(problems)
-    config = _section(TrainConfig, tree, "", known, problems)
-    return config if len(problems) == before else None
 
 
 def dump_settings(config: TrainConfig) -> str:
@@ -106,43 +107,60 @@ def _apply(tree: dict[str, Any], override: str, problems: list[str]) -> None:
         problems.append(f'"{override}": cannot read the value as YAML.')
 
 
-def _section(
-    kind: type, tree: Mapping[str, Any], prefix: str, known: Sequence[str], problems: list[str]
-) -> Any:
-    types_of = typing.get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for name, value in tree.items():
-        path = f"{prefix}{name}"
-        if name not in types_of:
-            problems.append(_unknown(path, known))
-            continue
-        wanted = types_of[name]
-        if not dataclasses.is_dataclass(wanted):
-            values[name] = _checked(value, wanted, path, problems)
-        elif isinstance(value, Mapping) or value is None:
-            values[name] = _section(wanted, value or {}, f"{path}.", known, problems)  # pyright: ignore
-        else:
-            problems.append(f"{path} must hold settings, got {value!r}.")
-    return kind(**values)
+class _Reader:
+    """Turns nested mappings into settings; what is wrong keeps its default.
 
+    Args:
+        problems: one sentence is added for everything wrong.
 
-def _unknown(path: str, known: Sequence[str]) -> str:
-    ends = {name.rpartition(".")[2]: name for name in known}
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.75)
-    if not near:
-        near = [
-            ends[end] for end in difflib.get_close_matches(path.rpartition(".")[2], list(ends), n=1)
-        ]
-    return f"{path} is unknown" + (f"; did you mean {near[0]}?" if near else ".")
+    Attributes:
+        misread: names of the settings whose values could not be used.
+    """
 
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+        self._known = sorted(_names(TrainConfig, ""))
+        self.misread: set[str] = set()
 
-def _checked(value: Any, wanted: Any, path: str, problems: list[str]) -> Any:
-    """Convert a value to a type; a problem is noted where it does not fit."""
-    try:
-        return _convert(value, wanted)
-    except (ValueError, OverflowError):
-        problems.append(f"{path} must be {_describe(wanted)}, got {value!r}.")
-        return None
+    def section(self, kind: type, tree: Mapping[str, Any], prefix: str = "") -> Any:
+        """The dataclass ``kind`` from the settings of a section."""
+        types_of = typing.get_type_hints(kind)
+        values: dict[str, Any] = {}
+        for name, value in tree.items():
+            meant = name if name in types_of else self._guess(f"{prefix}{name}")
+            meant = meant.removeprefix(prefix)
+            if meant not in types_of:
+                continue
+            read = self._value(value, types_of[meant], f"{prefix}{meant}")
+            if read is not dataclasses.MISSING and (meant == name or meant not in tree):
+                values[meant] = read
+        return kind(**values)
+
+    def _guess(self, path: str) -> str:
+        """The setting or section that an unknown name probably means; "" if there is none."""
+        near = difflib.get_close_matches(path, self._known, n=1, cutoff=0.75)
+        if not near:
+            ends = {name.rpartition(".")[2]: name for name in self._known}
+            end = path.rpartition(".")[2]
+            near = [ends[name] for name in difflib.get_close_matches(end, list(ends), n=1)]
+        self._problems.append(
+            f"{path} is unknown" + (f"; did you mean {near[0]}?" if near else ".")
+        )
+        return near[0] if near else ""
+
+    def _value(self, value: Any, wanted: Any, path: str) -> Any:
+        """A section or a value of the wanted type; MISSING where it has to keep its default."""
+        if dataclasses.is_dataclass(wanted):
+            if isinstance(value, Mapping) or value is None:
+                return self.section(wanted, value or {}, f"{path}.")  # pyright: ignore
+            self._problems.append(f"{path} must hold settings, got {value!r}.")
+            return dataclasses.MISSING
+        try:
+            return _convert(value, wanted)
+        except (ValueError, OverflowError):
+            self._problems.append(f"{path} must be {_describe(wanted)}, got {value!r}.")
+            self.misread.add(path)
+            return dataclasses.MISSING
 
 
 def _convert(value: Any, wanted: Any) -> Any:
@@ -194,12 +212,12 @@ def _describe(wanted: Any) -> str:
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[wanted]
 
 
-def _leaves(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
+def _names(kind: type, prefix: str) -> Iterator[str]:
+    """Dotted names of all settings and sections."""
     for name, wanted in typing.get_type_hints(kind).items():
+        yield f"{prefix}{name}"
         if dataclasses.is_dataclass(wanted):
-            yield from _leaves(wanted, f"{prefix}{name}.")  # pyright: ignore[reportArgumentType]
-        else:
-            yield f"{prefix}{name}", wanted
+            yield from _names(wanted, f"{prefix}{name}.")  # pyright: ignore[reportArgumentType]
 
 
 def _values(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:

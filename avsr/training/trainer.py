@@ -77,8 +77,9 @@ class AvsrTrainer(Trainer):
             data_collator=Collator(processor, plan),
             callbacks=list(callbacks),
         )
-        if (sharding := self.accelerator.state.fsdp_plugin) is not None:
+        if self.is_fsdp_enabled:
             # Autocast chooses types; the policy of FSDP would leave BatchNorm's buffers behind.
+            sharding: Any = self.accelerator.state.fsdp_plugin
             sharding.mixed_precision_policy = None
             self.add_callback(BegunStates())
         group_size = self.accelerator.num_processes * arguments.gradient_accumulation_steps

@@ -67,7 +67,7 @@ def test_values_are_converted_by_field(tmp_path: Path) -> None:
 def test_all_errors_come_at_once_with_the_nearest_name(tmp_path: Path) -> None:
     path = written(
         tmp_path,
-        optimiser={"learning_rate": 1},
+        optimiser={"learning_rat": 1},
         batch={"max_frame": 3, "accumulation": 1.5},
         optimizer={"bf16": 1, "schedule": "cosin"},
         data={"train": ["a"], "seed": 1},
@@ -75,7 +75,9 @@ def test_all_errors_come_at_once_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(path, ["data.max_duration_s=long", "nonsense"])
     text = "\n".join(caught.value.problems)
-    assert len(caught.value.problems) == 8, text
+    assert len(caught.value.problems) == 9, text
+    assert "optimiser is unknown; did you mean optimizer?" in text
+    assert "optimizer.learning_rat is unknown; did you mean optimizer.learning_rate?" in text
     assert "did you mean batch.max_frames?" in text
     assert "batch.accumulation must be a whole number, got 1.5" in text
     assert "optimizer.bf16 must be true or false, got 1" in text
@@ -107,6 +109,51 @@ def test_settings_that_cannot_stand_together(
 ) -> None:
     with pytest.raises(SettingsError, match=part):
         load_settings(written(tmp_path, **change))
+
+
+def test_unknown_names_and_conflicts_come_together(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("outptu: runs\ndata: {tran: 3}\ncheckpoint: {every: 30, log_every: 20}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    # What a misspelt name was given counts: neither output nor data.train is called missing.
+    assert caught.value.problems == (
+        "outptu is unknown; did you mean output?",
+        "data.tran is unknown; did you mean data.train?",
+        "data.train must be a list, each item text, got 3.",
+        "init needs model (to go on with) or language_model (to build around)",
+        "checkpoint.every (30) must be a multiple of checkpoint.log_every (20), so that a resumed "
+        "run logs the same losses",
+    )
+
+
+def test_missing_files_come_with_the_rest(tmp_path: Path) -> None:
+    there = tmp_path / "there.jsonl"
+    there.touch()
+    names = {"train": [str(there), "gone.jsonl"], "dev": "away.jsonl"}
+    path = written(tmp_path, data=names, augmentation={"noise": ["babble", "hum.wav"]})
+    assert load_settings(path).data.train == (str(there), "gone.jsonl")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path, ["batch.max_frames=0"], files=True)
+    assert caught.value.problems == (
+        "batch.max_frames must be at least 1, got 0",
+        "data.train: there is no file gone.jsonl",
+        "data.dev: there is no file away.jsonl",
+        "augmentation.noise: there is no file hum.wav",
+    )
+
+
+@pytest.mark.parametrize(
+    ("every", "max_steps", "log_every", "expected"),
+    [(None, None, None, 10), (500, None, None, 10), (1, None, None, 1), (8, None, None, 8),
+     (25, None, None, 5), (None, 4, None, 4), (40, None, 20, 20)],
+)  # fmt: skip
+def test_every_checkpoint_gets_a_line_of_the_log(
+    tmp_path: Path, every: int | None, max_steps: int | None, log_every: int | None, expected: int
+) -> None:
+    checkpoint = {"every": every, "log_every": log_every}
+    path = written(tmp_path, checkpoint=checkpoint, optimizer={"max_steps": max_steps})
+    assert load_settings(path).log_steps == expected
 
 
 def test_a_missing_file_and_no_settings(tmp_path: Path) -> None:
