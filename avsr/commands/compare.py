@@ -38,8 +38,6 @@ def compare(
     """
     (chosen,) = split_choices(normaliser, "--normaliser", _NORMALISERS)[:1]
     (shown,) = split_choices(style, "--format", _STYLES)[:1]
-    if len(results) < 2:
-        raise UsageError("give at least two results files of avsr evaluate --output")
     names = [item.strip() for item in name.split(",")] if name else _names(results)
     if len(names) != len(results):
         raise UsageError(f"--name gives {len(names)} names for {len(results)} files")
@@ -48,6 +46,8 @@ def compare(
     from avsr.scoring.results import read_results
 
     systems = [read_results(path, label) for path, label in zip(results, names, strict=True)]
+    if len(systems) < 2:
+        raise UsageError(f"{results[0]} is one results file: give the one to compare it with too")
     comparison = run_comparison(systems, chosen, seed=seed)
     print(comparison.table().render(shown), end="", flush=True)  # pyright: ignore[reportArgumentType]
     for note in comparison.notes:

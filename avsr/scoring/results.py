@@ -100,9 +100,14 @@ def read_results(path: Path, name: str | None = None) -> Results:
         raise UsageError(f"{path}: no such file; avsr evaluate --output FILE writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from None
+    except json.JSONDecodeError:
+        raise UsageError(
+            f"{path}: is no results file; give the .json that avsr evaluate --output wrote"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path}: is no results file of avsr evaluate ({type(error).__name__}: {error})"
+            f"{path}: is no results file of avsr evaluate ({type(error).__name__}: {error}); "
+            "run the evaluation again"
         ) from None
 
 

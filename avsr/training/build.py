@@ -1,5 +1,6 @@
 """The model that a run starts from."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_files.base_models import configure, load_base_models
+from avsr.model_files.vocabulary import closed_vocabulary
 from avsr.pretrained import load_model
 from avsr.processing import AvsrProcessor
 from avsr.training.objective import checkpoint_language_model
@@ -15,8 +17,23 @@ from avsr.training.settings import TrainConfig
 from avsr.training.trained_weights import choose_trained
 
 
-def build_model(config: TrainConfig) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
-    """Load or make the model, with exactly the parts that learn unfrozen.
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a run starts from.
+
+    Attributes:
+        model: with exactly the parts that learn unfrozen.
+        processor: its processor.
+        vocabulary: the words that the model knows so far; None for one that writes anything.
+    """
+
+    model: AvsrForConditionalGeneration
+    processor: AvsrProcessor
+    vocabulary: frozenset[str] | None = None
+
+
+def build_model(config: TrainConfig) -> Start:
+    """Load or make the model.
 
     New weights depend on the seed alone.
 
@@ -25,17 +42,17 @@ def build_model(config: TrainConfig) -> tuple[AvsrForConditionalGeneration, Avsr
         UsageError: settings that the model refuses.
     """
     torch.manual_seed(config.seed)
-    model, processor = _continued(config) if config.init.model else _new(config)
+    start = _continued(config) if config.init.model else _new(config)
     try:
-        choose_trained(model, config.objective.train)
+        choose_trained(start.model, config.objective.train)
     except ValueError as error:
         raise UsageError(f"objective.train: {one_line(error)}") from None
     if config.optimizer.gradient_checkpointing:
-        checkpoint_language_model(model)
-    return model, processor
+        checkpoint_language_model(start.model)
+    return start
 
 
-def _continued(config: TrainConfig) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
+def _continued(config: TrainConfig) -> Start:
     """A model to go on with; only what concerns training alone may be changed."""
     loaded = load_model(str(config.init.model), device="cpu")
     for name, value in config.model.chosen().items():
@@ -45,10 +62,14 @@ def _continued(config: TrainConfig) -> tuple[AvsrForConditionalGeneration, AvsrP
         for layer in loaded.model.lora.layers:
             for name in layer.lora_dropout:
                 layer.lora_dropout[name] = torch.nn.Dropout(dropout)
-    return loaded.model.to(getattr(torch, config.init.dtype)), loaded.processor
+    return Start(
+        model=loaded.model.to(getattr(torch, config.init.dtype)),
+        processor=loaded.processor,
+        vocabulary=closed_vocabulary(loaded.location),
+    )
 
 
-def _new(config: TrainConfig) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
+def _new(config: TrainConfig) -> Start:
     init = config.init
     settings: dict[str, Any] = config.model.chosen()
     video_encoder_lora_rank = settings.pop("video_encoder_lora_rank", None)
@@ -69,4 +90,4 @@ def _new(config: TrainConfig) -> tuple[AvsrForConditionalGeneration, AvsrProcess
         raise ModelUnavailableError(f"init: {one_line(error)}") from error
     except ValueError as error:
         raise UsageError(f"model: {one_line(error)}") from error
-    return model, processor
+    return Start(model=model, processor=processor)

@@ -1,11 +1,9 @@
 """The clips of a run: manifests, the dev split, and noise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from avsr.clips.cache import ClipCache
-from avsr.config import AvsrConfig
 from avsr.datasets import read_dataset
 from avsr.datasets.jsonl import NAME as JSONL
 from avsr.datasets.problems import Problem
@@ -13,6 +11,7 @@ from avsr.errors import UsageError, one_line
 from avsr.manifest import Utterance
 from avsr.model_files.vocabulary import unknown_words
 from avsr.training.augmentation import TrainingNoise, build_babble
+from avsr.training.build import Start
 from avsr.training.examples import (
     Example,
     Progress,
@@ -44,8 +43,7 @@ class TrainingSets:
 def build_sets(
     config: TrainConfig,
     cache: ClipCache,
-    model_config: AvsrConfig,
-    tokenizer: Any,
+    start: Start,
     say: Say,
     progress: Progress,
 ) -> TrainingSets:
@@ -54,16 +52,16 @@ def build_sets(
     Args:
         config: the settings.
         cache: where clips that are not prepared are kept decoded.
-        model_config: tells which streams are needed.
-        tokenizer: of the model; finds words that it cannot write.
+        start: the model; tells which streams are needed and which words are known.
         say: told what is left out.
         progress: told how far the look at the clips is.
 
     Raises:
         UsageError: manifests that cannot be used, or share clips.
     """
-    sound = any(name != "video" for name in model_config.modalities or ())
-    picture = any(name != "audio" for name in model_config.modalities or ())
+    modalities = start.model.config.modalities or ()
+    sound = any(name != "video" for name in modalities)
+    picture = any(name != "audio" for name in modalities)
     problems: list[Problem] = []
 
     def examples_of(manifests: Sequence[str]) -> list[Example]:
@@ -94,11 +92,7 @@ def build_sets(
             raise UsageError(one_line(error)) from None
     if problems:
         say(f"{len(problems)} clips are left out: {_some(problems)}")
-    for example in [*examples, *(dev or ())]:
-        if words := unknown_words(example.text, tokenizer):
-            detail = f"{' '.join(words)}: the tokenizer cannot write them; the clip is used"
-            found = Problem(kind="unknown words", id=example.utterance.id, detail=detail)
-            problems.append(found)
+    problems += _unknown_words([*examples, *(dev or ())], start)
     noise = _noise(config, examples, cache) if sound else None
     train_set = TrainingSet(
         examples,
@@ -126,6 +120,19 @@ def _read_manifests(manifests: Sequence[str], problems: list[Problem]) -> list[U
             else:
                 utterances[utterance.id] = utterance
     return list(utterances.values())
+
+
+def _unknown_words(examples: Sequence[Example], start: Start) -> Iterator[Problem]:
+    """A problem for each clip with words that the model cannot write, or does not know yet."""
+    for example in examples:
+        words = unknown_words(example.text, start.processor.tokenizer)
+        what = "the tokenizer cannot write them"
+        if not words:
+            words = unknown_words(example.text, start.processor.tokenizer, start.vocabulary)
+            what = "new to the model"
+        if words:
+            detail = f"{' '.join(words)}: {what}; the clip is used"
+            yield Problem(kind="unknown words", id=example.utterance.id, detail=detail)
 
 
 def _check_apart(examples: Sequence[Example], dev: Sequence[Example]) -> None:

@@ -54,20 +54,22 @@ def train(
     folder = RunFolder(config.output)
     arguments = _arguments(config, folder)
     first = arguments.process_index == 0
-    say = say if first else (lambda message: None)
+    if not first:  # one process of several speaks
+        say, progress = (lambda message: None), (lambda stage, done, total: None)
     if first:
         folder.begin(config, arguments.world_size)
     if folder.origin().get("result"):
         say(f"{folder.path}: this run is finished; its model is {folder.model}")
         return folder.model
-    model, processor = build_model(config)
+    start = build_model(config)
+    model = start.model
     try:
         plan = RoutePlan(model.config, config.objective, config.seed)
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
         cache = ClipCache(Path(config.data.cache) if config.data.cache else folder.cache)
-        sets = build_sets(config, cache, model.config, processor.tokenizer, say, progress)
+        sets = build_sets(config, cache, start, say, progress)
     if first:
         n_dev = 0 if sets.dev is None else len(sets.dev)
         folder.note(
@@ -80,7 +82,7 @@ def train(
         arguments,
         train_set=sets.train,
         dev_set=sets.dev,
-        processor=processor,
+        processor=start.processor,
         plan=plan,
         batch=config.batch,
         choose_by=config.checkpoint.choose_by,
@@ -181,7 +183,7 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
         logging_nan_inf_filter=False,  # the log is to show what happened
         report_to="tensorboard" if checkpoint.tensorboard else "none",
         disable_tqdm=True,
-        log_level="warning",
+        log_level="error",  # its warnings are about options that we do not use
         eval_strategy=strategy if config.has_dev else "no",
         eval_steps=checkpoint.every,
         save_strategy=strategy,

@@ -1,6 +1,7 @@
 """``avsr train`` end to end: it learns, resumes exactly, and runs on two processes."""
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -107,6 +108,24 @@ def test_a_killed_run_goes_on_with_the_same_losses(
     assert avsr_run(["train", str(path), "seed=8"]) == 2  # another run must not mix with it
 
 
+@pytest.mark.parametrize("matryoshka", ["all", "sample"])
+def test_gradient_checkpointing_changes_no_loss(
+    corpus: Path, tiny_folder: Path, tmp_path: Path, matryoshka: str
+) -> None:
+    both = [
+        settings(
+            corpus, tiny_folder, tmp_path / f"run{number}", optimizer__max_steps=3,
+            checkpoint__every=3, checkpoint__average=1, model__decorrelation_weight=1.0,
+            objective__matryoshka=matryoshka, optimizer__gradient_checkpointing=on,
+        )
+        for number, on in enumerate((False, True))
+    ]  # fmt: skip
+    plain, recomputed = (run(tree, tmp_path) for tree in both)
+    assert losses(recomputed) == pytest.approx(losses(plain), abs=1e-5)
+    norms = [[line.get("grad_norm") for line in folder.log()] for folder in (plain, recomputed)]
+    assert norms[1][:3] == pytest.approx(norms[0][:3], rel=1e-4)
+
+
 def test_tensorboard_holds_what_the_log_holds(
     corpus: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -174,11 +193,15 @@ def test_problems_are_listed_and_fail_only_when_strict(
         first | {"id": "unlabelled", "text": None},
         first | {"id": "gone", "path": "gone.npz"},
         first | {"id": "strange", "text": "bin xylophone"},
+        first | {"id": "new", "text": "bin green"},
     ]
+    model = tmp_path / "model"
+    shutil.copytree(tiny_folder, model)
+    (model / "words.txt").write_text("bin blue lay place set")
     manifest = tmp_path / "bad.jsonl"
     manifest.write_text("\n".join(map(json.dumps, entries)))
     tree = settings(
-        corpus, tiny_folder, tmp_path / "run", optimizer__max_steps=1, checkpoint__every=1,
+        corpus, model, tmp_path / "run", optimizer__max_steps=1, checkpoint__every=1,
         checkpoint__average=1, data__train=[str(manifest)],
     )  # fmt: skip
     path = tmp_path / "settings.yaml"
@@ -186,8 +209,10 @@ def test_problems_are_listed_and_fail_only_when_strict(
     assert avsr_run(["train", str(path)]) == 0
     said = capfd.readouterr().err
     for line in ("duplicate id: clip0: ", "missing label: unlabelled: ", "unreadable: gone: ",
-                 "unknown words: strange: xylophone"):  # fmt: skip
+                 "unknown words: strange: xylophone: the tokenizer cannot write them",
+                 "unknown words: new: green: new to the model; the clip is used"):  # fmt: skip
         assert line in said
+    assert "[transformers]" not in said
     assert avsr_run(["train", str(path), "--strict"]) == 1
 
 

@@ -88,6 +88,13 @@ def test_refuses_what_cannot_be_compared(
     assert _compare(a, b) == 2
     assert message in capsys.readouterr().err
     assert _compare(a) == 2
+    assert "give the one to compare it with too" in capsys.readouterr().err
+    assert _compare(tmp_path / "none.json") == 2
+    assert "no such file" in capsys.readouterr().err
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text("{}\n{}\n")
+    assert _compare(a, lines) == 2
+    assert "give the .json that avsr evaluate --output wrote" in capsys.readouterr().err
     assert _compare(a, tmp_path / "none.json") == 2
     assert "no such file" in capsys.readouterr().err
 

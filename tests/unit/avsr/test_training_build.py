@@ -63,7 +63,7 @@ def built(
             *changes,
         ],
     )
-    model, _ = build_model(settings)
+    model = build_model(settings).model
     names: Any = () if model.lora is None else model.lora.names
     return model, list(names), RoutePlan(model.config, settings.objective, settings.seed)
 
