@@ -1,6 +1,6 @@
 """What one evaluation does with a clip and with a batch, in this process or in another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class EvaluationJob:
     def inspect(self, cache: ClipCache, utterance: Utterance) -> UtteranceOutcome:
         """Look at one clip; what cannot be read is an outcome too."""
         try:
-            clip = self._read(cache, utterance)
+            (clip,) = self.read(cache, [utterance])
         except MediaError as error:
             return UtteranceOutcome(utterance=utterance, failure=str(error))
         return UtteranceOutcome(
@@ -52,16 +52,19 @@ class EvaluationJob:
             warnings=clip.warnings,
         )
 
-    def recognise(
-        self, loaded: LoadedModel, cache: ClipCache, batch: Sequence[UtteranceOutcome]
-    ) -> None:
-        """Fill in the outcomes of one batch of readable clips."""
-        clips = [self._read(cache, outcome.utterance) for outcome in batch]
-        run = BatchRun(loaded, batch, clips, self.noises, self.search, self.batch_size)
-        run.run(self.conditions)
+    def read(self, cache: ClipCache, utterances: Iterable[Utterance]) -> list[Clip]:
+        """The streams of some clips that the conditions need.
 
-    def _read(self, cache: ClipCache, utterance: Utterance) -> Clip:
-        """The streams that the conditions need."""
+        Raises:
+            MediaError: if one cannot be read.
+        """
         sound = any(condition.modality != "video" for condition in self.conditions)
         picture = any(condition.modality != "audio" for condition in self.conditions)
-        return cache.clip(utterance, sound=sound, picture=picture)
+        return [cache.clip(utterance, sound=sound, picture=picture) for utterance in utterances]
+
+    def recognise(
+        self, loaded: LoadedModel, batch: Sequence[UtteranceOutcome], clips: Sequence[Clip]
+    ) -> None:
+        """Fill in the outcomes of one batch of clips."""
+        run = BatchRun(loaded, batch, clips, self.noises, self.search, self.batch_size)
+        run.run(self.conditions)

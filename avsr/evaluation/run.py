@@ -6,10 +6,12 @@ what a row needs, counts with an empty hypothesis.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from avsr.clips.cache import ClipCache
+from avsr.clips.clip import Clip
+from avsr.clips.read_ahead import read_ahead
 from avsr.errors import UsageError
 from avsr.evaluation.batch import Search
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
@@ -160,6 +162,13 @@ def _recognise(
     cache: ClipCache,
     batches: Sequence[list[UtteranceOutcome]],
 ) -> Iterator[list[UtteranceOutcome]]:
-    for batch in batches:
-        job.recognise(loaded, cache, batch)
+    for batch, clips in read_ahead(_read(job, cache, batches)):
+        job.recognise(loaded, batch, clips)
         yield batch
+
+
+def _read(
+    job: EvaluationJob, cache: ClipCache, batches: Sequence[list[UtteranceOutcome]]
+) -> Generator[tuple[list[UtteranceOutcome], list[Clip]], None, None]:
+    for batch in batches:
+        yield batch, job.read(cache, [outcome.utterance for outcome in batch])

@@ -94,15 +94,16 @@ def _threads(n_jobs: int) -> int:
 
 def _inspect(task: _Task) -> list[UtteranceOutcome]:
     torch.set_num_threads(task.n_threads)
-    job, clips = _job(task.job_file)
-    return [job.inspect(clips, utterance) for utterance in task.utterances]
+    job, cache = _job(task.job_file)
+    return [job.inspect(cache, utterance) for utterance in task.utterances]
 
 
 def _recognise(task: _Task) -> list[UtteranceOutcome]:
     torch.set_num_threads(task.n_threads)
-    job, clips = _job(task.job_file)
+    job, cache = _job(task.job_file)
     batch = list(task.batch)
-    job.recognise(_loaded(task.job_file, _own_device(job.device, task.number)), clips, batch)
+    clips = job.read(cache, [outcome.utterance for outcome in batch])
+    job.recognise(_loaded(task.job_file, _own_device(job.device, task.number)), batch, clips)
     return batch
 
 

@@ -130,15 +130,15 @@ def test_a_stopped_run_goes_on(
     output, batches = tmp_path / "results.json", []
     original = avsr.evaluation.run.EvaluationJob.recognise
 
-    def stopping(self, loaded, cache, batch) -> None:
+    def stopping(self, loaded, batch, clips) -> None:
         if len(batches) == 1:
             raise KeyboardInterrupt
         batches.append([outcome.utterance.id for outcome in batch])
-        original(self, loaded, cache, batch)
+        original(self, loaded, batch, clips)
 
-    def counted(self, loaded, cache, batch) -> None:
+    def counted(self, loaded, batch, clips) -> None:
         batches.append([outcome.utterance.id for outcome in batch])
-        original(self, loaded, cache, batch)
+        original(self, loaded, batch, clips)
 
     options = [*GRID, "--batch-size", "2"]
     monkeypatch.setattr(avsr.evaluation.run.EvaluationJob, "recognise", stopping)
