@@ -12,6 +12,7 @@ from avsr.processing import AvsrProcessor
 from tests.clips import write_clip
 from tests.signals import portrait, specks, tone
 from tests.tiny import tiny_config, tiny_model
+from tests.training_data import write_corpus
 
 # Tiny models gain nothing from threads, and lose much where other work shares the machine.
 torch.set_num_threads(1)
@@ -42,6 +43,15 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     model.save_pretrained(folder)
     AvsrProcessor.from_config(model.config, fast).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared clips with the manifests ``train.jsonl`` and ``dev.jsonl``."""
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder)
+    write_corpus(folder, 4, prefix="dev")
     return folder
 
 

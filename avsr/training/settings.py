@@ -270,6 +270,6 @@ class TrainConfig:
         """Steps between lines of the log: unless set, up to 10, with a line at each checkpoint."""
         every, log_every = self.checkpoint.every, self.checkpoint.log_every
         if log_every is not None:
-            return log_every
-        most = min(10, self.optimizer.max_steps or 10)
+            return max(1, log_every)
+        most = max(1, min(10, self.optimizer.max_steps or 10))
         return next(n for n in range(most, 0, -1) if every is None or every % n == 0)

@@ -17,16 +17,7 @@ from avsr.training.averaging import average_checkpoints
 from avsr.training.run_folder import RunFolder
 from avsr.training.settings_file import load_settings
 from avsr.training.trained_weights import read_trained
-from tests.training_data import write_corpus
 from tests.training_runs import environment, losses, run, settings
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    write_corpus(folder)
-    write_corpus(folder, 4, prefix="dev")
-    return folder
 
 
 @pytest.fixture(scope="module")

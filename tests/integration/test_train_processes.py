@@ -10,20 +10,11 @@ import yaml
 from safetensors.torch import load_file
 
 from avsr.training.run_folder import RunFolder
-from tests.training_data import write_corpus
 from tests.training_runs import ROOT, environment, losses, run, settings
 
 TORCHRUN = ["torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
 ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
 ACCELERATE += ["--main_process_port=0", "--num_machines=1", "--mixed_precision=no"]
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    write_corpus(folder)
-    write_corpus(folder, 4, prefix="dev")
-    return folder
 
 
 @pytest.fixture(scope="module")

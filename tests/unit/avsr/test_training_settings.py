@@ -100,6 +100,8 @@ def test_all_errors_come_at_once_with_the_nearest_name(tmp_path: Path) -> None:
         ({"init": {"language_model": "b", "video_encoder": "v"}, "model": {"modalities": ["av"]}},
          '"av" needs init.audio_encoder'),
         ({"optimizer": {"learning_rate": -1}}, "at least 0, got -1"),
+        ({"optimizer": {"max_steps": -1}}, "at least 1, got -1"),
+        ({"checkpoint": {"every": 4, "log_every": 0}}, "at least 1, got 0"),
         ({"augmentation": {"noise": ["babble"], "snr_db": []}}, "at least one augmentation.snr_db"),
         ({"objective": {"modality_dropout": {"audio_only": 0.6, "video_only": 0.6}}}, "than 1"),
     ],
