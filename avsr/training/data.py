@@ -127,7 +127,7 @@ def _unknown_words(examples: Sequence[Example], start: Start) -> Iterator[Proble
     for example in examples:
         words = unknown_words(example.text, start.processor.tokenizer)
         what = "the tokenizer cannot write them"
-        if not words:
+        if not words and start.vocabulary is not None:
             words = unknown_words(example.text, start.processor.tokenizer, start.vocabulary)
             what = "new to the model"
         if words:
