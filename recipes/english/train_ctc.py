@@ -1,0 +1,203 @@
+"""Projectors of sound by CTC into the language model's own embeddings, before that model is met.
+
+    python recipes/english/train_ctc.py --features DIR... --dev DIR... --language-model DIR --out DIR
+
+A token of sound should lie where the language model keeps the word piece that is said: its scores
+are cosines to the embeddings of all pieces that the texts use, and to a learned blank. Every step
+trains the projector of rate 4 by CTC and pulls that of rate 16 along: its token should be the mean
+of the four embeddings that the finer one expects (CTC itself needs more steps than rate 16 has).
+New shards are taken up as they appear. Stops and resumes anywhere.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+from pieces import Speller
+from safetensors.torch import load_file, save_file
+from shards import Shard, read_shard
+from tied import TiedCtc, greedy_pieces
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoTokenizer
+
+from avsr_adapters.compressors import stack_frames
+from avsr_adapters.projectors import RateProjector
+
+RATES, WIDTH, HIDDEN = (4, 16), 384, 768
+EMA_DECAY, SAVE_EVERY_S = 0.999, 240
+BATCH_FRAMES, MAX_FRAMES = 8000, 700  # encoder frames of a batch, of a clip
+
+
+class Trainee(nn.Module):
+    """Projectors and tied CTC; ``forward`` gives the loss of a batch."""
+
+    def __init__(self, embeddings: Tensor, pieces: Tensor) -> None:
+        super().__init__()
+        size = embeddings.shape[1]
+        sizes = [WIDTH * rate for rate in RATES]
+        self.projector = RateProjector(
+            RATES, sizes, HIDDEN, size, activation="gelu", layer_norm=True
+        )
+        spread = float(embeddings.std())
+        for projector in self.projector.projectors.values():
+            projector.get_submodule("3").get_parameter("weight").data.fill_(spread)
+        self.ctc = TiedCtc(embeddings, pieces)
+
+    def forward(self, features: Tensor, lengths: Tensor, targets: list[Tensor]) -> dict[str, Tensor]:
+        fine, n_fine = stack_frames(features, RATES[0], lengths)
+        fine = self.projector(fine, RATES[0])
+        scores = self.ctc(fine)
+        ctc = functional.ctc_loss(
+            scores.float().log_softmax(-1).transpose(0, 1),
+            torch.cat(targets),
+            n_fine,
+            torch.tensor([len(target) for target in targets]),
+            blank=self.ctc.blank,
+            reduction="sum",
+            zero_infinity=True,
+        ) / sum(map(len, targets))
+        coarse, n_coarse = stack_frames(features, RATES[1], lengths)
+        coarse = self.projector(coarse, RATES[1]).float()
+        ratio = RATES[1] // RATES[0]
+        n = coarse.shape[1]
+        wanted = fine.detach()[:, : n * ratio].float().unflatten(1, (-1, ratio)).mean(2)
+        real = torch.arange(n) < n_coarse[:, None]
+        pull = 1 - functional.cosine_similarity(coarse, wanted[:, :n], dim=-1)[real].mean()
+        return {"loss": ctc + pull, "ctc": ctc.detach(), "pull": pull.detach()}
+
+
+class Batches:
+    """Random batches of like lengths out of a growing set of shards; real ones are drawn more often.
+
+    Args:
+        folders: of feature shards; a folder given as ``DIR=WEIGHT`` is drawn by that weight.
+        encode: text to rows of the score matrix.
+    """
+
+    def __init__(self, folders: list[str], encode, seed: int) -> None:
+        self.folders = [(Path(f.partition("=")[0]), float(f.partition("=")[2] or 1)) for f in folders]
+        self.encode, self.rng = encode, np.random.default_rng(seed)
+        self.loaded: dict[Path, tuple[Shard, list]] = {}
+
+    def draw(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        weights = np.array([weight for folder, weight in self.folders if any(folder.glob("*.npz"))])
+        present = [folder for folder, _ in self.folders if any(folder.glob("*.npz"))]
+        folder = present[self.rng.choice(len(present), p=weights / weights.sum())]
+        files = sorted(folder.glob("*.npz"))
+        shard, targets = self._load(files[self.rng.integers(len(files))])
+        rows = [
+            i for i, v in enumerate(shard.values)
+            if len(v) <= MAX_FRAMES and 0 < len(targets[i]) * 4 <= len(v)
+        ]  # fmt: skip
+        chosen = sorted(self.rng.permutation(rows)[:64], key=lambda i: len(shard.values[i]))
+        longest = max(len(shard.values[i]) for i in chosen)
+        size = max(4, BATCH_FRAMES // longest)
+        start = int(self.rng.integers(max(1, len(chosen) - size + 1)))
+        chosen = chosen[start : start + size]
+        values = [torch.from_numpy(shard.values[i]).float() for i in chosen]
+        lengths = torch.tensor([len(v) for v in values])
+        features = nn.utils.rnn.pad_sequence(values, batch_first=True)
+        return features, lengths, [targets[i] for i in chosen]
+
+    def _load(self, file: Path) -> tuple[Shard, list]:
+        if file not in self.loaded:
+            shard = read_shard(file)
+            self.loaded[file] = shard, [torch.tensor(self.encode(text)) for text in shard.texts]
+        return self.loaded[file]
+
+
+@torch.inference_mode()
+def dev_wer(model: Trainee, shard: Shard, decode) -> float:
+    """WER of greedy CTC on a shard."""
+    said = []
+    for value in shard.values:
+        stacked, _ = stack_frames(torch.from_numpy(value)[None].float(), RATES[0])
+        said.append(decode(greedy_pieces(model.ctc(model.projector(stacked, RATES[0]))[0], model.ctc.blank)))
+    return float(jiwer.wer(shard.texts, said))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--features", required=True, nargs="+", help="DIR or DIR=WEIGHT")
+    parser.add_argument("--dev", required=True, nargs="+", type=Path, help="feature shards")
+    parser.add_argument("--language-model", required=True, type=Path)
+    parser.add_argument("--pieces", required=True, type=Path, help="json: token ids that texts use")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--hours", type=float, default=3.0)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(args.language_model)
+    embeddings = load_file(args.language_model / "model.safetensors")["model.embed_tokens.weight"]
+    pieces = json.loads(args.pieces.read_text())
+    speller = Speller(tokenizer, pieces)
+    model = Trainee(embeddings.float(), torch.tensor(pieces))
+    average = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    args.out.mkdir(parents=True, exist_ok=True)
+    checkpoint, step, spent = args.out / "state.pt", 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        average, step, spent = state["average"], state["step"], state["spent"]
+
+    batches = Batches(args.features, speller.encode, step)
+    dev = {file.stem: read_shard(file) for file in args.dev}
+    began = saved = time.time()
+    log: list[dict[str, float]] = []
+    while True:
+        hours = (spent + time.time() - began) / 3600
+        share = min(1.0, hours / args.hours)
+        rate = args.learning_rate * min(1.0, (step + 1) / 300) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        features, lengths, targets = batches.draw()
+        # SpecAugment's time masks, on the encoder's output
+        for row, length in zip(features, lengths.tolist(), strict=True):
+            for _ in range(2):
+                width = int(batches.rng.integers(0, 12))
+                at = int(batches.rng.integers(max(1, length - width)))
+                row[at : at + width] = 0
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = model(features, lengths, targets)
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        optimizer.step()
+        step += 1
+        decay = min(EMA_DECAY, step / (step + 50))
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                average[name].lerp_(value, 1 - decay)
+        log.append({name: float(value.detach()) for name, value in losses.items()})
+        if time.time() - saved < SAVE_EVERY_S and share < 1:
+            continue
+        saved = time.time()
+        own = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(average)
+        wers = {name: round(dev_wer(model, shard, speller.decode), 4) for name, shard in dev.items()}
+        save_file({name: value.half() for name, value in average.items() if not name.startswith("ctc.table")}, args.out / "average.safetensors")
+        model.load_state_dict(own)
+        line = {name: round(float(np.mean([each[name] for each in log])), 4) for name in log[0]}
+        line |= {"step": step, "hours": round(hours, 3), "shards": len(batches.loaded), **wers}
+        with open(args.out / "log.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+        log = []
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
+                 "step": step, "spent": spent + time.time() - began}  # fmt: skip
+        torch.save(state, args.out / ".state.pt")
+        (args.out / ".state.pt").replace(checkpoint)
+        if share >= 1:
+            return
+
+
+if __name__ == "__main__":
+    main()
