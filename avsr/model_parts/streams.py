@@ -28,12 +28,6 @@ class EncodedStream:
     features: Tensor
     lengths: Tensor
 
-    @classmethod
-    def whole(cls, stream: Stream, features: Tensor) -> "EncodedStream":
-        """A stream all of whose frames are real."""
-        lengths = torch.full((len(features),), features.shape[1], device=features.device)
-        return cls(stream=stream, features=features, lengths=lengths)
-
     @property
     def fps(self) -> int:
         """Frames per second."""
@@ -53,6 +47,22 @@ class EncodedStreams:
 
     audio: EncodedStream | None = None
     video: EncodedStream | None = None
+
+    @classmethod
+    def whole(cls, audio: Tensor | None = None, video: Tensor | None = None) -> "EncodedStreams":
+        """Streams all of whose frames are real, from their features [B, T, W]."""
+        features: tuple[tuple[Stream, Tensor | None], ...] = (("audio", audio), ("video", video))
+        return cls(
+            **{
+                stream: EncodedStream(
+                    stream=stream,
+                    features=values,
+                    lengths=torch.full((len(values),), values.shape[1], device=values.device),
+                )
+                for stream, values in features
+                if values is not None
+            }
+        )
 
     @property
     def present(self) -> tuple[EncodedStream, ...]:
