@@ -15,7 +15,7 @@ from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_parts.streams import EncodedStreams
 from avsr.training.routes import WeightedRoute
-from avsr.training.settings import DecorrelationSettings
+from avsr.training.settings import ObjectiveSettings
 from avsr_adapters import LoraAdapters, decorrelated_layers
 
 
@@ -24,20 +24,20 @@ class TrainingObjective(nn.Module):
 
     Args:
         model: what is trained.
-        decorrelation: the term that is added to each pass while training.
+        settings: the terms of the loss; None for their defaults.
 
     Raises:
-        ValueError: the language model has too few layers for the term.
+        ValueError: the language model has too few layers for the decorrelation term.
     """
 
     def __init__(
         self,
         model: AvsrForConditionalGeneration,
-        decorrelation: DecorrelationSettings | None = None,
+        settings: ObjectiveSettings | None = None,
     ) -> None:
         super().__init__()
         self.model = model
-        self._decorrelation = decorrelation or DecorrelationSettings()
+        self._decorrelation = (settings or ObjectiveSettings()).decorrelation
         if self._decorrelation.weight:
             n_layers = model.config.text_config.num_hidden_layers
             decorrelated_layers(n_layers, self._decorrelation.layers)

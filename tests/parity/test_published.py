@@ -21,7 +21,7 @@ from avsr.cli import run
 from avsr.route import Route
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import WeightedRoute
-from avsr.training.settings import DecorrelationSettings
+from avsr.training.settings import DecorrelationSettings, ObjectiveSettings
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/checkpoint.pth"))
@@ -194,7 +194,7 @@ def training_objective(case: Case) -> TrainingObjective:
     model = AvsrForConditionalGeneration.from_pretrained(case.folder)
     term = DecorrelationSettings(weight=weight, layers="released")
     # no dropout anywhere; the frozen encoders stay in evaluation
-    return TrainingObjective(model, term).train()
+    return TrainingObjective(model, ObjectiveSettings(decorrelation=term)).train()
 
 
 def assert_loss(actual: Tensor, expected: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from avsr import AvsrProcessor
 from avsr.decoding.options import SearchOptions
 from avsr.model_parts.streams import EncodedStreams
-from avsr.route import Route
+from avsr.route import Route, trained_route
 from avsr.sinks.experiment import Cell, Experiment
 from avsr.text import count_word_errors
 from avsr_adapters import AttentionRecycler, tapped_attention
@@ -59,9 +59,7 @@ def measure_cell(
         for modality in experiment.modalities:
             for pair in cell.rate_pairs:
                 for variant in _variants(cell, experiment):
-                    rates = pair[0] if modality == "av" else None, pair[1]
-                    texts = [f"{s}{rate}" for s, rate in zip("AV", rates, strict=True) if rate]
-                    route = Route.parse(" ".join(texts))
+                    route = trained_route(model.config, modality, *pair)
                     row = {"corpus": corpus, **asdict(route), "variant": variant}
                     rows.append(row | _measure(model, processor, part, route, variant))
     return rows

@@ -1,6 +1,7 @@
 """The training loss, what learns, averages, and which clips are trained on."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def inputs() -> dict[str, Tensor]:
     }
 
 
+def decorrelated(
+    weight: float, layers: Literal["paper", "released"] = "paper"
+) -> ObjectiveSettings:
+    return ObjectiveSettings(decorrelation=DecorrelationSettings(weight=weight, layers=layers))
+
+
 def gradients(model: AvsrForConditionalGeneration) -> dict[str, Tensor]:
     """Of all rates and tasks at once, with one backward pass."""
     objective = TrainingObjective(model).train()
@@ -53,7 +60,7 @@ def test_the_loss_is_the_weighted_mean_of_the_models_losses() -> None:
     model = tiny_model().train()
     routes = RoutePlan(model.config, ObjectiveSettings(matryoshka="all"), 0).all()
     with torch.no_grad():
-        objective = TrainingObjective(model, DecorrelationSettings(weight=0.5))
+        objective = TrainingObjective(model, decorrelated(0.5))
         result = objective(labels=LABELS, routes=routes, **inputs())
         expected = 0.0
         for item in routes:
@@ -76,9 +83,9 @@ def test_the_loss_is_the_weighted_mean_of_the_models_losses() -> None:
 def test_decorrelation_needs_enough_layers() -> None:
     text = {**tiny_config().text_config.to_dict(), "num_hidden_layers": 2}
     model = tiny_model(text_config=text)
-    TrainingObjective(model, DecorrelationSettings(weight=1.0, layers="released"))
+    TrainingObjective(model, decorrelated(1.0, layers="released"))
     with pytest.raises(ValueError, match="more than 2"):
-        TrainingObjective(model, DecorrelationSettings(weight=1.0))
+        TrainingObjective(model, decorrelated(1.0))
 
 
 @pytest.mark.parametrize("strategy", ["shared+per_rate", "per_task"])

@@ -11,6 +11,7 @@ import torch
 
 import avsr
 from avsr.clips.read import Clip
+from avsr.decoding.options import SearchOptions
 from avsr.errors import InputError, ModelUnavailableError, UsageError
 from avsr.recognition.request import Request
 from avsr.route import Route
@@ -83,6 +84,22 @@ def test_segments_come_as_the_result_has_them(recognizer: avsr.Recognizer) -> No
     assert tuple(one_by_one) == result.segments
     assert [(s.start, s.end) for s in result.segments] == [(0.0, 10.0), (10.0, 20.0)]
     assert result.text == " ".join(s.text for s in result.segments)
+
+
+def test_a_request_and_its_options_by_name_are_one(recognizer: avsr.Recognizer) -> None:
+    request = Request(modality="audio", search=SearchOptions(num_beams=3), keep_unsure=True)
+    whole = recognizer.transcribe(_clip(), request)
+    named = recognizer.transcribe(_clip(), modality="audio", num_beams=3, keep_unsure=True)
+    assert whole.segments == named.segments
+    changed = list(recognizer.segments(_clip(), request, num_beams=1))
+    greedy = recognizer.transcribe(_clip(), request, num_beams=1)
+    assert tuple(changed) == greedy.segments
+    with pytest.raises(TypeError, match="there is no option 'beams'"):
+        recognizer.transcribe(_clip(), beams=3)
+    with pytest.raises(TypeError, match="there is no option 'beams'"):
+        next(recognizer.segments(_clip(), beams=3))
+    with pytest.raises(UsageError, match="tiny: the model has no CTC head for audio"):
+        recognizer.transcribe(_clip(), request, ctc_weight=0.5)
 
 
 def test_sound_that_outlasts_the_picture_is_still_heard(recognizer: avsr.Recognizer) -> None:
