@@ -61,6 +61,8 @@ class AvsrConfig(PreTrainedConfig):
         prompt_ids: prompt tokens of each modality, without BOS and EOS.
         prompt_embeddings: prompts are stored as embeddings (Omni-AVSR) and ``prompt_ids`` only
             tell their lengths.
+        draft_prompt_ids: tokens before and after a draft text that may follow the prompt; None for
+            a model that takes no drafts.
         audio_ctc: a CTC head on the audio encoder (language model vocabulary, then the blank).
         video_ctc: a CTC head on the video encoder.
         max_tokens_per_second: bound on generated tokens per second of input.
@@ -105,6 +107,7 @@ class AvsrConfig(PreTrainedConfig):
     prompts: dict[str, str] | None = None
     prompt_ids: dict[str, list[int]] | None = None
     prompt_embeddings: bool = False
+    draft_prompt_ids: list[list[int]] | None = None
     audio_ctc: bool = False
     video_ctc: bool = False
     max_tokens_per_second: float = 16.0

@@ -30,7 +30,7 @@ from avsr.model_parts.build import (
 from avsr.model_parts.encode import encode_audio, encode_video
 from avsr.model_parts.generate import generate, search_inputs
 from avsr.model_parts.inputs import read_inputs
-from avsr.model_parts.prefix import build_prefix, shorten
+from avsr.model_parts.prefix import Drafts, build_prefix, shorten
 from avsr.model_parts.streams import EncodedStreams
 from avsr.route import MODALITIES, Route, trained_rate
 from avsr_adapters import decorrelation_loss
@@ -163,6 +163,7 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         video_lengths: Tensor | None = None,
         labels: Tensor | None = None,
         *,
+        drafts: Drafts | None = None,
         decorrelation_layers: str | None = None,
         logits_to_keep: int = 0,
         **asked: Any,
@@ -175,6 +176,7 @@ class AvsrForConditionalGeneration(PreTrainedModel):
             video_values: [B, T, 1, 88, 88] normalised mouth crops.
             video_lengths: [B] frames.
             labels: [B, L] text and EOS, -100 for padding; a BOS in front is ignored.
+            drafts: for each clip, the token ids of a text proposed by somebody else, or None.
             decorrelation_layers: with labels, also report the decorrelation loss over these layers,
                 "paper" or "released", see :mod:`avsr_adapters.decorrelation`.
             logits_to_keep: only the last positions' logits; 0 for all. With labels of length L,
@@ -194,7 +196,7 @@ class AvsrForConditionalGeneration(PreTrainedModel):
             video_lengths=video_lengths,
             **asked,
         )
-        prefix = build_prefix(self, streams, routes)
+        prefix = build_prefix(self, streams, routes, drafts)
         if labels is None:
             logits, _ = score_sequence(self, prefix, routes, logits_to_keep=logits_to_keep)
             return AvsrOutput(logits=logits)
@@ -222,7 +224,8 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         """Transcribe by greedy (one beam) or beam search; never samples.
 
         Args:
-            inputs: streams, modality and rates as in :meth:`forward` (labels are ignored), and how
+            inputs: streams, modality, rates and drafts as in :meth:`forward` (labels are ignored),
+                and how
                 to search: ``search``, or its fields as keywords (``num_beams``, ``ctc_weight``,
                 ``draft``, ``max_new_tokens``), see :class:`~avsr.decoding.options.SearchOptions`.
 
@@ -243,16 +246,17 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         Takes what :meth:`generate` takes, the same route for all clips; its adapters act from now
         on.
         """
-        streams, routes, search = self._search_call(inputs)
+        streams, routes, search, drafts = self._search_call(inputs)
         self.activate(adapters_of(self.config, routes[0]))
-        return search_inputs(self, streams, routes, search)
+        return search_inputs(self, streams, routes, search, drafts)
 
     def _search_call(
         self, inputs: dict[str, Any]
-    ) -> tuple[EncodedStreams, list[Route], SearchOptions]:
+    ) -> tuple[EncodedStreams, list[Route], SearchOptions, Drafts | None]:
         search, asked = take_search(inputs)
         asked.pop("labels", None)
-        return *read_inputs(self, **asked), search
+        drafts = asked.pop("drafts", None)
+        return *read_inputs(self, **asked), search, drafts
 
     def activate(self, adapters: tuple[str, ...]) -> None:
         """Let adapters act from now on, and no others."""

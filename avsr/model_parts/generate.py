@@ -18,7 +18,7 @@ from avsr.decoding.search import SearchSettings
 from avsr.decoding.sequence import TokenSequence, token_budget
 from avsr.model_parts.adapters import adapter_groups
 from avsr.model_parts.ctc import clip_scores, ctc_heads
-from avsr.model_parts.prefix import build_prefix
+from avsr.model_parts.prefix import Drafts, build_prefix
 from avsr.model_parts.streams import EncodedStreams
 from avsr.route import Route
 
@@ -31,6 +31,7 @@ def search_inputs(
     streams: EncodedStreams,
     routes: Sequence[Route],
     search: SearchOptions,
+    drafts: Drafts | None = None,
 ) -> tuple[TokenSequence, SearchSettings]:
     """Prefix and settings that a search of these clips starts from.
 
@@ -44,7 +45,7 @@ def search_inputs(
         for seconds in streams.durations_s(routes)
     ]
     settings = SearchSettings.of_batch(options, model.generation_config, budgets)
-    return build_prefix(model, streams, routes), settings
+    return build_prefix(model, streams, routes, drafts), settings
 
 
 def generate(
@@ -52,10 +53,11 @@ def generate(
     streams: EncodedStreams,
     routes: Sequence[Route],
     search: SearchOptions,
+    drafts: Drafts | None = None,
 ) -> AvsrGeneration:
     """Search the texts of all clips; clips that the same adapters serve are read together."""
-    prefix, settings = search_inputs(model, streams, routes, search)
-    drafts = _drafts(model, streams, routes) if settings.options.draft else None
+    prefix, settings = search_inputs(model, streams, routes, search, drafts)
+    proposals = _proposals(model, streams, routes) if settings.options.draft else None
     rescorer = _rescorer(model, streams, routes, settings)
     groups = adapter_groups(model.config, routes)
     parts = []
@@ -63,26 +65,26 @@ def generate(
         model.activate(adapters)
         part = prefix if len(groups) == 1 else prefix.rows(rows)
         chosen = settings.of_clips(rows)
-        if drafts is None:
+        if proposals is None:
             helper = None if rescorer is None else rescorer.of_clips(rows)
             found = generate_tokens(model.language_model, part, chosen, helper)
         else:
             embed = model.get_input_embeddings()
-            proposed = [drafts[row] for row in rows]
+            proposed = [proposals[row] for row in rows]
             found = verify_drafts(model.language_model, part, chosen, proposed, embed)
         parts.append((rows, found))
     return merge_generations(parts, settings.pad_id)
 
 
-def _drafts(
+def _proposals(
     model: "AvsrForConditionalGeneration", streams: EncodedStreams, routes: Sequence[Route]
 ) -> list[list[int]]:
     """Read each clip's sound, or lips where its sound is not used, by the CTC heads there are."""
-    drafts = []
+    texts = []
     for scores in clip_scores(model, streams, routes):
         length = torch.tensor([len(scores[0])]) if scores else None
-        drafts.append([] if length is None else ctc_draft(scores[0][None], length)[0])
-    return drafts
+        texts.append([] if length is None else ctc_draft(scores[0][None], length)[0])
+    return texts
 
 
 def _rescorer(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from avsr.decoding.rows import group_rows
 from avsr.decoding.sequence import Span, TokenSequence, join_spans, merge_rows
@@ -18,14 +19,30 @@ if TYPE_CHECKING:
     from avsr.model import AvsrForConditionalGeneration
 
 
+Drafts = Sequence[Sequence[int] | None]  # token ids of each clip's draft; None for no draft
+
+
 def build_prefix(
-    model: "AvsrForConditionalGeneration", streams: EncodedStreams, routes: Sequence[Route]
+    model: "AvsrForConditionalGeneration",
+    streams: EncodedStreams,
+    routes: Sequence[Route],
+    drafts: Drafts | None = None,
 ) -> TokenSequence:
-    """BOS ... prompt of every clip, by its own route."""
+    """BOS ... prompt of every clip, by its own route, then its draft where it has one.
+
+    Raises:
+        ValueError: drafts are given to a model that was not made for them, or not one for each
+            clip.
+    """
+    if drafts is not None and len(drafts) != len(routes):
+        raise ValueError(f"{len(drafts)} drafts are given for {len(routes)} clips")
     parts = []
     for route, rows in group_rows(routes).items():
         chosen = streams if len(rows) == len(routes) else streams.rows(rows)
-        parts.append((rows, join_spans(_spans(model, chosen, route), len(rows))))
+        spans = _spans(model, chosen, route)
+        if drafts is not None and any(drafts[row] is not None for row in rows):
+            spans.append(_draft(model, [drafts[row] for row in rows]))
+        parts.append((rows, join_spans(spans, len(rows))))
     return merge_rows(parts)
 
 
@@ -68,6 +85,22 @@ def _prompt(model: "AvsrForConditionalGeneration", route: Route) -> Span:
         stored: Tensor = getattr(model, f"prompt_{route.modality}")
         return Span(embeds=stored[0])
     return _tokens(model, *(model.config.prompt_ids or {}).get(route.modality, ()))
+
+
+def _draft(model: "AvsrForConditionalGeneration", drafts: Drafts) -> Span:
+    """Each clip's draft between the words that announce and end it; nothing for None."""
+    around = model.config.draft_prompt_ids
+    if not around:
+        raise ValueError("this model was not made for drafts")
+    before, after = around
+    texts = [[] if draft is None else [*before, *draft, *after] for draft in drafts]
+    table = model.get_input_embeddings()
+    device = next(table.parameters()).device
+    rows = [torch.tensor(text, dtype=torch.long, device=device) for text in texts]
+    return Span(
+        embeds=table(pad_sequence(rows, batch_first=True)),
+        lengths=torch.tensor([len(text) for text in texts], device=device),
+    )
 
 
 def _tokens(model: "AvsrForConditionalGeneration", *token_ids: int | None) -> Span:

@@ -43,7 +43,7 @@ def draft_shard(reader: WhisperReader, source: Path, target: Path) -> None:
         texts = reader.draft([torch.from_numpy(shard.values[row]).float() for row in rows])
         for row, text in zip(rows, texts, strict=True):
             drafts[row] = text
-    part = target.with_name(f".{target.name}")
+    part = target.with_name(f"{target.name}.part")
     part.write_text(json.dumps(drafts))
     part.replace(target)
 

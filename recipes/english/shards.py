@@ -23,7 +23,7 @@ class Shard:
 def write_shard(file: Path, values: Sequence[np.ndarray], texts: Sequence[str]) -> None:
     """Write clips of one kind."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}")
+    part = file.with_name(f"{file.name}.part")
     with open(part, "wb") as stream:
         np.savez(
             stream,
