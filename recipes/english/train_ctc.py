@@ -31,6 +31,7 @@ from avsr_adapters.projectors import RateProjector
 RATES, WIDTH, HIDDEN = (4, 16), 384, 768
 EMA_DECAY, SAVE_EVERY_S = 0.999, 240
 BATCH_FRAMES, MAX_FRAMES = 8000, 700  # encoder frames of a batch, of a clip
+MOST_SHARDS = 24  # in memory, 130 MB each
 
 
 class Trainee(nn.Module):
@@ -89,7 +90,7 @@ class Batches:
         present = [folder for folder, _ in self.folders if any(folder.glob("*.npz"))]
         folder = present[self.rng.choice(len(present), p=weights / weights.sum())]
         files = sorted(folder.glob("*.npz"))
-        shard, targets = self._load(files[self.rng.integers(len(files))])
+        shard, targets = self._load(self._choose(files))
         rows = [
             i for i, v in enumerate(shard.values)
             if len(v) <= MAX_FRAMES and 0 < len(targets[i]) * 4 <= len(v)
@@ -104,8 +105,18 @@ class Batches:
         features = nn.utils.rnn.pad_sequence(values, batch_first=True)
         return features, lengths, [targets[i] for i in chosen]
 
+    def _choose(self, files: list[Path]) -> Path:
+        """Mostly a shard that is in memory, else another one in place of one of these."""
+        present = [file for file in files if file in self.loaded]
+        full = len(self.loaded) >= MOST_SHARDS
+        if present and full and self.rng.random() < 0.9:
+            return present[self.rng.integers(len(present))]
+        return files[self.rng.integers(len(files))]
+
     def _load(self, file: Path) -> tuple[Shard, list]:
         if file not in self.loaded:
+            if len(self.loaded) >= MOST_SHARDS:
+                del self.loaded[list(self.loaded)[self.rng.integers(len(self.loaded))]]
             shard = read_shard(file)
             self.loaded[file] = shard, [torch.tensor(self.encode(text)) for text in shard.texts]
         return self.loaded[file]
@@ -158,7 +169,7 @@ def main() -> None:
         share = min(1.0, hours / args.hours)
         rate = args.learning_rate * min(1.0, (step + 1) / 300) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = float(rate)
         features, lengths, targets = batches.draw()
         # SpecAugment's time masks, on the encoder's output
         for row, length in zip(features, lengths.tolist(), strict=True):
@@ -187,7 +198,7 @@ def main() -> None:
         save_file({name: value.half() for name, value in average.items() if not name.startswith("ctc.table")}, args.out / "average.safetensors")
         model.load_state_dict(own)
         line = {name: round(float(np.mean([each[name] for each in log])), 4) for name in log[0]}
-        line |= {"step": step, "hours": round(hours, 3), "shards": len(batches.loaded), **wers}
+        line |= {"step": step, "hours": round(hours, 3), "shards": sum(len(list(f.glob("*.npz"))) for f, _ in batches.folders), **wers}
         with open(args.out / "log.jsonl", "a") as file:
             file.write(json.dumps(line) + "\n")
         log = []

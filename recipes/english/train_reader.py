@@ -154,7 +154,7 @@ def main() -> None:
         share = min(1.0, (spent + time.time() - began) / 3600 / args.hours)
         rate = args.learning_rate * min(1.0, (step + 1) / 50) * (0.49 * (1 + np.cos(np.pi * share)) + 0.02)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = float(rate)
         rng = np.random.default_rng((step, 5))
         with_lips = bool(clips) and rng.random() < 0.3
         source = (clips if with_lips else sound)[rng.integers(len(clips if with_lips else sound))]
