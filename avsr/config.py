@@ -61,8 +61,10 @@ class AvsrConfig(PreTrainedConfig):
         prompt_ids: prompt tokens of each modality, without BOS and EOS.
         prompt_embeddings: prompts are stored as embeddings (Omni-AVSR) and ``prompt_ids`` only
             tell their lengths.
-        draft_prompt_ids: tokens before and after a draft text that may follow the prompt; None for
-            a model that takes no drafts.
+        draft: "encoder_decoder" for a model whose prompt may hold a draft by the audio encoder's
+            own decoder (Whisper's), see :mod:`avsr.model_parts.draft_decoder`; None for none.
+        draft_start_ids: tokens that the decoder's texts begin with.
+        draft_prompt_ids: the language model's tokens before and after the draft.
         audio_ctc: a CTC head on the audio encoder (language model vocabulary, then the blank).
         video_ctc: a CTC head on the video encoder.
         max_tokens_per_second: bound on generated tokens per second of input.
@@ -107,6 +109,8 @@ class AvsrConfig(PreTrainedConfig):
     prompts: dict[str, str] | None = None
     prompt_ids: dict[str, list[int]] | None = None
     prompt_embeddings: bool = False
+    draft: str | None = None
+    draft_start_ids: list[int] | None = None
     draft_prompt_ids: list[list[int]] | None = None
     audio_ctc: bool = False
     video_ctc: bool = False
@@ -123,6 +127,8 @@ class AvsrConfig(PreTrainedConfig):
         self.modalities = possible if self.modalities is None else list(self.modalities)
         self._check_choices(possible)
         self._check_rates()
+        if self.draft and (self.audio_config is None or not self.draft_prompt_ids):
+            raise ValueError("drafts need an audio encoder and draft_prompt_ids")
 
     def _refuse_misspelt(self, unknown: dict[str, Any]) -> None:
         """The parent class takes any name; one that is nearly a field's is a mistake."""
@@ -142,6 +148,7 @@ class AvsrConfig(PreTrainedConfig):
         choices = {
             "compression": tuple(COMPRESSORS),
             "audio_context": ("exact", "padded"),
+            "draft": ("encoder_decoder", None),
             "lora_strategy": (*STRATEGIES, None),
         }
         for name, allowed in choices.items():

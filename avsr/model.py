@@ -21,6 +21,7 @@ from avsr.decoding.sequence import TokenSequence, append_text, strip_bos, text_c
 from avsr.model_files.checkpoint import load_model, save_model
 from avsr.model_parts.adapters import adapters_of, score_sequence
 from avsr.model_parts.build import (
+    build_draft_decoder,
     build_language_model,
     build_lora,
     build_stream,
@@ -77,13 +78,15 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         self.video_encoder, self.video_projector, self.video_ctc_head = build_stream(
             config, "video"
         )
+        self.draft_decoder = build_draft_decoder(config)
         self.language_model = build_language_model(config)
         if config.prompt_embeddings:
             for modality in MODALITIES:
                 n_tokens = len((config.prompt_ids or {}).get(modality, ()))
                 shape = (1, n_tokens, config.text_config.hidden_size)
                 self.register_buffer(f"prompt_{modality}", torch.zeros(shape))
-        for part in (self.language_model, self.audio_encoder, self.video_encoder):
+        frozen = (self.language_model, self.audio_encoder, self.video_encoder, self.draft_decoder)
+        for part in frozen:
             for name, parameter in () if part is None else part.named_parameters():
                 parameter.requires_grad_(".lora_" in name)
         self.lora = build_lora(config, self.language_model)

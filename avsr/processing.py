@@ -17,11 +17,13 @@ from transformers import BatchFeature, PreTrainedTokenizerFast
 from avsr.config import AvsrConfig
 from avsr.decoding.sequence import IGNORED_LABEL
 from avsr.model_files.tokenizer import plain_ids
+from avsr.text import spoken_form
 from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.mouth import normalise_mouth
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 
 PROCESSOR_FILE = "processor_config.json"
+DRAFT_FOLDER = "draft"  # the tokenizer of the audio encoder's own decoder
 
 
 class AvsrProcessor:
@@ -32,12 +34,14 @@ class AvsrProcessor:
         num_mel_bins: mel bands of the audio encoder.
         audio_context: "exact" or "padded", as in the model's configuration.
         official_numerics: round as the published bfloat16 runs did.
+        draft_tokenizer: of the audio encoder's own decoder, for a model that takes its drafts.
     """
 
     def __init__(
         self,
         tokenizer: Any,
         *,
+        draft_tokenizer: Any = None,
         num_mel_bins: int = 80,
         audio_context: str = "exact",
         official_numerics: bool = False,
@@ -45,16 +49,20 @@ class AvsrProcessor:
         if audio_context not in ("exact", "padded"):
             raise ValueError(f'audio_context must be "exact" or "padded", got "{audio_context}"')
         self.tokenizer = tokenizer
+        self.draft_tokenizer = draft_tokenizer
         self.num_mel_bins = num_mel_bins
         self.audio_context = audio_context
         self.official_numerics = official_numerics
 
     @classmethod
-    def from_config(cls, config: AvsrConfig, tokenizer: Any) -> "AvsrProcessor":
+    def from_config(
+        cls, config: AvsrConfig, tokenizer: Any, draft_tokenizer: Any = None
+    ) -> "AvsrProcessor":
         """The processor that fits a model."""
         audio = config.audio_config
         return cls(
             tokenizer,
+            draft_tokenizer=draft_tokenizer,
             num_mel_bins=80 if audio is None else audio.num_mel_bins,
             audio_context=config.audio_context,
             official_numerics=config.official_numerics,
@@ -131,6 +139,20 @@ class AvsrProcessor:
         rows = [torch.tensor([*plain_ids(self.tokenizer, text), end]) for text in texts]
         return pad_sequence(rows, batch_first=True, padding_value=IGNORED_LABEL)
 
+    def draft_ids(self, drafted: Sequence[Sequence[int]]) -> list[list[int]]:
+        """What the audio encoder's own decoder wrote, as the language model's tokens.
+
+        Args:
+            drafted: its token ids for each clip.
+
+        Raises:
+            ValueError: the model takes no drafts.
+        """
+        if self.draft_tokenizer is None:
+            raise ValueError("this model takes no drafts")
+        texts = [spoken_form(self.draft_tokenizer.decode(list(ids))) for ids in drafted]
+        return [plain_ids(self.tokenizer, f" {text}") if text else [] for text in texts]
+
     def decode(self, token_ids: Tensor | Sequence[int]) -> str:
         """Text of one row of generated ids, special tokens skipped."""
         return self.tokenizer.decode(token_ids, skip_special_tokens=True).strip()
@@ -144,6 +166,8 @@ class AvsrProcessor:
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer.save_pretrained(folder)
+        if self.draft_tokenizer is not None:
+            self.draft_tokenizer.save_pretrained(folder / DRAFT_FOLDER)
         settings = {
             "processor_class": type(self).__name__,
             "num_mel_bins": self.num_mel_bins,
@@ -167,7 +191,11 @@ class AvsrProcessor:
             raise FileNotFoundError(f"{folder} holds no {PROCESSOR_FILE}: it is no model folder")
         settings = json.loads(file.read_text())
         settings.pop("processor_class", None)
-        return cls(PreTrainedTokenizerFast.from_pretrained(folder, **options), **settings)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **options)
+        drafts = folder / DRAFT_FOLDER
+        if drafts.is_dir():
+            settings["draft_tokenizer"] = PreTrainedTokenizerFast.from_pretrained(drafts)
+        return cls(tokenizer, **settings)
 
 
 def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import jiwer
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
+_DIGITS = re.compile(r"[0-9](?:[0-9]|,(?=[0-9]{3}))*")
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)")
 
 
@@ -27,6 +28,24 @@ def normalise(text: str) -> str:
         for character in text
     )
     return " ".join(_LONE_APOSTROPHE.sub(" ", "".join(characters)).split())
+
+
+def spoken_form(text: str) -> str:
+    """A text as it is said: normalised, with numbers as words (``Q4`` is ``q four``).
+
+    Up to four digits are one number, longer or zero-led ones are read digit by digit.
+    """
+    import inflect  # 0.1 s, for few callers
+
+    numbers = inflect.engine()
+
+    def words(match: re.Match[str]) -> str:
+        digits = match.group().replace(",", "")
+        if len(digits) > 4 or (digits.startswith("0") and len(digits) > 1):
+            return f" {' '.join(str(numbers.number_to_words(digit)) for digit in digits)} "
+        return f" {numbers.number_to_words(digits, andword='')} "
+
+    return normalise(_DIGITS.sub(words, text))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
-DRAFTS = ("ctc",)  # what may propose the text to the language model
+DRAFTS = ("ctc", "none")  # what may propose the text to the language model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,10 @@ class SearchOptions:
         num_beams: 1 is greedy.
         ctc_weight: 0 to 1, weight of the CTC heads of the streams used in choosing among the texts
             that the beams have found, see :mod:`avsr.decoding.ctc_scores`.
-        draft: "ctc": the encoder's CTC head proposes the text and the language model verifies it,
-            which gives the tokens of greedy search in fewer steps.
+        draft: what proposes a text to the language model. None: the audio encoder's own decoder,
+            where the model takes its drafts in the prompt, else nothing; "none": nothing; "ctc":
+            the encoder's CTC head proposes and the language model verifies, which gives the tokens
+            of greedy search without a draft in fewer steps.
         max_new_tokens: bound on the tokens of each text; None: by its clip's duration.
     """
 
@@ -34,8 +36,8 @@ class SearchOptions:
 
     def __str__(self) -> str:
         """Such as ``greedy``, ``ctc draft`` or ``beam 8``; of resolved options."""
-        if self.draft is not None:
-            return f"{self.draft} draft"
+        if self.draft == "ctc":
+            return "ctc draft"
         return "greedy" if self.num_beams == 1 else f"beam {self.num_beams}"
 
     def resolved(self, defaults: "GenerationConfig", heads: Mapping[str, bool]) -> "SearchOptions":
@@ -56,18 +58,18 @@ class SearchOptions:
             raise ValueError(
                 f'draft must be one of {", ".join(DRAFTS)} or None, got "{self.draft}"'
             )
-        if self.draft is not None and (self.num_beams or 1) > 1:
+        if self.draft == "ctc" and (self.num_beams or 1) > 1:
             raise ValueError(
                 f"a draft goes with greedy search only, got {self.num_beams} beams: leave out one"
             )
-        for name, wanted in (("draft", self.draft is not None), ("ctc_weight", self.ctc_weight)):
+        for name, wanted in (("draft", self.draft == "ctc"), ("ctc_weight", self.ctc_weight)):
             if wanted and not any(heads.values()):
                 raise ValueError(
                     f"the model has no CTC head for {' or '.join(heads)}, so nothing can propose "
                     f"or judge a text: leave out {name}"
                 )
         default_beams = getattr(defaults, "num_beams", None) or 1
-        num_beams = self.num_beams or (1 if self.draft else default_beams)
+        num_beams = self.num_beams or (1 if self.draft == "ctc" else default_beams)
         weight = self.ctc_weight
         if weight is None:
             weight = getattr(defaults, "ctc_weight", None) or 0.0

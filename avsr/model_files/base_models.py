@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -18,11 +18,17 @@ from transformers import (
 )
 
 from avsr.config import PROMPTS, AvsrConfig
-from avsr.model_files.tokenizer import add_model_tokens, load_tokenizer, plain_ids
+from avsr.model_files.tokenizer import (
+    add_model_tokens,
+    load_tokenizer,
+    plain_ids,
+    whisper_start_ids,
+)
 from avsr.model_files.weights import assign_weights, state_names
 from avsr.processing import AvsrProcessor
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
+DRAFT_PROMPT = (" Draft:", "\nText:")  # around a draft
 ADDED_ROWS = "added_rows."  # prefix of the vocabulary rows that a base model lacks
 _BASE_LAYER = ".base_layer."  # what peft inserts into the names of adapted layers
 
@@ -60,6 +66,14 @@ def configure(
         language_model, **_options(sources["text"], local_files_only)
     )
     token_ids = add_model_tokens(tokenizer)
+    draft_tokenizer = None
+    if settings.get("draft"):
+        assert audio_encoder is not None
+        options = _options(sources["audio"], local_files_only)
+        draft_tokenizer = load_tokenizer(audio_encoder, **options)
+        around = [plain_ids(tokenizer, text) for text in DRAFT_PROMPT]
+        settings["draft_prompt_ids"] = around
+        settings["draft_start_ids"] = whisper_start_ids(draft_tokenizer)
     sources["text"]["vocab_size"] = text_config.vocab_size
     text_config.vocab_size = max(text_config.vocab_size, len(tokenizer))
     for stream, config_class in (("audio", WhisperConfig), ("video", AvHubertConfig)):
@@ -75,7 +89,7 @@ def configure(
         base_models=sources,
         **{**token_ids, **settings},
     )
-    return config, AvsrProcessor.from_config(config, tokenizer)
+    return config, AvsrProcessor.from_config(config, tokenizer, draft_tokenizer)
 
 
 def load_base_models(
@@ -94,7 +108,7 @@ def load_base_models(
 
 def is_base_weight(name: str) -> bool:
     """Whether a weight of the model belongs to a frozen base model."""
-    parts = ("language_model.", "audio_encoder.", "video_encoder.")
+    parts = ("language_model.", "audio_encoder.", "video_encoder.", "draft_decoder.")
     return name.startswith(parts) and ".lora_" not in name
 
 
@@ -134,9 +148,7 @@ def base_weights(
     weights: dict[str, Tensor] = {}
     for part, source in model.config.base_models.items():
         options = _options(source, local_files_only) | {"dtype": dtype or "auto"}
-        state = _LOADERS[part](source["name"], options)
-        prefix = "language_model." if part == "text" else f"{part}_encoder."
-        weights.update({prefix + name: tensor for name, tensor in state.items()})
+        weights.update(_LOADERS[part](source["name"], options))
     renamed = {name.replace(_BASE_LAYER, "."): name for name in state_names(model)}
     weights = {renamed[name]: tensor for name, tensor in weights.items() if name in renamed}
     for name, rows in added.items():
@@ -147,20 +159,27 @@ def base_weights(
 
 
 def _load_language_model(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    return AutoModelForCausalLM.from_pretrained(name, **options).state_dict()
+    return _named("language_model", AutoModelForCausalLM.from_pretrained(name, **options))
 
 
-def _load_audio_encoder(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    return WhisperModel.from_pretrained(name, **options).get_encoder().state_dict()
+def _load_whisper(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    """The encoder, and the decoder for models that take its drafts."""
+    whisper = WhisperModel.from_pretrained(name, **options)
+    decoder = _named("draft_decoder.decoder", whisper.get_decoder())
+    return _named("audio_encoder", whisper.get_encoder()) | decoder
 
 
 def _load_video_encoder(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    return AvHubertEncoder.from_pretrained(name, **options).state_dict()
+    return _named("video_encoder", AvHubertEncoder.from_pretrained(name, **options))
+
+
+def _named(part: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
 _LOADERS = {
     "text": _load_language_model,
-    "audio": _load_audio_encoder,
+    "audio": _load_whisper,
     "video": _load_video_encoder,
 }
 

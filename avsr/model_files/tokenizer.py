@@ -13,6 +13,7 @@ STREAM_TOKENS = {  # configuration field -> token
     "video_start_token_id": "<video>",
     "video_end_token_id": "</video>",
 }
+_ENGLISH_VOCABULARY = 51864  # of Whisper's models for English alone
 _SPACE = "▁"  # SentencePiece's mark for a space
 
 
@@ -50,6 +51,21 @@ def load_tokenizer(name_or_path: str | Path, **options: Any) -> Any:
         return PreTrainedTokenizerFast.from_pretrained(name_or_path, **options)
     except (OSError, ValueError):  # only a SentencePiece file: the model's own class converts it
         return AutoTokenizer.from_pretrained(name_or_path, **options)
+
+
+def whisper_start_ids(tokenizer: Any) -> list[int]:
+    """What a Whisper text without times begins with; in a multilingual model, English speech.
+
+    Raises:
+        ValueError: the tokenizer is not Whisper's.
+    """
+    known = tokenizer.get_vocab()
+    names = ["<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"]
+    if names[0] not in known or names[-1] not in known:
+        raise ValueError("drafts need Whisper's tokenizer beside the audio encoder")
+    # English-only models know the other two as well, but were not trained to read them.
+    chosen = names if len(known) > _ENGLISH_VOCABULARY else [names[0], names[-1]]
+    return [known[name] for name in chosen]
 
 
 def plain_ids(tokenizer: Any, text: str) -> list[int]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from avsr.config import AvsrConfig
+from avsr.model_parts.draft_decoder import DraftDecoder
 from avsr.route import Stream
 from avsr_adapters import LoraAdapters, RateProjector, adapter_names, linear_layer_names
 from avsr_frontends.avhubert import AvHubertEncoder
@@ -39,6 +40,13 @@ def build_stream(config: AvsrConfig, stream: Stream) -> tuple[Any, Any, Any]:
     )
     head = nn.Linear(width, config.text_config.vocab_size + 1) if has_head else None
     return encoder, projector, head
+
+
+def build_draft_decoder(config: AvsrConfig) -> DraftDecoder | None:
+    """The audio encoder's own decoder, for a model that takes its drafts."""
+    if config.draft is None:
+        return None
+    return DraftDecoder(config.audio_config, config.draft_start_ids or [])
 
 
 def build_language_model(config: AvsrConfig) -> Any:

@@ -57,7 +57,7 @@ def generate(
 ) -> AvsrGeneration:
     """Search the texts of all clips; clips that the same adapters serve are read together."""
     prefix, settings = search_inputs(model, streams, routes, search, drafts)
-    proposals = _proposals(model, streams, routes) if settings.options.draft else None
+    proposals = _proposals(model, streams, routes) if settings.options.draft == "ctc" else None
     rescorer = _rescorer(model, streams, routes, settings)
     groups = adapter_groups(model.config, routes)
     parts = []

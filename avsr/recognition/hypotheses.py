@@ -98,12 +98,34 @@ def generate(
     model = loaded.model
     first = route if isinstance(route, Route) else route[0]
     model.fold_lora(adapters_of(model.config, first))
+    search = search or SearchOptions()
     return model.generate_with_scores(
         streams=streams,
         route=route,
-        search=search or SearchOptions(),
+        search=search,
+        drafts=_drafts(loaded, streams, route, search),
         allow_untrained_rate=loaded.allow_untrained_rate,
     )
+
+
+def _drafts(
+    loaded: LoadedModel,
+    streams: EncodedStreams,
+    route: Route | Sequence[Route],
+    search: SearchOptions,
+) -> list[list[int] | None] | None:
+    """What the audio encoder's own decoder makes of each clip's sound, where the model takes it."""
+    model = loaded.model
+    routes = [route] * streams.n_clips if isinstance(route, Route) else list(route)
+    heard = [row for row, one in enumerate(routes) if one.has_audio]
+    if model.draft_decoder is None or search.draft is not None or not heard:
+        return None
+    assert streams.audio is not None  # a route uses it
+    read = model.draft_decoder.read(model.audio_encoder, streams.audio.rows(heard))
+    drafts: list[list[int] | None] = [None] * len(routes)
+    for row, ids in zip(heard, loaded.processor.draft_ids(read), strict=True):
+        drafts[row] = ids or None
+    return drafts
 
 
 def resolved_search(

@@ -5,11 +5,9 @@ proposed by Whisper's own decoder) and ``NAME.video.npz`` (lips of the same clip
 """
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import inflect
 import numpy as np
 import torch
 from numpy.random import Generator
@@ -17,21 +15,9 @@ from shards import Shard, read_shard
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-_NUMBERS = inflect.engine()
+from avsr.text import spoken_form
+
 DRAFT_SHARES = {"own": 0.6, "none": 0.25, "foreign": 0.15}
-
-
-def plain(text: str) -> str:
-    """A draft in the style of the texts: lower case, numbers as words, no punctuation."""
-
-    def words(match: re.Match) -> str:
-        digits = match.group().replace(",", "")
-        if len(digits) > 4 or digits.startswith("0"):
-            return " " + " ".join(str(_NUMBERS.number_to_words(d)) for d in digits) + " "
-        return f" {_NUMBERS.number_to_words(digits, andword='')} "
-
-    text = re.sub(r"\d[\d,]*", words, text.lower().replace("’", "'"))
-    return " ".join(re.sub(r"[^a-z' ]", " ", text).split())
 
 
 @dataclass(frozen=True)
@@ -75,7 +61,7 @@ class Source:
             self.loaded[file] = (
                 sound,
                 read_shard(lips) if lips.exists() else None,
-                [None if text is None else plain(text) for text in texts],
+                [None if text is None else spoken_form(text) for text in texts],
             )
         return self.loaded[file]
 

@@ -86,8 +86,6 @@ class Reader:
 def build(base: Path, ctc: Path, lips: Path | None) -> tuple[AvsrForConditionalGeneration, AvsrProcessor]:
     """The English model around its base models; projectors of sound as CTC left them."""
     from avsr.model_files.base_models import configure, load_base_models
-    from avsr.model_files.tokenizer import plain_ids
-
     config, processor = configure(
         base / "smollm2-135m-instruct",
         base / "whisper-tiny.en",
@@ -103,8 +101,8 @@ def build(base: Path, ctc: Path, lips: Path | None) -> tuple[AvsrForConditionalG
         lora_scaling=1.0,
         lora_target_modules=None,
         bos_token_id=1,
+        draft="encoder_decoder",
     )
-    config.draft_prompt_ids = [plain_ids(processor.tokenizer, t) for t in (" Draft:", "\nText:")]
     model = AvsrForConditionalGeneration(config)
     load_base_models(model)
     model.float()

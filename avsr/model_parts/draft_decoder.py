@@ -1,0 +1,94 @@
+"""A draft of the text by the decoder that a Whisper encoder comes with.
+
+The encoder has run anyway, so its own decoder's greedy reading costs little. It may stand in the
+language model's prompt, where sound, lips and language improve on it (compare AVGER, arXiv
+2501.04038, which puts n-best lists of a recogniser there).
+Shapes: B clips, T encoder frames (50 per second), W width.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.models.whisper.modeling_whisper import WhisperDecoder
+
+from avsr.model_parts.streams import EncodedStream
+from avsr_frontends.audio import log_mel
+
+_MOST_TOKENS_PER_S = 8
+_LEAST_TOKENS = 8
+
+
+class DraftDecoder(nn.Module):
+    """Whisper's decoder with its output layer, which is its embedding table.
+
+    Args:
+        config: of the whole Whisper model.
+        start_ids: tokens that its texts begin with, such as those for English and for no times.
+    """
+
+    def __init__(self, config: Any, start_ids: list[int]) -> None:
+        super().__init__()
+        self.decoder = WhisperDecoder(config)
+        self.start_ids, self.end_id = list(start_ids), int(config.eos_token_id)
+        self.not_first = [*(config.begin_suppress_tokens or ())]
+        self._silence: Tensor | None = None
+
+    @torch.inference_mode()
+    def read(self, encoder: Any, sound: EncodedStream) -> list[list[int]]:
+        """Greedy token ids of each clip, special tokens left out.
+
+        The decoder knows the end of a clip by the silence that fills 30 s after it. The encoder
+        has seen the clip alone (``audio_context: exact``), so the frames that it makes of silence
+        are put behind; without them texts repeat to no end.
+
+        Args:
+            encoder: the audio encoder.
+            sound: its output of B clips.
+        """
+        filled = self._behind(encoder, sound)
+        batch = len(filled)
+        device = filled.device
+        token_ids = torch.tensor([self.start_ids] * batch, device=device)
+        going = torch.ones(batch, dtype=torch.bool, device=device)
+        texts: list[list[int]] = [[] for _ in range(batch)]
+        table: Tensor = self.decoder.embed_tokens.weight
+        cache = None
+        most = _LEAST_TOKENS + int(sound.lengths.max()) * _MOST_TOKENS_PER_S // sound.fps
+        for step in range(min(most, self.decoder.config.max_target_positions - 8)):
+            output = self.decoder(
+                input_ids=token_ids,
+                encoder_hidden_states=filled,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            cache = output.past_key_values
+            scores = output.last_hidden_state[:, -1] @ table.T
+            scores[:, self.end_id + 1 :] = -torch.inf  # no special token
+            if step == 0:
+                scores[:, self.not_first] = -torch.inf
+            best = scores.argmax(dim=-1)
+            going &= best != self.end_id
+            for text, token, more in zip(texts, best.tolist(), going.tolist(), strict=True):
+                if more:
+                    text.append(token)
+            if not going.any():
+                break
+            token_ids = best[:, None]
+        return texts
+
+    def _behind(self, encoder: Any, sound: EncodedStream) -> Tensor:
+        """The clips followed by what silence looks like, [B, 30 s, W]."""
+        features = sound.features
+        if self._silence is None:
+            mel = log_mel(np.zeros(1, np.float32), encoder.config.num_mel_bins, padded=True)
+            self._silence = encoder(mel[None].to(features))[0]
+        silence = self._silence.to(features)
+        real = torch.arange(len(silence), device=features.device) < sound.lengths[:, None]
+        longest = min(features.shape[1], len(silence))
+        filled = silence[None].repeat(len(features), 1, 1)
+        filled[:, :longest] = torch.where(
+            real[:, :longest, None], features[:, :longest], filled[:, :longest]
+        )
+        return filled
