@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from avsr.processing import AvsrProcessor
     from avsr.recognition.request import Request
     from avsr.recognizer import Recognizer, load
+    from avsr.rendering import render
     from avsr.transcription import Segment, TranscriptionResult, Word
-
-__version__ = "0.1.0"
+    from avsr.version import __version__
 
 __all__ = [
     "AvsrConfig",
@@ -25,7 +25,9 @@ __all__ = [
     "Segment",
     "TranscriptionResult",
     "Word",
+    "__version__",
     "load",
+    "render",
 ]
 
 _MODULE_OF = {
@@ -37,7 +39,9 @@ _MODULE_OF = {
     "Segment": "avsr.transcription",
     "TranscriptionResult": "avsr.transcription",
     "Word": "avsr.transcription",
+    "__version__": "avsr.version",
     "load": "avsr.recognizer",
+    "render": "avsr.rendering",
 }
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from avsr import __version__
 from avsr.errors import one_line
 from avsr.model_files.default_model import (
     BUNDLED_DEFAULT,
@@ -18,6 +17,7 @@ from avsr.model_files.default_model import (
     model_store,
     settings_folder,
 )
+from avsr.version import __version__
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
 _PACKAGES = {  # distribution: module

@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from avsr.config import AvsrConfig
-from avsr.model_files.tokenizer import plain_ids
 from avsr.model_parts.sequence import IGNORED_LABEL
+from avsr.tokenizer import plain_ids
 from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.mouth import normalise_mouth
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from avsr import __version__
 from avsr.clips.reader import Roi
 from avsr.clips.saved_lips import SavedLips
 from avsr.clips.sources import Source, SourceLike
@@ -23,6 +22,7 @@ from avsr.recognition.request import FaceRequest, Request
 from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
 from avsr.timings import Timings
 from avsr.transcription import Rates, Segment, TranscriptionResult
+from avsr.version import __version__
 from avsr_frontends.media import MediaError
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from avsr.config import Modality
 from avsr.errors import printable
-from avsr.rendering import render
 from avsr_frontends.landmarks import TrackReport
 
 
@@ -178,14 +177,3 @@ class TranscriptionResult:
             "warnings": list(self.warnings),
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
         }
-
-    def render(self, output_format: str) -> str:
-        """The content of a result file, see :func:`avsr.rendering.render`.
-
-        Args:
-            output_format: ``"txt"``, ``"srt"``, ``"vtt"``, ``"tsv"`` or ``"json"``.
-
-        Raises:
-            ValueError: on another format.
-        """
-        return render(self, output_format)

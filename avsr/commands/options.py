@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from avsr import __version__
 from avsr.errors import UsageError
+from avsr.version import __version__
 
 
 def _print_version(wanted: bool) -> None:

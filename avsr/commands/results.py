@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from avsr.atomic import write_text_atomically
 from avsr.errors import InputError, UsageError
+from avsr.rendering import FORMATS, render
 
 if TYPE_CHECKING:
     from avsr.inputs import InputFile
     from avsr.transcription import TranscriptionResult
-
-FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class ResultFiles:
         """
         for output_format, path in self.paths.items():
             try:
-                write_text_atomically(path, result.render(output_format))
+                write_text_atomically(path, render(result, output_format))
             except OSError as error:
                 message = (
                     f"{result.path}: cannot write {path} ({error.strerror}); free space or "
@@ -113,4 +112,4 @@ def printed(result: "TranscriptionResult", formats: Sequence[str], has_files: bo
         return result.text
     if formats == ["json"]:
         return json.dumps(result.to_dict(), ensure_ascii=False)
-    return result.render(formats[0]).rstrip("\n")
+    return render(result, formats[0]).rstrip("\n")

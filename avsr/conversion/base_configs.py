@@ -15,7 +15,7 @@ from transformers import (
 
 from avsr.conversion.pickles import StoredTensor
 from avsr.errors import InputError, ModelUnavailableError, one_line
-from avsr.model_files.tokenizer import load_tokenizer
+from avsr.tokenizer import load_tokenizer
 
 _HEAD_SIZE = 64  # of every published Whisper
 _Read = TypeVar("_Read")

@@ -21,7 +21,7 @@ from avsr.conversion.layout import Layout, Tensors
 from avsr.conversion.pickles import StoredTensor
 from avsr.conversion.rates import choose_rates, stacking_rates
 from avsr.errors import InputError
-from avsr.model_files.tokenizer import add_model_tokens, plain_ids
+from avsr.tokenizer import add_model_tokens, plain_ids
 from avsr_frontends.avhubert import AvHubertConfig
 
 AVHUBERT_LORA_SCALING = 2.0  # fixed in the published code

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from avsr import __version__
 from avsr.datasets.problems import Problem, count_problems
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.run import Evaluation
 from avsr.scoring.normalisers import LRS3, WHISPER
 from avsr.scoring.scores import Score, score_rows
+from avsr.version import __version__
 
 _RECORDED_VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "mediapipe", "jiwer",
                       "whisper-normalizer")  # fmt: skip

@@ -11,7 +11,6 @@ import torch
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_clip
 from avsr.errors import InputError
-from avsr.model_files.tokenizer import plain_ids
 from avsr.model_parts.route import Route
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Encoded, decode, encode_audio, encode_video, fit_to_lips
@@ -20,6 +19,7 @@ from avsr.recognition.segmentation import whole_spans
 from avsr.sinks.analysis import LayerEdit, SinkAnalysis, SinkSettings, analyse_sinks
 from avsr.sinks.rotation import Rotation, rotation_test
 from avsr.sinks.tokens import label_tokens
+from avsr.tokenizer import plain_ids
 from avsr_adapters import compressed_lengths
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import VIDEO_FPS

@@ -14,12 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import avsr
 from avsr.atomic import write_text_atomically
 from avsr.datasets.problems import Problem
 from avsr.errors import UsageError
 from avsr.training.settings import TrainConfig
 from avsr.training.settings_file import changed_settings, dump_settings, load_settings
+from avsr.version import __version__
 
 STATE_FILE = "trainer_state.json"  # the last file that the Trainer writes into a checkpoint
 _PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "peft", "numpy", "safetensors")
@@ -138,7 +138,7 @@ def _is_whole(file: Path) -> bool:
 
 
 def _session(config: TrainConfig, n_processes: int) -> dict[str, Any]:
-    versions = {"avsr": avsr.__version__, "python": platform.python_version()}
+    versions = {"avsr": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)
@@ -147,7 +147,7 @@ def _session(config: TrainConfig, n_processes: int) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
-        "git_commit": git_commit(Path(avsr.__file__).parent),
+        "git_commit": git_commit(Path(__file__).parents[1]),
         "versions": versions,
         "seed": config.seed,
         "processes": n_processes,

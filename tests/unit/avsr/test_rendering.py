@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from avsr.rendering import FORMATS, clock, cues
+from avsr.rendering import FORMATS, clock, cues, render
 from avsr.transcription import Rates, Segment, TranscriptionResult, Word
 
 
@@ -37,22 +37,24 @@ RESULT = _result(_segment(0.0, "bin <b> blue"), _segment(3661.5, "", timed=False
 
 
 def test_srt() -> None:
-    assert RESULT.render("srt") == "1\n00:00:00,200 --> 00:00:01,600\nbin <b> blue\n"
+    assert render(RESULT, "srt") == "1\n00:00:00,200 --> 00:00:01,600\nbin <b> blue\n"
     two = _result(_segment(0.0, "bin"), _segment(5.0, "a --> b", timed=False))
-    assert two.render("srt").split("\n\n")[1] == "2\n00:00:05,000 --> 00:00:08,000\na -> b\n"
+    assert render(two, "srt").split("\n\n")[1] == "2\n00:00:05,000 --> 00:00:08,000\na -> b\n"
 
 
 def test_vtt_has_a_header_and_escapes_tags() -> None:
-    assert RESULT.render("vtt") == ("WEBVTT\n\n00:00:00.200 --> 00:00:01.600\nbin &lt;b&gt; blue\n")
-    assert _result().render("vtt") == "WEBVTT\n"
+    assert render(RESULT, "vtt") == (
+        "WEBVTT\n\n00:00:00.200 --> 00:00:01.600\nbin &lt;b&gt; blue\n"
+    )
+    assert render(_result(), "vtt") == "WEBVTT\n"
 
 
 def test_tsv_is_in_milliseconds() -> None:
-    assert RESULT.render("tsv") == "start\tend\ttext\n0\t3000\tbin <b> blue\n"
+    assert render(RESULT, "tsv") == "start\tend\ttext\n0\t3000\tbin <b> blue\n"
 
 
 def test_json_has_the_keys_of_openai_whisper() -> None:
-    values = json.loads(RESULT.render("json"))
+    values = json.loads(render(RESULT, "json"))
     first = values["segments"][0]
     assert {"id", "start", "end", "text", "avg_logprob", "no_speech_prob", "words"} <= set(first)
     assert first["words"][0] == {"word": "bin", "start": 0.2, "end": 0.6, "probability": 0.9}
@@ -61,7 +63,7 @@ def test_json_has_the_keys_of_openai_whisper() -> None:
 
 def test_nothing_said_is_still_a_file() -> None:
     empty = _result()
-    texts = {name: empty.render(name) for name in FORMATS}
+    texts = {name: render(empty, name) for name in FORMATS}
     assert (texts["txt"], texts["srt"], texts["tsv"]) == ("\n", "", "start\tend\ttext\n")
 
 
@@ -84,7 +86,7 @@ def test_clock() -> None:
 
 def test_unknown_format() -> None:
     with pytest.raises(ValueError, match="txt, srt, vtt, tsv, json, got 'doc'"):
-        replace(RESULT).render("doc")
+        render(replace(RESULT), "doc")
 
 
 def test_subtitles_tell_whose_face_it_is() -> None:
