@@ -1,6 +1,6 @@
 """Audio-visual speech recognition: a video file in, the words spoken in it out.
 
-Names are imported when first used, so that ``import avsr`` and ``avsr --help`` stay quick.
+Names are imported when first used, so that ``import avsr`` and the help of ``avsr`` stay quick.
 """
 
 from importlib import import_module

@@ -70,9 +70,7 @@ def examine() -> Iterator[Finding]:
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     yield Finding(
         about="network",
-        text="never used"
-        if offline
-        else "used only to fetch models you name; --offline forbids it",
+        text="never used" if offline else "used only to fetch models you name",
     )
 
 

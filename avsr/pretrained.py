@@ -86,7 +86,8 @@ class LoadedModel:
         if modality not in ("auto", *self.modalities):
             raise UsageError(
                 f"modality must be auto or one that {self.name} was trained on "
-                f"({', '.join(self.modalities)}), got {modality!r}"
+                f"({', '.join(self.modalities)}), got {modality!r}",
+                settings=("modality",),
             )
         requests = (
             ("audio", audio_rate, self.rates("audio")),
@@ -99,9 +100,12 @@ class LoadedModel:
             if self.allow_untrained_rate and trained and not stacking:
                 continue
             allowed = " or ".join(map(str, trained)) or "another model: it has no such encoder"
-            hint = "" if stacking or not trained else " (or --allow-untrained-rate)"
+            more: tuple[str, ...] = ()
+            if trained and not stacking:
+                allowed, more = f"{allowed}, or allow untrained rates", ("allow_untrained_rate",)
             raise UsageError(
-                f"{self.name} was not trained at {stream} rate {rate}; use {allowed}{hint}"
+                f"{self.name} was not trained at {stream} rate {rate}; use {allowed}",
+                settings=(f"{stream}_rate", *more),
             )
 
     def doubts_about(
@@ -220,7 +224,8 @@ def choose_device(device: str) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         cause = one_line(error).split(". ")[0]
-        raise UsageError(f"--device {device}: not usable here ({cause}); try auto or cpu") from None
+        message = f"device {device}: not usable here ({cause}); try auto or cpu"
+        raise UsageError(message, settings=("device",)) from None
     return chosen
 
 

@@ -290,7 +290,8 @@ class Recognizer:
         except MediaError as error:
             raise InputError(str(error)) from error
         except InputError as error:
-            raise InputError(f"{source.path}: {error}" if source.path else str(error)) from error
+            message = f"{source.path}: {error}" if source.path else str(error)
+            raise InputError(message, settings=error.settings) from error
 
     def _result(
         self,

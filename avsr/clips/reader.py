@@ -243,8 +243,9 @@ def part_of_pictures(
         left, top, width, height = roi
         if left + width > frame.shape[1] or top + height > frame.shape[0]:
             raise InputError(
-                f"--roi {left},{top},{width},{height} leaves the picture, which is "
-                f"{frame.shape[1]}x{frame.shape[0]}"
+                f"the part {left},{top},{width},{height} leaves the picture, which is "
+                f"{frame.shape[1]}x{frame.shape[0]}",
+                settings=("roi",),
             )
         yield frame[top : top + height, left : left + width]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsr.atomic import write_text_atomically
+from avsr.commands.flags import told
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug, Device, Model, print_version
 from avsr.commands.transcribe import ModalityOption
-from avsr.errors import InputError, UsageError, one_line
+from avsr.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from avsr.sinks import ClipAnalysis
@@ -85,7 +86,7 @@ def sinks(
                 settings=settings,
             )
         except InputError as error:
-            say(f"avsr: {one_line(error)}")
+            say(f"avsr: {told(error)}")
             n_failed += 1
             continue
         for number, piece in enumerate(found, start=1):

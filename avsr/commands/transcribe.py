@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsr.commands.events import Events
+from avsr.commands.flags import parse_face, parse_roi, told
 from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -25,7 +26,7 @@ from avsr.commands.options import (
     print_version,
 )
 from avsr.commands.results import ResultFiles, make_folder, plan_results, printed, split_formats
-from avsr.errors import AvsrError, one_line
+from avsr.errors import AvsrError
 from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
 
@@ -206,7 +207,7 @@ def transcribe(
     with total.measure("imports"):
         import torch
 
-        from avsr.recognition.request import Request, parse_face, parse_roi
+        from avsr.recognition.request import Request
         from avsr.recognizer import load  # transformers: seconds
     if threads is not None:
         torch.set_num_threads(threads)
@@ -282,7 +283,7 @@ def _attempt(
         if debug:
             traceback.print_exception(error)
         known = isinstance(error, AvsrError)
-        cause = one_line(error).replace(str(path), str(file.path))
+        cause = told(error).replace(str(path), str(file.path))
         if not known:
             cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
         events.failure(file.path, cause)

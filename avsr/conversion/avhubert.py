@@ -230,7 +230,8 @@ def _hidden_settings(
         if width % _HEAD_SIZE:
             raise InputError(
                 f"{path}: the head count of an AV-HuBERT of width {width} is unknown; give the "
-                "AV-HuBERT file that it comes from with --video-encoder"
+                "AV-HuBERT file that it comes from",
+                settings=("video_encoder",),
             )
         heads = width // _HEAD_SIZE
         notes.append(f"AV-HuBERT: assumed {heads} heads and norms first, as in all published files")

@@ -224,7 +224,7 @@ def lora_scaling(hidden_size: int, bottleneck: int) -> tuple[float, str | None]:
         return scaling, None
     return scaling, (
         f"LoRA: assumed alpha {alpha:g} over {divisor} = {scaling:g}; if it was trained with "
-        "another alpha, set --lora-scaling"
+        "another alpha, give its scaling"
     )
 
 

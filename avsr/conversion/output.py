@@ -26,7 +26,8 @@ def new_model_folder(path: Path) -> Iterator[Path]:
         UsageError: there is something else at ``path``, or no folder can be made there.
     """
     if path.exists() and not _is_replaceable(path):
-        raise UsageError(f"{path}: exists and is no model folder; give another --output")
+        message = f"{path}: exists and is no model folder; give another folder"
+        raise UsageError(message, settings=("output",))
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}."))

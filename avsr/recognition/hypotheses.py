@@ -79,18 +79,22 @@ def check_search(
     seen = config.video_ctc and any(modality != "audio" for modality in modalities)
     if ctc_weight and not heard and not seen:
         raise UsageError(
-            f"--ctc-weight: {loaded.name} has no CTC head for {', '.join(modalities)}; leave it out"
+            f"{loaded.name} has no CTC head for {', '.join(modalities)}; leave ctc_weight out",
+            settings=("ctc_weight",),
         )
     if draft is None:
         return
     if draft not in DRAFTS:
-        raise UsageError(f"--draft {draft}: must be one of {', '.join(DRAFTS)}")
+        message = f"draft must be one of {', '.join(DRAFTS)}, got {draft!r}"
+        raise UsageError(message, settings=("draft",))
     if (num_beams or 1) > 1:
-        raise UsageError(f"--draft {draft} goes with greedy search: leave out --beam {num_beams}")
+        message = f"a draft goes with greedy search: leave it out, or the {num_beams} beams"
+        raise UsageError(message, settings=("draft", "num_beams"))
     if not heard and not seen:
         raise UsageError(
-            f"--draft {draft}: {loaded.name} has no CTC head for {', '.join(modalities)}, so "
-            "nothing can propose a text; leave out --draft"
+            f"{loaded.name} has no CTC head for {', '.join(modalities)}, so nothing can propose "
+            "a text; leave the draft out",
+            settings=("draft",),
         )
 
 

@@ -80,7 +80,9 @@ def possible_rates(loaded: LoadedModel, modality: Modality, wish: RateWish) -> l
     if not affordable:
         least = tokens_per_second(pairs[-1])
         raise UsageError(
-            f"--max-tokens-per-second {budget:g}: the coarsest rates ({pairs[-1]}) need {least:.3g}"
+            f"at most {budget:g} tokens a second are too few: the coarsest rates ({pairs[-1]}) "
+            f"need {least:.3g}",
+            settings=("max_tokens_per_second",),
         )
     return affordable
 

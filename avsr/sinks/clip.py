@@ -82,7 +82,7 @@ def analyse_clip(
     except MediaError as error:
         raise InputError(str(error)) from error
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}", settings=error.settings) from error
     if choice is None:
         raise InputError(f"{path}: the sound is silent, so there is nothing to analyse")
     heard, seen = choice.modality != "video", choice.modality != "audio"

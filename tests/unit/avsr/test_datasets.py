@@ -126,7 +126,7 @@ def test_autoavsr_text_may_have_commas_and_needs_one_label_file(
     label.write_text(label.read_text().replace("bin blue", "bin, blue"))
     assert read_dataset(root).utterances[0].text == "bin, blue at f two now"
     (root / "labels" / "lrs3_train_transcript.csv").write_text("lrs3,a.mp4,75,1,x\n")
-    with pytest.raises(UsageError, match=r"several label files .*name one with --split"):
+    with pytest.raises(UsageError, match=r"several label files .*name a split"):
         read_dataset(root)
     assert read_dataset(root, split="train").utterances[0].text == "x"
     label.write_text("lrs3,a.mp4,75,1\nlrs3\n")

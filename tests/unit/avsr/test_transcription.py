@@ -109,8 +109,8 @@ def test_silence_gives_no_words(recognizer: avsr.Recognizer) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16 (or --"),
-        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5 (or --"),
+        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16, or allow"),
+        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5, or allow"),
         ({"modality": "lips"}, "trained on (audio, video, av), got 'lips'"),
     ],
 )
@@ -164,7 +164,7 @@ def test_hub_ids(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_device(tiny_folder: Path) -> None:
-    with pytest.raises(UsageError, match="--device cuda:99: not usable here"):
+    with pytest.raises(UsageError, match="device cuda:99: not usable here"):
         avsr.load(tiny_folder, device="cuda:99")
 
 
