@@ -28,6 +28,10 @@ class UsageError(AvsrError):
     exit_code = 2
 
 
+class SettingError(UsageError, ValueError):
+    """A value of a setting that a model, or another setting, does not allow."""
+
+
 class ModelUnavailableError(AvsrError):
     """A model or its weights cannot be found or loaded."""
 
