@@ -11,8 +11,8 @@ from importlib import metadata
 from pathlib import Path
 
 from avsr.errors import one_line
-from avsr.model_files.default_model import (
-    BUNDLED_DEFAULT,
+from avsr.model_files.bundled import BUNDLED_DEFAULT
+from avsr.model_files.store import (
     default_model,
     model_store,
     settings_folder,

@@ -173,7 +173,7 @@ def test_damaged_and_missing_files(tmp_path):
     file.unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="neither a folder nor"):
+    with pytest.raises(FileNotFoundError, match="is no folder, and cannot be fetched"):
         load("nobody/no-such-model", local_files_only=True)
 
 
