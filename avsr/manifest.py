@@ -38,6 +38,11 @@ class Utterance:
     audio_path: Path | None = None
     cropped: bool = False
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read: the media file, and that of the sound where it is another."""
+        return (self.path,) if self.audio_path is None else (self.path, self.audio_path)
+
 
 def read_manifest(path: str | Path) -> list[Utterance]:
     """Read a manifest.

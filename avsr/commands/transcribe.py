@@ -24,7 +24,13 @@ from avsr.commands.options import (
     Model,
     print_version,
 )
-from avsr.commands.results import ResultFiles, make_folder, plan_results, printed, split_formats
+from avsr.commands.results import (
+    ResultFiles,
+    check_results,
+    plan_results,
+    printed,
+    split_formats,
+)
 from avsr.errors import AvsrError, one_line
 from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
@@ -192,14 +198,13 @@ def transcribe(
     """
     formats = split_formats(output_format)
     inputs = expand_inputs(files, recursive=recursive)
-    results = plan_results(inputs, output, formats)
+    results = plan_results(inputs, output, formats, save_lips)
     events = Events(formats=formats, json_lines=json_lines, quiet=quiet)
-    if save_lips is not None:
-        make_folder(save_lips, "--save-lips")
     if skip_existing:
         inputs, results = _without_existing(inputs, results, events)
         if not inputs:
             return 0
+    check_results(inputs, results)
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported, below
     total = Timings()
@@ -240,7 +245,7 @@ def transcribe(
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
         result = _attempt(
-            partial(recognizer.transcribe, **asdict(request)), file, where, save_lips, events, debug
+            partial(recognizer.transcribe, **asdict(request)), file, where, events, debug
         )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
@@ -260,7 +265,6 @@ def _attempt(
     read: Read,
     file: InputFile,
     where: ResultFiles,
-    save_lips: Path | None,
     events: Events,
     debug: bool,
 ) -> "TranscriptionResult | None":
@@ -273,7 +277,7 @@ def _attempt(
             result = read(
                 path,
                 partial=where.partial,
-                save_lips=None if save_lips is None else save_lips / file.name.name,
+                save_lips=where.lips,
                 on_progress=lambda progress: events.progress(file.path, progress),
             )
         result = replace(result, path=file.path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from avsr.datasets.problems import Problem, ProblemKind, count_problems
 from avsr.errors import UsageError
+from avsr.lines import read_lines
 from avsr.manifest import Utterance
 
 VIDEO_SUFFIXES = frozenset(
@@ -108,7 +109,7 @@ def read_label_lines(path: Path) -> list[str]:
         UsageError: if it cannot be read as UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot read these labels ({error})") from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avsr.atomic import write_text_atomically
+from avsr.lines import read_lines
 from avsr.recognition.stretch import Stretch
 from avsr.transcription import Rates, Segment, Word
 from avsr_frontends.landmarks import TrackReport
@@ -34,7 +35,7 @@ class PartialFile:
     def load(self) -> list[Stretch]:
         """The stretches that are done, in order; none where the file is missing or foreign."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = read_lines(self.path)
         except (OSError, UnicodeDecodeError):
             return []
         try:

@@ -47,15 +47,20 @@ def test_existing_results_are_skipped(
     transcribe, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "a.txt").write_text("kept\n")
+    assert transcribe(folder / "a.wav", "-o", out) == 0
+    before = (out / "a.txt").stat().st_mtime_ns
+    capsys.readouterr()
     assert transcribe(folder / "a.wav", "--skip-existing", "-o", out) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"{folder / 'a.wav'}: skipped, its results are there" in captured.err
-    assert (out / "a.txt").read_text() == "kept\n"
+    assert (out / "a.txt").stat().st_mtime_ns == before
     assert transcribe(folder / "a.wav", "--skip-existing", "-f", "txt,json", "-o", out) == 0
-    assert (out / "a.txt").read_text() != "kept\n"  # the JSON was missing: both are new
+    assert (out / "a.txt").stat().st_mtime_ns != before  # the JSON was missing: both are new
+    (out / "a.txt").write_text("put right by hand\n")
+    assert transcribe(folder / "a.wav", "-o", out) == 2
+    assert "not as an earlier run left it" in capsys.readouterr().err
+    assert (out / "a.txt").read_text() == "put right by hand\n"
 
 
 def test_fail_fast_stops_at_the_first_failure(
