@@ -1,6 +1,9 @@
 """Text files line by line, as JSON Lines and label files mean it."""
 
+import codecs
 from pathlib import Path
+
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def split_lines(text: str) -> list[str]:
@@ -17,6 +20,12 @@ def read_lines(path: Path) -> list[str]:
 
     Raises:
         OSError: if it cannot be read.
-        UnicodeDecodeError: if it is no UTF-8.
+        ValueError: if it is no UTF-8; the message is part of a line.
     """
-    return split_lines(path.read_text(encoding="utf-8-sig"))
+    content = path.read_bytes()
+    try:
+        return split_lines(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        if content.startswith(_UTF_16_MARKS):
+            raise ValueError("it is UTF-16; save it as UTF-8") from None
+        raise ValueError(f"it is no UTF-8 at byte {error.start}; save it as UTF-8") from None

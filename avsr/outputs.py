@@ -42,11 +42,9 @@ def check_outputs(
     for path in outputs:
         try:
             os.lstat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             folders[path.parent] = None
             continue
-        except NotADirectoryError:
-            raise UsageError(f"{printable(path)}: its folder is a file; choose another") from None
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise UsageError(f"{printable(path)}: {error.strerror}; choose another") from None

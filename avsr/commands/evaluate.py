@@ -131,6 +131,7 @@ def evaluate(
         say(f"note: {note}")
     voices = corpus.voices
     if babble_from is not None:
+        _check_is_file(babble_from)
         voices = read_evaluation_data(babble_from, "jsonl", None).utterances
     named = [name for name, _ in sounds if name is not None]
     if output is not None:
@@ -211,11 +212,17 @@ def _source(manifest: Path | None, data: Path | None, layout: str, split: str | 
     if manifest is not None:
         if split is not None or layout != "auto":
             raise UsageError("--layout and --split go with --data DIR, not with --manifest")
-        if not manifest.is_file():
-            raise UsageError(f"{manifest}: no such manifest; give a JSON Lines file")
+        _check_is_file(manifest)
         return manifest
     assert data is not None
     return data
+
+
+def _check_is_file(manifest: Path) -> None:
+    if manifest.is_dir():
+        raise UsageError(f"{manifest}: is a folder; name the manifest in it, or give --data DIR")
+    if not manifest.is_file():
+        raise UsageError(f"{manifest}: no such manifest; give a JSON Lines file")
 
 
 def _about_model(loaded: "LoadedModel") -> dict[str, Any]:

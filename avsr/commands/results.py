@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from avsr.commands.messages import json_line
 from avsr.errors import InputError, UsageError
+from avsr.inputs import STANDARD_INPUT, InputFile
 from avsr.outputs import check_outputs, note_output, write_output
 
 if TYPE_CHECKING:
-    from avsr.inputs import InputFile
     from avsr.transcription import TranscriptionResult
 
 FORMATS = ("txt", "srt", "vtt", "tsv", "json")
@@ -79,7 +79,7 @@ def split_formats(value: str) -> list[str]:
 
 
 def plan_results(
-    files: "Sequence[InputFile]",
+    files: Sequence[InputFile],
     folder: Path | None,
     formats: Sequence[str],
     lips: Path | None = None,
@@ -104,7 +104,7 @@ def plan_results(
         if len(formats) > 1:
             raise UsageError("several formats need a folder to be written to: add -o DIR")
         return [ResultFiles(paths={}, lips=video) for video in videos]
-    names = [Path("stdin") if str(file.path) == "-" else file.name for file in files]
+    names = [Path("stdin") if str(file.path) == STANDARD_INPUT else file.name for file in files]
     stems = Counter(name.with_suffix("") for name in names)
     stubs = [name if stems[name.with_suffix("")] > 1 else name.with_suffix("") for name in names]
     clashing = [stub for stub, count in Counter(stubs).items() if count > 1]
@@ -121,7 +121,7 @@ def plan_results(
     ]
 
 
-def check_results(files: "Sequence[InputFile]", results: Sequence[ResultFiles]) -> None:
+def check_results(files: Sequence[InputFile], results: Sequence[ResultFiles]) -> None:
     """Find out before the work whether all results may be written.
 
     Raises:

@@ -31,7 +31,7 @@ from avsr.commands.results import (
     printed,
     split_formats,
 )
-from avsr.errors import AvsrError, one_line
+from avsr.errors import AvsrError, InputError, one_line
 from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
 
@@ -273,6 +273,8 @@ def _attempt(
     events.begin()
     path = file.path
     try:
+        if file.problem is not None:
+            raise InputError(f"{path}: {file.problem}")
         with spooled(file.path) as path:
             result = read(
                 path,

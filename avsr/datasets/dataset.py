@@ -92,8 +92,10 @@ class DatasetBuilder:
         """
         if not self._clips:
             found = ", ".join(f"{n} {kind}" for kind, n in count_problems(self._problems).items())
+            first = f"; the first: {self._problems[0].detail}" if self._problems else ""
             raise UsageError(
-                f"{source}: no clip with a transcript in layout {self.layout} ({found or 'empty'})"
+                f"{source}: no clip with a transcript in layout {self.layout} "
+                f"({found or 'empty'}){first}"
             )
         return Dataset(
             layout=self.layout,
@@ -110,7 +112,7 @@ def read_label_lines(path: Path) -> list[str]:
     """
     try:
         return read_lines(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot read these labels ({error})") from None
 
 

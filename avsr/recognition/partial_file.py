@@ -36,7 +36,7 @@ class PartialFile:
         """The stretches that are done, in order; none where the file is missing or foreign."""
         try:
             lines = read_lines(self.path)
-        except (OSError, UnicodeDecodeError):
+        except (OSError, ValueError):
             return []
         try:
             if not lines or json.loads(lines[0]) != self._key:

@@ -17,7 +17,6 @@ from tests.clips import write_clip
 from tests.shared_inputs import shared_input
 from tests.signals import tone
 
-
 _REASONS = ("is an input", "not as an earlier run", "holds", "is a folder")
 
 
