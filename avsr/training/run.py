@@ -68,6 +68,7 @@ def train(
     model = start.model
     try:
         plan = RoutePlan(model.config, config.objective, config.seed)
+        objective = TrainingObjective(model, config.objective)
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
@@ -81,7 +82,7 @@ def train(
             problems=[asdict(problem) for problem in sets.problems],
         )
     trainer = AvsrTrainer(
-        TrainingObjective(model),
+        objective,
         arguments,
         train_set=sets.train,
         dev_set=sets.dev,

@@ -64,7 +64,7 @@ class ModelSettings:
     modalities: tuple[ModalityName, ...] | None = None
     audio_rates: tuple[int, ...] | None = None
     video_rates: tuple[int, ...] | None = None
-    compression: Literal["average", "stack"] | None = None
+    compression: str | None = None
     projector_hidden_size: int | None = None
     projector_per_rate: bool | None = None
     projector_activation: Literal["relu", "gelu", "silu"] | None = None
@@ -78,8 +78,6 @@ class ModelSettings:
     lora_target_modules: tuple[str, ...] | None = None
     lora_dropout: float | None = None
     video_encoder_lora_rank: int | None = None
-    decorrelation_weight: float | None = None
-    decorrelation_layers: Literal["paper", "released"] | None = None
     audio_context: Literal["exact", "padded"] | None = None
     trim_video_to_rate: bool | None = None
     max_tokens_per_second: float | None = None
@@ -172,6 +170,19 @@ class ModalityDropout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecorrelationSettings:
+    """The loss that keeps tokens from turning towards the first one.
+
+    Attributes:
+        weight: factor on it; 0 for none.
+        layers: which it is averaged over, see :mod:`avsr_adapters.decorrelation`.
+    """
+
+    weight: float = 0.0
+    layers: Literal["paper", "released"] = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveSettings:
     """What is minimised.
 
@@ -180,12 +191,14 @@ class ObjectiveSettings:
             per step (Omni-AVSR).
         task_weights: see :class:`TaskWeights`.
         modality_dropout: see :class:`ModalityDropout`.
+        decorrelation: see :class:`DecorrelationSettings`.
         train: the parts that learn; all others stay frozen.
     """
 
     matryoshka: Literal["all", "sample"] = "sample"
     task_weights: TaskWeights = TaskWeights()
     modality_dropout: ModalityDropout = ModalityDropout()
+    decorrelation: DecorrelationSettings = DecorrelationSettings()
     train: tuple[Part, ...] = ("projectors", "lora", "encoder_lora")
 
 

@@ -21,6 +21,7 @@ from train_encoder import learning_rate
 from training_state import TrainingState
 
 from avsr import AvsrForConditionalGeneration, AvsrProcessor
+from avsr.model_parts.streams import EncodedStreams
 
 CHECKPOINT_EVERY = 100
 EMA_DECAY = 0.99
@@ -67,9 +68,10 @@ def main() -> None:
         chunk = chunks[generator.integers(len(chunks))]
         rows = generator.choice(len(chunk["labels"]), args.batch_size, replace=False)
         audio, video = (torch.from_numpy(chunk[s][rows]).float() for s in ("audio", "video"))
+        streams = EncodedStreams.whole(audio=audio, video=video)
         labels = torch.from_numpy(chunk["labels"][rows])
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            loss, values = training_loss(model, audio, video, labels, generator)
+            loss, values = training_loss(model, streams, labels, generator)
         rate = learning_rate(state.step, args.steps, args.learning_rate)
         state.apply(loss, [rate], EMA_DECAY)
         log.append(values)
