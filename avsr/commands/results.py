@@ -15,9 +15,10 @@ from avsr.inputs import STANDARD_INPUT, InputFile
 from avsr.outputs import check_outputs, note_output, write_output
 
 if TYPE_CHECKING:
+    from avsr.rendering import SubtitleStyle
     from avsr.transcription import TranscriptionResult
 
-FORMATS = ("txt", "srt", "vtt", "tsv", "json")
+FORMATS = ("txt", "srt", "vtt", "tsv", "json")  # as in avsr.rendering, which is heavier
 _RESULT, _LIPS = "transcript", "lips"  # purposes of files
 
 
@@ -40,15 +41,17 @@ class ResultFiles:
         """Whether all of them are there already."""
         return bool(self.paths) and all(path.is_file() for path in self.paths.values())
 
-    def write(self, result: "TranscriptionResult") -> None:
+    def write(self, result: "TranscriptionResult", style: "SubtitleStyle") -> None:
         """Write all of them, each whole or not at all.
 
         Raises:
             InputError: if one cannot be written.
         """
+        from avsr.rendering import render
+
         for output_format, path in self.paths.items():
             try:
-                write_output(path, result.render(output_format), _RESULT)
+                write_output(path, render(result, output_format, style), _RESULT)
             except OSError as error:
                 message = (
                     f"{result.path}: cannot write {path} ({error.strerror}); free space or "
@@ -71,7 +74,9 @@ def split_formats(value: str) -> list[str]:
     Raises:
         UsageError: if it names an unknown format.
     """
-    names = list(FORMATS) if value == "all" else [name.strip() for name in value.split(",")]
+    names = [name.strip().lower().removeprefix(".") for name in value.split(",")]
+    if names == ["all"]:
+        return list(FORMATS)
     for name in names:
         if name not in FORMATS:
             raise UsageError(f"--format: {name!r} is not one of {', '.join(FORMATS)}, all")
@@ -144,10 +149,14 @@ def _partial_name(stem: str) -> str:
     return f".avsr-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]}.partial"
 
 
-def printed(result: "TranscriptionResult", formats: Sequence[str], has_files: bool) -> str:
+def printed(
+    result: "TranscriptionResult", formats: Sequence[str], style: "SubtitleStyle", has_files: bool
+) -> str:
     """What of a result goes to standard output: the text, or the one format that is not written."""
+    from avsr.rendering import render
+
     if has_files or formats == ["txt"]:
         return result.text
     if formats == ["json"]:
         return json_line(result.to_dict())
-    return result.render(formats[0]).rstrip("\n")
+    return render(result, formats[0], style).rstrip("\n")

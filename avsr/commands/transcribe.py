@@ -36,6 +36,7 @@ from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
 
 if TYPE_CHECKING:
+    from avsr.rendering import SubtitleStyle
     from avsr.transcription import TranscriptionResult
 
 Read = Callable[..., "TranscriptionResult"]
@@ -160,6 +161,23 @@ def transcribe(
             "commas, or all.",
         ),
     ] = "txt",
+    max_line_width: Annotated[
+        int, typer.Option(min=1, help="Subtitles: characters of a line.")
+    ] = 42,
+    max_line_count: Annotated[
+        int, typer.Option(min=1, help="Subtitles: lines at once, a label included.")
+    ] = 2,
+    highlight_words: Annotated[
+        bool,
+        typer.Option("--highlight-words", help="Subtitles: underline each word as it is said."),
+    ] = False,
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="Subtitles: say always whose face it is, not only where two talk at once.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -214,6 +232,7 @@ def transcribe(
         from avsr.decoding.options import SearchOptions
         from avsr.recognition.request import Request, parse_face, parse_roi
         from avsr.recognizer import load  # transformers: seconds
+        from avsr.rendering import SubtitleStyle
     if threads is not None:
         torch.set_num_threads(threads)
     with total.measure("model"):
@@ -241,10 +260,16 @@ def transcribe(
     recognizer.check(request)
     if recognizer.loaded.note:
         events.note(f"note: {recognizer.loaded.note}")
+    style = SubtitleStyle(
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        highlight_words=highlight_words,
+        labels=labels,
+    )
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
         result = _attempt(
-            partial(recognizer.transcribe, request=request), file, where, events, debug
+            partial(recognizer.transcribe, request=request), file, where, style, events, debug
         )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
@@ -264,6 +289,7 @@ def _attempt(
     read: Read,
     file: InputFile,
     where: ResultFiles,
+    style: "SubtitleStyle",
     events: Events,
     debug: bool,
 ) -> "TranscriptionResult | None":
@@ -282,7 +308,7 @@ def _attempt(
                 on_progress=lambda progress: events.progress(file.path, progress),
             )
         result = replace(result, path=file.path)
-        where.write(result)
+        where.write(result, style)
     except Exception as error:  # whatever is wrong with one file, the others come next
         if debug:
             traceback.print_exception(error)
@@ -292,7 +318,7 @@ def _attempt(
             cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
         events.failure(file.path, cause)
         return None
-    text = printed(result, events.formats, bool(where.paths))
+    text = printed(result, events.formats, style, bool(where.paths))
     events.result(result, text, where.paths, time.perf_counter() - started)
     return result
 

@@ -164,6 +164,7 @@ class LongForm:
                         modality=None if modality == choice.modality else modality,
                         face=person,
                         route=reading.route,
+                        tokens=reading.hypothesis.token_ids,
                     )
                 )
         return Stretch(

@@ -67,6 +67,7 @@ def _stretch(values: dict[str, Any]) -> Stretch:
             **{
                 **segment,
                 "words": tuple(Word(**word) for word in segment["words"]),
+                "tokens": tuple(segment["tokens"]),
                 "route": None if segment["route"] is None else Route(**segment["route"]),
             }
         )

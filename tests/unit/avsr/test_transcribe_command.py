@@ -43,6 +43,28 @@ def test_all_formats_of_a_tree(transcribe, folder: Path, tmp_path: Path) -> None
     assert (out / "deep" / "a.srt").read_text() == ""
 
 
+@pytest.mark.parametrize("name", ["SRT", ".srt", " srt", "All", ".Vtt,TSV"])
+def test_formats_are_known_however_they_are_written(
+    transcribe, folder: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    assert transcribe(folder / "a.wav", "-f", name, "-o", out) == 0
+    expected = {"All": ["json", "srt", "tsv", "txt", "vtt"], ".Vtt,TSV": ["tsv", "vtt"]}
+    assert sorted(path.suffix[1:] for path in out.iterdir()) == expected.get(name, ["srt"])
+
+
+def test_subtitles_as_asked_for(
+    transcribe, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--max-line-width", 6, "--max-line-count", 1, "--highlight-words", "--labels"]
+    assert transcribe(folder / "a.wav", "-f", "srt", *options) == 0
+    shown = capsys.readouterr().out
+    assert "<u>" in shown
+    texts = [line for line in shown.splitlines() if line and "-->" not in line]
+    assert max(len(line.split()) for line in texts) == 1
+    assert transcribe(folder / "a.wav", "--max-line-width", 0) == 2
+
+
 def test_existing_results_are_skipped(
     transcribe, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
