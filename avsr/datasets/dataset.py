@@ -47,8 +47,8 @@ class Dataset:
 
     Attributes:
         layout: the name of the layout it was read by.
-        clips: in a fixed order, with unique ids and texts that are not empty.
-        problems: clips that had to be left out because of their labels.
+        clips: in a fixed order, with unique ids; the text of one in which nothing is said is empty.
+        problems: clips that had to be left out because of their labels, and empty texts.
     """
 
     layout: str
@@ -59,6 +59,11 @@ class Dataset:
     def utterances(self) -> list[Utterance]:
         """The clips without what only preparation needs."""
         return [clip.utterance for clip in self.clips]
+
+    @property
+    def spoken(self) -> list[Utterance]:
+        """Those of them whose text is not empty."""
+        return [utterance for utterance in self.utterances if utterance.text.strip()]
 
 
 @dataclass
@@ -72,13 +77,13 @@ class DatasetBuilder:
     def add(self, clip: SourceClip) -> None:
         """Take a clip, or note why it cannot be taken."""
         utterance = clip.utterance
-        if not utterance.text.strip():
-            self.note("empty text", utterance.id, f"{utterance.path}: its transcript is empty")
-        elif (first := self._clips.get(utterance.id)) is not None:
+        if (first := self._clips.get(utterance.id)) is not None:
             same = first.utterance.path
             self.note("duplicate id", utterance.id, f"{utterance.path}: the id is that of {same}")
-        else:
-            self._clips[utterance.id] = clip
+            return
+        if not utterance.text.strip():
+            self.note("empty text", utterance.id, f"{utterance.path}: its transcript is empty")
+        self._clips[utterance.id] = clip
 
     def note(self, kind: ProblemKind, clip_id: str, detail: str) -> None:
         """Note a problem."""
