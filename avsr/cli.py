@@ -19,7 +19,7 @@ from avsr.commands.demo import demo
 from avsr.commands.doctor import doctor
 from avsr.commands.evaluate import evaluate
 from avsr.commands.flags import told
-from avsr.commands.messages import say
+from avsr.commands.messages import escape_unprintable, say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
@@ -76,6 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         run(["--help"])
         return 2
     debug = "--debug" in arguments
+    escape_unprintable()
     try:
         exit_code = app(list(arguments), prog_name="avsr", standalone_mode=False)
         sys.stdout.flush()

@@ -26,7 +26,7 @@ from avsr.commands.options import (
     split_list,
     split_rates,
 )
-from avsr.errors import UsageError
+from avsr.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from avsr.decoding.options import SearchOptions
@@ -115,7 +115,7 @@ def evaluate(
     from avsr.decoding.options import SearchOptions
     from avsr.evaluation.conditions import plan_conditions
     from avsr.evaluation.data import read_evaluation_data
-    from avsr.evaluation.files import sibling, write_results
+    from avsr.evaluation.files import check_results, sibling, write_results
     from avsr.evaluation.journal import Journal
     from avsr.evaluation.noise_sources import build_noises
     from avsr.evaluation.problems import find_problems
@@ -132,8 +132,13 @@ def evaluate(
         say(f"note: {note}")
     voices = corpus.voices
     if babble_from is not None:
+        _check_is_file(babble_from)
         voices = read_evaluation_data(babble_from, "jsonl", None).utterances
     named = [name for name, _ in sounds if name is not None]
+    if output is not None:
+        media = [path for clip in (*corpus.voices, *voices) for path in clip.files]
+        labels = [path for path in (source, babble_from) if path is not None]
+        check_results(output, [*labels, *media, *map(Path, named)], plots=plots)
     noises, described = build_noises(named, voices, seed)
     loaded = load_model(model, device, allow_untrained_rate=allow_untrained_rate)
     conditions = plan_conditions(loaded, modalities, audio_rates, video_rates, sounds)
@@ -191,6 +196,9 @@ def evaluate(
         share = evaluation.n_accepted / max(1, evaluation.n_drafted)
         say(f"draft: {share:.0%} of {evaluation.n_drafted} proposed tokens were right")
     print(results_table(results["rows"]).render("text"), end="", flush=True)
+    failures = [outcome.failure for outcome in evaluation.outcomes]
+    if all(failures):
+        raise InputError(f"no clip could be read; the first reason: {failures[0]}")
     return 1 if strict and problems else 0
 
 
@@ -205,11 +213,17 @@ def _source(manifest: Path | None, data: Path | None, layout: str, split: str | 
     if manifest is not None:
         if split is not None or layout != "auto":
             raise UsageError("--layout and --split go with --data DIR, not with --manifest")
-        if not manifest.is_file():
-            raise UsageError(f"{manifest}: no such manifest; give a JSON Lines file")
+        _check_is_file(manifest)
         return manifest
     assert data is not None
     return data
+
+
+def _check_is_file(manifest: Path) -> None:
+    if manifest.is_dir():
+        raise UsageError(f"{manifest}: is a folder; name the manifest in it, or give --data DIR")
+    if not manifest.is_file():
+        raise UsageError(f"{manifest}: no such manifest; give a JSON Lines file")
 
 
 def _about_model(loaded: "LoadedModel") -> dict[str, Any]:
@@ -266,9 +280,5 @@ def _check_output(output: Path | None, plots: bool) -> None:
         if plots:
             raise UsageError("--plots: also give --output FILE, beside which they are written")
         return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output {output}: cannot make its folder ({error.strerror})") from None
     if output.is_dir():
         raise UsageError(f"--output {output}: is a folder; give a file name")

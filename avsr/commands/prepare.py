@@ -8,7 +8,7 @@ import typer
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug, Layout, Split, print_version
 from avsr.datasets.cutting import LONGEST_S
-from avsr.errors import UsageError
+from avsr.errors import InputError, UsageError
 
 
 def prepare(
@@ -63,4 +63,7 @@ def prepare(
     if report.n_kept:
         say(f"{report.n_kept} clips were prepared already")
     say(f"-> {output / MANIFEST}")
+    if report.n_failed == report.n_clips:
+        first = next(one.detail for one in report.problems if one.kind == "unreadable")
+        raise InputError(f"no clip could be read; the first reason: {first}")
     return 1 if strict and report.problems else 0

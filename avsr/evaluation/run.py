@@ -13,7 +13,6 @@ from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
 from avsr.decoding.options import SearchOptions
-from avsr.errors import UsageError
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.job import EvaluationJob
 from avsr.evaluation.journal import Journal
@@ -21,7 +20,6 @@ from avsr.evaluation.workers import inspect_in_processes, recognise_in_processes
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
-from avsr.text import normalise
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
@@ -79,7 +77,7 @@ def evaluate(
 
     Args:
         loaded: the model.
-        utterances: with texts of at least one word.
+        utterances: with texts, which are empty where nothing is said.
         conditions: from :func:`avsr.evaluation.conditions.plan_conditions`.
         cache: where decoded clips are kept.
         noises: a source for each noise that the conditions name.
@@ -93,14 +91,9 @@ def evaluate(
         The outcomes, in the order of ``utterances``.
 
     Raises:
-        UsageError: if an utterance's text has no word, or a noise recording is silent.
+        UsageError: if a noise recording is silent.
         InputError: if a process died that was recognising.
     """
-    for utterance in utterances:
-        if not normalise(utterance.text):
-            raise UsageError(
-                f"utterance {utterance.id!r} has no word in its text: mend the manifest"
-            )
     conditions = tuple(conditions)
     job = EvaluationJob(
         location=loaded.location,

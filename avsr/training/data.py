@@ -113,7 +113,7 @@ def _read_manifests(manifests: Sequence[str], problems: list[Problem]) -> list[U
     for manifest in manifests:
         dataset = read_dataset(manifest, JSONL)
         problems += dataset.problems
-        for utterance in dataset.utterances:
+        for utterance in dataset.spoken:
             if utterance.id in utterances:
                 detail = f"{manifest}: the id is in another training manifest as well; left out"
                 problems.append(Problem(kind="duplicate id", id=utterance.id, detail=detail))

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from avsr.clips.cache import ClipCache, source_key
 from avsr.clips.clip import CLIP_SUFFIX, read_note
 from avsr.datasets.problems import Problem, ProblemKind
+from avsr.lines import read_lines
 from avsr.manifest import Utterance
 from avsr.noise import generator_for
 from avsr.processing import fit_to_lips
@@ -201,7 +202,7 @@ class _Lengths:
                 continue  # a line that a kill cut short: the clip is looked at again
 
     def _lines(self) -> list[str]:
-        return self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        return read_lines(self._file) if self._file.exists() else []
 
     def of(self, utterance: Utterance, *, sound: bool, picture: bool) -> tuple[int, int]:
         """Samples and mouth pictures; 0 for a stream that is missing or was not asked for."""

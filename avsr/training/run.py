@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,7 @@ _MODEL_FILES_ONLY = shutil.ignore_patterns(
 def train(
     config: TrainConfig,
     *,
+    inputs: Sequence[Path] = (),
     say: Say = lambda message: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Path:
@@ -41,6 +43,7 @@ def train(
 
     Args:
         config: the settings.
+        inputs: files that are read besides those which the settings name, such as their own.
         say: told in single lines what happens; only on the first process.
         progress: told how far the first look at the clips is.
 
@@ -57,7 +60,7 @@ def train(
     if not first:  # one process of several speaks
         say, progress = (lambda message: None), (lambda stage, done, total: None)
     if first:
-        folder.begin(config, arguments.world_size)
+        folder.begin(config, arguments.world_size, inputs)
     if folder.origin().get("result"):
         say(f"{folder.path}: this run is finished; its model is {folder.model}")
         return folder.model

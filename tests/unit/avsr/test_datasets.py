@@ -177,7 +177,9 @@ def test_plain_folders(tmp_path: Path) -> None:
     assert [(u.id, u.text, u.speaker) for u in dataset.utterances] == [
         ("a", "one two", None),
         ("anna/b", "three four", "anna"),
+        ("c", "", None),
     ]
+    assert [u.id for u in dataset.spoken] == ["a", "anna/b"]
     assert dataset.utterances[1].audio_path == root / "anna" / "b.wav"
     assert _problems(root) == {"empty text": ["c"], "missing label": ["d"]}
     assert [u.id for u in read_dataset(root, split="anna").utterances] == ["anna/b"]
@@ -196,7 +198,8 @@ def test_manifests_with_bad_lines(tmp_path: Path) -> None:
     manifest.write_text("\n".join([*map(json.dumps, lines), "{"]))
     dataset = read_dataset(tmp_path)
     assert dataset.layout == "jsonl"
-    first, last = dataset.clips
+    first, silent, last = dataset.clips
+    assert (silent.utterance.id, silent.utterance.text.strip()) == ("c", "")
     assert (first.split, first.words[0].end) == ("dev", 1.0)
     assert (last.utterance.audio_path, last.utterance.cropped) == (tmp_path / "f.wav", True)
     assert _problems(manifest) == {

@@ -179,20 +179,63 @@ def test_problems_are_listed_by_id_and_fail_only_when_strict(
     output = tmp_path / "results.json"
     assert _evaluate(tiny_folder, bad, output, "--modality", "av,video") == 0
     said = capsys.readouterr().err
-    for line in ("duplicate id: fine: ", "missing label: unlabelled: ", "empty text: blank: ",
-                 "empty text: dots: ", "unreadable: gone: ", "no face: faceless: ",
+    for line in ("duplicate id: fine: ", "missing label: unlabelled: ", "unreadable: gone: ",
+                 "no face: faceless: ",
                  "unknown words: strange: xylophone", "bad label: bad.jsonl line 9: "):  # fmt: skip
         assert line in said
     assert said.strip().splitlines()[-1] == (
-        "problems: 1 duplicate id, 1 missing label, 2 empty text, 1 bad label, 1 unreadable, "
+        "problems: 1 duplicate id, 1 missing label, 1 bad label, 1 unreadable, "
         "1 no face, 1 unknown words"
     )
     values = json.loads(output.read_text())
-    assert [row["n_utterances"] for row in values["rows"]] == [4, 4]
+    assert [row["n_utterances"] for row in values["rows"]] == [6, 6]
     assert [row["n_words"] for row in values["rows"]] == [8, 8]
-    assert values["problem_counts"]["empty text"] == 2
+    assert [row["wordless"]["n_clips"] for row in values["rows"]] == [2, 2]  # blank and dots
     assert _evaluate(tiny_folder, bad, output, "--strict", "--limit", "1") == 1
     assert _evaluate(tiny_folder, manifest, output, "--strict", "--limit", "1") == 0
+
+
+def test_words_where_nothing_is_said_are_insertions_and_counted_apart(
+    tiny_folder: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"id": "said", "path": "a.npz", "text": "bin blue"},
+        {"id": "nothing", "path": "b.npz", "text": ""},
+        {"id": "marks", "path": "c.npz", "text": "..."},
+    ]
+    some = manifest.parent / "some.jsonl"
+    some.write_text("\n".join(map(json.dumps, lines)))
+    output = tmp_path / "some.json"
+    assert _evaluate(tiny_folder, some, output, "--modality", "audio", "--strict") == 0
+    values = json.loads(output.read_text())
+    (row,) = values["rows"]
+    heard = [len(utterance["hypotheses"][0].split()) for utterance in values["utterances"]]
+    invented = heard[1:]
+    assert sum(invented) > 0
+    assert row["wordless"] == {
+        "n_clips": 2,
+        "n_clips_with_words": sum(count > 0 for count in invented),
+        "insertions": sum(invented),
+        "insertions_per_minute": pytest.approx(sum(invented) / (1.8 / 60), abs=0.01),
+    }
+    assert row["n_words"] == 2
+    assert row["insertions"] >= sum(invented)
+    errors = row["substitutions"] + row["deletions"] + row["insertions"]
+    assert row["wer"] == pytest.approx(errors / 2)
+    with output.with_name("some.utterances.tsv").open() as file:
+        rows = {line["id"]: line for line in csv.DictReader(file, delimiter="\t")}
+    assert (rows["nothing"]["words"], rows["nothing"]["I"]) == ("0", str(invented[0]))
+    assert "Clips in which nothing is said: 2" in output.with_name("some.card.md").read_text()
+    header, cells = capsys.readouterr().out.splitlines()
+    assert header.split("  ")[-4:] == ["wordless clips", "with words", "words in them", "a minute"]
+    assert cells.split()[-4] == "2"
+
+    some.write_text("\n".join(map(json.dumps, lines[1:])))  # no word in any reference
+    output = tmp_path / "none.json"
+    assert _evaluate(tiny_folder, some, output, "--modality", "audio", "--plots") == 0
+    (row,) = json.loads(output.read_text())["rows"]
+    assert (row["wer"], row["wer_interval"], row["n_words"]) == (None, None, 0)
+    assert row["wordless"]["insertions"] == sum(invented)
 
 
 def test_closed_vocabulary_of_the_bundled_model() -> None:
