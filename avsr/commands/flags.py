@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from avsr.clips.reader import Roi
     from avsr.recognition.request import FaceRequest
 
-_FLAGS = {"num_beams": "--beam"}  # where the option is not called like the setting
+_FLAGS = {"num_beams": "--beam", "noises": "--noise", "snrs_db": "--snr"}  # not called alike
 
 
 def flag(setting: str) -> str:

@@ -17,9 +17,10 @@ from avsr.conversion.pickles import read_torch_file
 from avsr.conversion.streaming import streamed
 from avsr.errors import InputError, UsageError
 from avsr.model import AvsrForConditionalGeneration
-from avsr.model_files.tensor_writer import Progress, StreamedTensor, write_safetensors
+from avsr.model_files.tensor_writer import StreamedTensor, write_safetensors
 from avsr.model_files.weights import WEIGHTS_FILE, state_names
 from avsr.processing import AvsrProcessor
+from avsr.progress import Progress
 
 ORIGIN_FILE = "conversion.json"
 

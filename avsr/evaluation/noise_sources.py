@@ -74,10 +74,10 @@ def build_noises(
             audio = read_audio(name)
         except MediaError as error:
             message = f"noise {error}; give another sound file, or babble"
-            raise UsageError(message, settings=("noise",)) from None
+            raise UsageError(message, settings=("noises",)) from None
         if not audio.any():
             message = f"noise {name}: this recording is silent; give another"
-            raise UsageError(message, settings=("noise",))
+            raise UsageError(message, settings=("noises",))
         sources[name] = Recording(audio=audio, seed=seed)
         described[name] = {
             "sha256": hashlib.sha256(Path(name).read_bytes()).hexdigest(),

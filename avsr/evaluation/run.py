@@ -6,7 +6,7 @@ what a row needs, counts with an empty hypothesis.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from avsr.clips.cache import ClipCache
@@ -20,8 +20,7 @@ from avsr.evaluation.workers import inspect_in_processes, recognise_in_processes
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+from avsr.progress import Progress, show_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ class Evaluation:
         return sum(outcome.n_accepted for outcome in self.outcomes)
 
 
-def evaluate(
+def run_evaluation(
     loaded: LoadedModel,
     utterances: Sequence[Utterance],
     conditions: Sequence[Condition],
@@ -71,7 +70,7 @@ def evaluate(
     batch_size: int = 16,
     jobs: int = 1,
     journal: Journal | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> Evaluation:
     """Run a model over utterances under all conditions.
 

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from avsr.atomic import atomic_file
-
-Progress = Callable[[str, int, int], None]
+from avsr.progress import Progress
 
 _DTYPE_NAMES = {
     torch.float64: "F64",

@@ -30,6 +30,7 @@ from avsr.preparation.report import (
     is_untouched,
     manifest_text,
 )
+from avsr.progress import Progress, show_nothing
 from avsr.worker_pool import run_tasks
 from avsr_frontends.media import MediaError
 
@@ -39,7 +40,6 @@ REPORT = "report.json"
 _LONGEST_NAME = 120  # characters of one part of a file name
 
 Item = TypeVar("Item")
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +51,13 @@ class _Task:
     key: list[Any]
 
 
-def prepare(
+def prepare_dataset(
     dataset: Dataset,
     folder: Path,
     *,
     longest_s: float = LONGEST_S,
     n_workers: int = 1,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> PreparationReport:
     """Prepare all clips of a dataset; those that are prepared already are kept.
 

@@ -4,7 +4,7 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from avsr.lines import read_lines
 from avsr.manifest import Utterance
 from avsr.noise import generator_for
 from avsr.processing import fit_to_lips
+from avsr.progress import Progress, show_nothing
 from avsr.text import normalise
 from avsr.training.augmentation import TrainingNoise, augment_audio, augment_video
 from avsr.training.batching import Pick
@@ -26,8 +27,6 @@ from avsr_frontends.media import MediaError
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 LENGTHS_FILE = "lengths.jsonl"  # in the cache folder: what is known of each clip without reading it
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def select_examples(
     picture: bool,
     max_duration_s: float,
     normalise_text: bool = True,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> tuple[list[Example], list[Problem]]:
     """Find the utterances that have all that is needed, decoding those that are not cached yet.
 

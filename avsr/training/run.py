@@ -14,10 +14,10 @@ from transformers.trainer_callback import TrainerState
 
 from avsr.clips.cache import ClipCache
 from avsr.errors import UsageError, one_line
+from avsr.progress import Progress, Say, say_nothing, show_nothing
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
-from avsr.training.data import Say, build_sets
-from avsr.training.examples import Progress
+from avsr.training.data import build_sets
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.run_folder import STATE_FILE, RunFolder
@@ -34,8 +34,8 @@ def train(
     config: TrainConfig,
     *,
     inputs: Sequence[Path] = (),
-    say: Say = lambda message: None,
-    progress: Progress = lambda stage, done, total: None,
+    say: Say = say_nothing,
+    progress: Progress = show_nothing,
 ) -> Path:
     """Train, or go on from the last complete checkpoint of the output folder.
 
@@ -58,7 +58,7 @@ def train(
     arguments = _arguments(config, folder)
     first = arguments.process_index == 0
     if not first:  # one process of several speaks
-        say, progress = (lambda message: None), (lambda stage, done, total: None)
+        say, progress = say_nothing, show_nothing
     if first:
         folder.begin(config, arguments.world_size, inputs)
     if folder.origin().get("result"):

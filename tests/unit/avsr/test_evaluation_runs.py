@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import avsr.evaluation.run
 from avsr.cli import run
 from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip, save_clip
+from avsr.errors import UsageError
 from avsr.evaluation.conditions import plan_conditions
-from avsr.evaluation.run import evaluate
+from avsr.evaluation.run import run_evaluation
 from avsr.manifest import Utterance
 from avsr.pretrained import LoadedModel, load_model
 from avsr_frontends.landmarks import TrackReport
@@ -58,6 +60,30 @@ GRID = ["--modality", "av,audio,video", "--audio-rate", "4,16", "--video-rate", 
 def _evaluate(model: Path, manifest: Path, output: Path, *options: str) -> int:
     arguments = ["--manifest", str(manifest), "--model", str(model), "-o", str(output)]
     return run(["evaluate", *arguments, *options])
+
+
+def test_one_call_from_python_evaluates(tiny_folder: Path, manifest: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = avsr.EvaluationSettings(
+        source=manifest,
+        model=tiny_folder,
+        device="cpu",
+        modalities=("audio", "video"),
+        noises=("clean", "babble"),
+        snrs_db=(0.0,),
+        output=tmp_path / "results.json",
+    )
+    results = avsr.evaluate(settings, say=said.append)
+    rows = results.values["rows"]
+    assert [(row["modality"], row["noise"]) for row in rows] == [
+        ("audio", None), ("video", None), ("audio", "babble"), ("video", "babble")
+    ]  # fmt: skip
+    assert results.files[0] == settings.output
+    assert json.loads(results.files[0].read_text())["rows"] == rows
+    assert results.table.count("\n") >= len(rows)
+    assert said[0] == f"{manifest}: 4 clips"
+    with pytest.raises(UsageError, match="also give the ratio"):
+        replace(settings, snrs_db=())
 
 
 @pytest.fixture(scope="module")
@@ -280,8 +306,8 @@ def test_long_clips_are_recognised_in_pieces(loaded: LoadedModel, tmp_path: Path
     (audio,) = plan_conditions(loaded, ["audio"], [16])
     utterances = [Utterance(id=name, path=Path(name), text="bin") for name in ("long", "short")]
     cache = _LongClips(tmp_path)
-    long, short = evaluate(loaded, utterances, [audio], cache=cache).outcomes
-    (alone,) = evaluate(loaded, utterances[:1], [audio], cache=cache).outcomes
+    long, short = run_evaluation(loaded, utterances, [audio], cache=cache).outcomes
+    (alone,) = run_evaluation(loaded, utterances[:1], [audio], cache=cache).outcomes
     assert long.duration_s == 20.0 > loaded.max_segment_s
     assert long.hypotheses == alone.hypotheses
     assert len(long.hypotheses[audio].split()) > len(short.hypotheses[audio].split())
