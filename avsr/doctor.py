@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from avsr import __version__
 from avsr.errors import one_line
-from avsr.model_files.default_model import (
-    BUNDLED_DEFAULT,
+from avsr.model_files.bundled import BUNDLED_DEFAULT
+from avsr.model_files.store import (
     default_model,
     model_store,
     settings_folder,
 )
+from avsr.version import __version__
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
 _PACKAGES = {  # distribution: module
@@ -70,9 +70,7 @@ def examine() -> Iterator[Finding]:
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     yield Finding(
         about="network",
-        text="never used"
-        if offline
-        else "used only to fetch models you name; --offline forbids it",
+        text="never used" if offline else "used only to fetch models you name",
     )
 
 

@@ -8,9 +8,14 @@ class AvsrError(Exception):
 
     Attributes:
         exit_code: what the command line returns when this ends it.
+        settings: names of what may be set otherwise, as Python calls it (``"num_beams"``).
     """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, settings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.settings = settings
 
 
 class InputError(AvsrError):
@@ -21,6 +26,10 @@ class UsageError(AvsrError):
     """A wrong option, manifest or combination of the two."""
 
     exit_code = 2
+
+
+class SettingError(UsageError, ValueError):
+    """A value of a setting that a model, or another setting, does not allow."""
 
 
 class ModelUnavailableError(AvsrError):

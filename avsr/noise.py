@@ -167,6 +167,7 @@ class Babble:
         if n_voices < 2:
             raise UsageError(
                 f"babble needs at least two other clips with sound, got {n_voices}; name a "
-                "manifest that has more with --babble-from"
+                "manifest that has more",
+                settings=("babble_from",),
             )
         return total.astype(np.float32)

@@ -16,7 +16,7 @@ from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from avsr.config import AvsrConfig
 from avsr.decoding.sequence import IGNORED_LABEL
-from avsr.model_files.tokenizer import plain_ids
+from avsr.tokenizer import plain_ids
 from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.mouth import normalise_mouth
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME

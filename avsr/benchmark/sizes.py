@@ -120,14 +120,18 @@ def random_config(names: str, *, layers: int | None = None, padded: bool = False
         part = next((part for part, table in tables.items() if name in table), None)
         if part is None:
             known = ", ".join(name for table in tables.values() for name in table)
-            raise UsageError(f"--random: there is no {name!r}; give some of {known}")
+            raise UsageError(
+                f"there is no size {name!r}; give some of {known}", settings=("random",)
+            )
         if part in parts:
-            raise UsageError(f"--random {names}: gives two sizes of one part; give one of each")
+            message = f"{names}: gives two sizes of one part; give one of each"
+            raise UsageError(message, settings=("random",))
         parts[part] = dict(tables[part][name])
     if "text" not in parts or len(parts) < 2:
         raise UsageError(
-            f"--random {names}: give a language model and an encoder, such as "
-            "llama-3.2-1b,whisper-medium,avhubert-large"
+            f"{names}: give a language model and an encoder, such as "
+            "llama-3.2-1b,whisper-medium,avhubert-large",
+            settings=("random",),
         )
     if layers is not None:
         for part, field in (("text", "num_hidden_layers"), ("audio", "encoder_layers")):

@@ -82,6 +82,11 @@ def convert(
         split_choices(modalities, "--modalities", ("audio", "video", "av")) if modalities else None
     )
 
+    inputs = [
+        file,
+        *(Path(base) for base in (language_model, audio_encoder, video_encoder) if base),
+    ]
+
     import torch
 
     from avsr.conversion import (
@@ -93,7 +98,7 @@ def convert(
     )
 
     if is_avhubert_file(file):
-        with new_model_folder(output) as folder:
+        with new_model_folder(output, inputs) as folder:
             _report_notes(file, convert_avhubert(file, folder))
         say(f"{file}: AV-HuBERT encoder -> {output}")
         return 0
@@ -111,7 +116,7 @@ def convert(
         dtype=None if dtype is None else getattr(torch, dtype.value),
         local_files_only=offline,
     )
-    with new_model_folder(output) as folder:
+    with new_model_folder(output, inputs) as folder:
         conversion = convert_checkpoint(file, folder, options, ProgressLine())
         _report_notes(file, conversion.notes)
     say(f"{file}: {_describe(conversion)} -> {output}")

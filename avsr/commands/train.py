@@ -47,7 +47,7 @@ def train(
     from avsr.training.run import train as run
     from avsr.training.run_folder import RunFolder
 
-    model = run(settings, say=say, progress=ProgressLine())
+    model = run(settings, inputs=[config], say=say, progress=ProgressLine())
     problems = RunFolder(settings.output).problems()
     if os.environ.get("RANK", "0") == "0":  # one process of several speaks
         for line in problem_lines(problems, f"{settings.output}/run.json"):

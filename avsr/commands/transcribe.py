@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsr.commands.events import Events
+from avsr.commands.flags import parse_face, parse_roi, told
 from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -24,12 +25,19 @@ from avsr.commands.options import (
     Model,
     print_version,
 )
-from avsr.commands.results import ResultFiles, make_folder, plan_results, printed, split_formats
-from avsr.errors import AvsrError, one_line
+from avsr.commands.results import (
+    ResultFiles,
+    check_results,
+    plan_results,
+    printed,
+    split_formats,
+)
+from avsr.errors import AvsrError, InputError
 from avsr.inputs import InputFile, expand_inputs, spooled
 from avsr.timings import Timings
 
 if TYPE_CHECKING:
+    from avsr.rendering import SubtitleStyle
     from avsr.transcription import TranscriptionResult
 
 Read = Callable[..., "TranscriptionResult"]
@@ -154,6 +162,23 @@ def transcribe(
             "commas, or all.",
         ),
     ] = "txt",
+    max_line_width: Annotated[
+        int, typer.Option(min=1, help="Subtitles: characters of a line.")
+    ] = 42,
+    max_line_count: Annotated[
+        int, typer.Option(min=1, help="Subtitles: lines at once, a label included.")
+    ] = 2,
+    highlight_words: Annotated[
+        bool,
+        typer.Option("--highlight-words", help="Subtitles: underline each word as it is said."),
+    ] = False,
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="Subtitles: say always whose face it is, not only where two talk at once.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -192,14 +217,13 @@ def transcribe(
     """
     formats = split_formats(output_format)
     inputs = expand_inputs(files, recursive=recursive)
-    results = plan_results(inputs, output, formats)
+    results = plan_results(inputs, output, formats, save_lips)
     events = Events(formats=formats, json_lines=json_lines, quiet=quiet)
-    if save_lips is not None:
-        make_folder(save_lips, "--save-lips")
     if skip_existing:
         inputs, results = _without_existing(inputs, results, events)
         if not inputs:
             return 0
+    check_results(inputs, results)
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported, below
     total = Timings()
@@ -207,8 +231,9 @@ def transcribe(
         import torch
 
         from avsr.decoding.options import SearchOptions
-        from avsr.recognition.request import Request, parse_face, parse_roi
+        from avsr.recognition.request import Request
         from avsr.recognizer import load  # transformers: seconds
+        from avsr.rendering import SubtitleStyle
     if threads is not None:
         torch.set_num_threads(threads)
     with total.measure("model"):
@@ -236,10 +261,16 @@ def transcribe(
     recognizer.check(request)
     if recognizer.loaded.note:
         events.note(f"note: {recognizer.loaded.note}")
+    style = SubtitleStyle(
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        highlight_words=highlight_words,
+        labels=labels,
+    )
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
         result = _attempt(
-            partial(recognizer.transcribe, request=request), file, where, save_lips, events, debug
+            partial(recognizer.transcribe, request=request), file, where, style, events, debug
         )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
@@ -259,7 +290,7 @@ def _attempt(
     read: Read,
     file: InputFile,
     where: ResultFiles,
-    save_lips: Path | None,
+    style: "SubtitleStyle",
     events: Events,
     debug: bool,
 ) -> "TranscriptionResult | None":
@@ -268,25 +299,27 @@ def _attempt(
     events.begin()
     path = file.path
     try:
+        if file.problem is not None:
+            raise InputError(f"{path}: {file.problem}")
         with spooled(file.path) as path:
             result = read(
                 path,
                 partial=where.partial,
-                save_lips=None if save_lips is None else save_lips / file.name.name,
+                save_lips=where.lips,
                 on_progress=lambda progress: events.progress(file.path, progress),
             )
         result = replace(result, path=file.path)
-        where.write(result)
+        where.write(result, style)
     except Exception as error:  # whatever is wrong with one file, the others come next
         if debug:
             traceback.print_exception(error)
         known = isinstance(error, AvsrError)
-        cause = one_line(error).replace(str(path), str(file.path))
+        cause = told(error).replace(str(path), str(file.path))
         if not known:
             cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
         events.failure(file.path, cause)
         return None
-    text = printed(result, events.formats, bool(where.paths))
+    text = printed(result, events.formats, style, bool(where.paths))
     events.result(result, text, where.paths, time.perf_counter() - started)
     return result
 

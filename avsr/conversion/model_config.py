@@ -21,7 +21,7 @@ from avsr.conversion.layout import Layout, Tensors
 from avsr.conversion.pickles import StoredTensor
 from avsr.conversion.rates import choose_rates, stacking_rates
 from avsr.errors import InputError
-from avsr.model_files.tokenizer import add_model_tokens, plain_ids
+from avsr.tokenizer import add_model_tokens, plain_ids
 from avsr_frontends.avhubert import AvHubertConfig
 
 AVHUBERT_LORA_SCALING = 2.0  # fixed in the published code
@@ -223,7 +223,7 @@ def lora_scaling(hidden_size: int, bottleneck: int) -> tuple[float, str | None]:
         return scaling, None
     return scaling, (
         f"LoRA: assumed alpha {alpha:g} over {divisor} = {scaling:g}; if it was trained with "
-        "another alpha, set --lora-scaling"
+        "another alpha, give its scaling"
     )
 
 

@@ -73,9 +73,11 @@ def build_noises(
         try:
             audio = read_audio(name)
         except MediaError as error:
-            raise UsageError(f"--noise {error} (or use babble)") from None
+            message = f"noise {error}; give another sound file, or babble"
+            raise UsageError(message, settings=("noises",)) from None
         if not audio.any():
-            raise UsageError(f"--noise {name}: this recording is silent; give another")
+            message = f"noise {name}: this recording is silent; give another"
+            raise UsageError(message, settings=("noises",))
         sources[name] = Recording(audio=audio, seed=seed)
         described[name] = {
             "sha256": hashlib.sha256(Path(name).read_bytes()).hexdigest(),

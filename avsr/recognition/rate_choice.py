@@ -52,7 +52,8 @@ def possible_routes(loaded: LoadedModel, modality: Modality, request: Request) -
         coarsest = routes[-1]
         raise UsageError(
             f"at most {budget:g} tokens per second: the coarsest rates ({coarsest.in_words}) need "
-            f"{coarsest.tokens_per_second:.3g}"
+            f"{coarsest.tokens_per_second:.3g}",
+            settings=("max_tokens_per_second",),
         )
     return affordable
 

@@ -202,5 +202,5 @@ def _seen_warnings(clip: Clip) -> list[str]:
 
 def _plain(message: str, path: Path) -> str:
     """A message without the path of the server's temporary file."""
-    text = message.replace(f"{path}: ", "").split("; use --modality")[0].rstrip(".")
+    text = message.replace(f"{path}: ", "").rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."

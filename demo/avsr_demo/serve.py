@@ -103,7 +103,9 @@ def _launch(service: Service, storage: Storage, host: str, port: int, workers: i
             allowed_paths=[str(sample.path) for sample in samples()],
         )
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port} ({error}); choose a --port") from error
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({error}); choose another port"
+        ) from error
     return page
 
 

@@ -17,10 +17,10 @@ from train_language_model import PROMPTS, language_model_config
 from transformers import LlamaForCausalLM
 
 from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
-from avsr.model_files.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
 from avsr.model_parts.ctc import ctc_scores
 from avsr.model_parts.streams import EncodedStreams
 from avsr.route import Route
+from avsr.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
 from avsr_adapters.compressors import average_frames
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)

@@ -237,7 +237,9 @@ def test_a_killed_run_leaves_nothing_half_done_and_goes_on(media: Path, tmp_path
     assert 0 < len(finished) < 5
     for path in finished:
         assert load_clip(path).mouth is not None
-    (out / "clips" / "trainval" / ".00009.npz.half").write_bytes(b"PK")
+    (out / "clips" / "trainval" / ".avsr-00009.part").write_bytes(b"PK")
+    foreign = out / "clips" / ".keep"
+    foreign.touch()
 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
@@ -246,7 +248,7 @@ def test_a_killed_run_leaves_nothing_half_done_and_goes_on(media: Path, tmp_path
     assert len(utterances) == 5
     assert all(load_clip(utterance.path).mouth is not None for utterance in utterances)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    assert not list(out.rglob(".*"))
+    assert list(out.rglob(".*")) == [foreign]
 
 
 def _children(process_id: int) -> list[int]:

@@ -128,7 +128,7 @@ def test_random_models_read_to_the_last_token() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("gpt-9,whisper-tiny", "there is no 'gpt-9'"),
+        ("gpt-9,whisper-tiny", "there is no size 'gpt-9'"),
         ("whisper-tiny,avhubert-base", "give a language model and an encoder"),
         ("llama-3.2-1b", "give a language model and an encoder"),
         ("llama-3.2-1b,llama-3.2-3b", "two sizes of one part"),
