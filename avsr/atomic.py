@@ -42,6 +42,11 @@ def write_text_atomically(path: Path, text: str) -> None:
         file.write(text.encode(errors="backslashreplace"))
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a path is named as what is being written, or was when a run was killed."""
+    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Delete what a killed run was about to write into a folder and those below it.
 

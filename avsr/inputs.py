@@ -146,7 +146,8 @@ def _lack_of_media(folder: Path, recursive: bool) -> str:
     """Why nothing of a folder is transcribed."""
     below = [] if recursive else _media_in(folder, True)
     if below:
-        return f"holds media files only in folders below it, such as {below[0].relative_to(folder)}"
+        first = below[0].relative_to(folder)
+        return f"holds media files only in folders below it, such as {first}; search recursively"
     others = sorted(
         str(entry.relative_to(folder)) for entry in folder.rglob("*") if not entry.is_dir()
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from avsr.atomic import write_text_atomically
+from avsr.atomic import is_unfinished, write_text_atomically
 from avsr.errors import UsageError
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.lines import read_lines
@@ -101,6 +101,6 @@ class Journal:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return [path.name for path in folder.iterdir()]
+        return [path.name for path in folder.iterdir() if not is_unfinished(path)]
     except OSError:
         return []

@@ -22,7 +22,7 @@ from avsr.datasets.cutting import LONGEST_S, cut_clip
 from avsr.datasets.dataset import Dataset, SourceClip
 from avsr.errors import InputError, one_line
 from avsr.manifest import Utterance
-from avsr.outputs import check_outputs
+from avsr.outputs import check_outputs, write_output
 from avsr.preparation.report import (
     PreparationReport,
     PreparedClip,
@@ -37,6 +37,7 @@ from avsr_frontends.media import MediaError
 CLIP_FOLDER = "clips"
 MANIFEST = "manifest.jsonl"
 REPORT = "report.json"
+_PURPOSE = "preparation"
 _LONGEST_NAME = 120  # characters of one part of a file name
 
 Item = TypeVar("Item")
@@ -104,9 +105,9 @@ def prepare_dataset(
             name: manifest_text(members)
             for name, members in _manifests(prepared, lambda clip: clip.source.split).items()
         }
-        write_text_atomically(folder / REPORT, report.to_json(manifests))
         for name, text in manifests.items():
-            write_text_atomically(folder / name, text)
+            write_output(folder / name, text, _PURPOSE)
+        write_text_atomically(folder / REPORT, report.to_json(manifests))
     except OSError as error:
         raise InputError(
             f"{folder}: cannot write here ({error.strerror or error}); what is done is kept, "
@@ -180,15 +181,15 @@ def _check_targets(clips: Sequence[SourceClip], folder: Path) -> None:
     manifests = _manifests(clips, lambda clip: clip.split)
     check_outputs(
         [folder / name for name in manifests],
-        "preparation",
+        _PURPOSE,
         inputs=inputs,
         is_ours=lambda path: is_untouched(path, folder / REPORT),
     )
-    check_outputs([folder / REPORT], "preparation", inputs=inputs, is_ours=is_report)
+    check_outputs([folder / REPORT], _PURPOSE, inputs=inputs, is_ours=is_report)
     targets = (folder / clip_path(utterance.id) for utterance in utterances)
     check_outputs(
         [target for target in targets if target.exists()],
-        "preparation",
+        _PURPOSE,
         inputs=inputs,
         is_ours=lambda path: read_note(path) is not None,
     )

@@ -71,10 +71,10 @@ def probe(path: str | Path) -> MediaInfo:
     path = Path(path)
     with open_media(path) as container:
         audio, video = tracks(container)
-        if audio is None and video is None:
-            raise MediaError(f"{path}: holds neither a sound nor a picture track")
         if "mp4" in container.format.name and is_encrypted(path):
             raise MediaError(f"{path}: is encrypted (DRM); give a copy that is not")
+        if audio is None and video is None:
+            raise MediaError(f"{path}: holds neither a sound nor a picture track")
         duration_s = _duration_s(container)
         if not _has_content(container):
             if duration_s:

@@ -41,7 +41,7 @@ def _one_model_in_time(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(GOOD) + len(BAD) >= 60
+    assert len(GOOD) + len(BAD) >= 110
 
 
 @pytest.mark.parametrize(

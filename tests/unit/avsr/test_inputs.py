@@ -74,7 +74,7 @@ def test_a_folder_without_media_says_what_it_holds(tmp_path: Path, recursive: bo
         "deep/4.txt and 2 more"
     )
     (tmp_path / "deep" / "a.wav").touch()
-    expected = "holds media files only in folders below it, such as deep/a.wav"
+    expected = "holds media files only in folders below it, such as deep/a.wav; search recursively"
     assert problem() == (None if recursive else expected)
 
 
