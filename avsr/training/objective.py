@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_parts.streams import StreamInputs, given_audio, given_video
+from avsr.training.ctc_loss import head_losses
 from avsr.training.routes import WeightedRoute
+from avsr.training.settings import CtcSettings
 from avsr_adapters import LoraAdapters
 
 
@@ -21,11 +24,21 @@ class TrainingObjective(nn.Module):
 
     Args:
         model: what is trained.
+        ctc: the term of its CTC heads.
+
+    Raises:
+        ValueError: the term has a weight and the model has no CTC head.
     """
 
-    def __init__(self, model: AvsrForConditionalGeneration) -> None:
+    def __init__(self, model: AvsrForConditionalGeneration, ctc: CtcSettings | None = None) -> None:
         super().__init__()
         self.model = model
+        self.ctc_weight = (ctc or CtcSettings()).weight
+        if self.ctc_weight and model.audio_ctc_head is None and model.video_ctc_head is None:
+            raise ValueError(
+                "ctc.weight needs a model with CTC heads, which this one lacks: set it to 0, or "
+                "build a new model with model.audio_ctc and model.video_ctc"
+            )
 
     @property
     def _no_split_modules(self) -> list[str]:
@@ -53,9 +66,10 @@ class TrainingObjective(nn.Module):
                 encoded.
 
         Returns:
-            ``loss``, a scalar: the weighted sum (with the decorrelation term while training), and,
-            detached, ``cross_entropy`` [R] and, where the model has the term, ``decorrelation`` [R]
-            before its weight.
+            ``loss``, a scalar: the weighted sum (with the decorrelation term while training, and
+            the CTC term), and, detached and before their weights, ``cross_entropy`` [R],
+            ``decorrelation`` [R] where the model has it, ``ctc_audio`` and ``ctc_video`` for the
+            heads that took part.
         """
         audio, video = self._encode(
             routes, input_features, audio_lengths, video_values, video_lengths
@@ -80,7 +94,25 @@ class TrainingObjective(nn.Module):
         result = {"loss": loss, "cross_entropy": torch.stack(cross_entropies)}
         if decorrelations:
             result["decorrelation"] = torch.stack(decorrelations)
+        if self.ctc_weight:
+            result = self._with_ctc(result, audio, video, labels)
         return result
+
+    def _with_ctc(
+        self,
+        result: dict[str, Tensor],
+        audio: dict[str, Any],
+        video: dict[str, Any],
+        labels: Tensor,
+    ) -> dict[str, Tensor]:
+        """Add the mean loss of the CTC heads, with its weight."""
+        inputs = StreamInputs(**audio, **video)
+        losses = head_losses(self.model, given_audio(inputs), given_video(inputs), labels)
+        if not losses:
+            return result
+        mean = torch.stack(list(losses.values())).mean()
+        found = {name: loss.detach() for name, loss in losses.items()}
+        return result | {"loss": result["loss"] + self.ctc_weight * mean} | found
 
     def transcribe(
         self,

@@ -15,6 +15,7 @@ from avsr.clips.cache import ClipCache
 from avsr.errors import UsageError, one_line
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
+from avsr.training.callbacks import LogLines
 from avsr.training.data import Say, build_sets
 from avsr.training.examples import Progress
 from avsr.training.objective import TrainingObjective
@@ -22,7 +23,7 @@ from avsr.training.routes import RoutePlan
 from avsr.training.run_folder import STATE_FILE, RunFolder
 from avsr.training.settings import TrainConfig
 from avsr.training.trained_weights import read_trained, trains_base_models
-from avsr.training.trainer import AvsrTrainer, LogLines
+from avsr.training.trainer import AvsrTrainer
 
 _MODEL_FILES_ONLY = shutil.ignore_patterns(
     "optimizer*", "scheduler.pt", "rng_state*", "trained.safetensors", STATE_FILE, "pytorch_model*"
@@ -65,6 +66,7 @@ def train(
     model = start.model
     try:
         plan = RoutePlan(model.config, config.objective, config.seed)
+        objective = TrainingObjective(model, config.objective.ctc)
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
@@ -78,7 +80,7 @@ def train(
             problems=[asdict(problem) for problem in sets.problems],
         )
     trainer = AvsrTrainer(
-        TrainingObjective(model),
+        objective,
         arguments,
         train_set=sets.train,
         dev_set=sets.dev,

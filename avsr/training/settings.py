@@ -82,6 +82,8 @@ class ModelSettings:
     decorrelation_layers: Literal["paper", "released"] | None = None
     audio_context: Literal["exact", "padded"] | None = None
     trim_video_to_rate: bool | None = None
+    audio_ctc: bool | None = None
+    video_ctc: bool | None = None
     max_tokens_per_second: float | None = None
 
     def chosen(self) -> dict[str, object]:
@@ -172,6 +174,17 @@ class ModalityDropout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CtcSettings:
+    """The loss of the CTC heads on the encoders, which every clip of a step has part in.
+
+    Attributes:
+        weight: factor on the heads' mean loss per frame; 0 for none. On dev it counts likewise.
+    """
+
+    weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveSettings:
     """What is minimised.
 
@@ -180,12 +193,14 @@ class ObjectiveSettings:
             per step (Omni-AVSR).
         task_weights: see :class:`TaskWeights`.
         modality_dropout: see :class:`ModalityDropout`.
+        ctc: see :class:`CtcSettings`.
         train: the parts that learn; all others stay frozen.
     """
 
     matryoshka: Literal["all", "sample"] = "sample"
     task_weights: TaskWeights = TaskWeights()
     modality_dropout: ModalityDropout = ModalityDropout()
+    ctc: CtcSettings = CtcSettings()
     train: tuple[Part, ...] = ("projectors", "lora", "encoder_lora")
 
 

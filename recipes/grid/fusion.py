@@ -109,23 +109,6 @@ def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=-100)
 
 
-def ctc_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """CTC loss per frame of logits [B, T, V + 1] against the text tokens, without EOS."""
-    targets = labels[:, :-1] if bool((labels >= 0).all()) else labels
-    real = [row[row >= 0] for row in targets]
-    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
-    total = functional.ctc_loss(
-        log_probs,
-        torch.cat(real),
-        torch.full((len(labels),), logits.shape[1]),
-        torch.tensor([len(row) for row in real]),
-        blank=logits.shape[-1] - 1,
-        reduction="sum",
-        zero_infinity=True,
-    )
-    return total / log_probs[..., 0].numel()
-
-
 def both_ctc_losses(
     model: AvsrForConditionalGeneration, audio: Tensor, video: Tensor, labels: Tensor
 ) -> tuple[Tensor, dict[str, float]]:

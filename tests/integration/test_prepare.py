@@ -50,7 +50,8 @@ def _drawn_clip(folder: Path, number: int) -> Spoken:
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> list[Spoken]:
     """Two clips with their word times, and with mouth crops and sound as files of their own."""
     folder = tmp_path_factory.mktemp("clips")
-    with MouthTracker() as tracker:
+    tracker = MouthTracker()
+    with tracker:
         return [_with_crops(folder, _drawn_clip(folder, i), tracker) for i in range(len(CODES))]
 
 
