@@ -17,7 +17,8 @@ from transformers import LlamaForCausalLM
 
 from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
 from avsr.model_files.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
-from avsr_adapters.compressors import average_frames
+from avsr.training.ctc_loss import ctc_loss
+from avsr_adapters import average_frames
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
@@ -113,9 +114,13 @@ def both_ctc_losses(
     model: AvsrForConditionalGeneration, audio: Tensor, video: Tensor, labels: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
     """Mean CTC loss of the two encoders' heads, and each for the log."""
+    logits = {
+        "ctc_audio": model.ctc_logits(audio_features=audio),
+        "ctc_video": model.ctc_logits(video_features=video),
+    }
     losses = {
-        "ctc_audio": ctc_loss(model.ctc_logits(audio_features=audio), labels),
-        "ctc_video": ctc_loss(model.ctc_logits(video_features=video), labels),
+        name: ctc_loss(scores, torch.full((len(scores),), scores.shape[1]), labels)
+        for name, scores in logits.items()
     }
     mean = torch.stack(list(losses.values())).mean()
     return mean, {name: loss.item() for name, loss in losses.items()}
