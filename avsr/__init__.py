@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avsr.config import AvsrConfig
+    from avsr.decoding.options import SearchOptions
     from avsr.model import AvsrForConditionalGeneration
+    from avsr.model_parts.streams import EncodedStreams
     from avsr.processing import AvsrProcessor
     from avsr.recognition.request import Request
     from avsr.recognizer import Recognizer, load
+    from avsr.route import Route
     from avsr.transcription import Segment, TranscriptionResult, Word
 
 __version__ = "0.1.0"
@@ -20,8 +23,11 @@ __all__ = [
     "AvsrConfig",
     "AvsrForConditionalGeneration",
     "AvsrProcessor",
+    "EncodedStreams",
     "Recognizer",
     "Request",
+    "Route",
+    "SearchOptions",
     "Segment",
     "TranscriptionResult",
     "Word",
@@ -32,8 +38,11 @@ _MODULE_OF = {
     "AvsrConfig": "avsr.config",
     "AvsrForConditionalGeneration": "avsr.model",
     "AvsrProcessor": "avsr.processing",
+    "EncodedStreams": "avsr.model_parts.streams",
     "Recognizer": "avsr.recognizer",
     "Request": "avsr.recognition.request",
+    "Route": "avsr.route",
+    "SearchOptions": "avsr.decoding.options",
     "Segment": "avsr.transcription",
     "TranscriptionResult": "avsr.transcription",
     "Word": "avsr.transcription",

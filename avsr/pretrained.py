@@ -2,18 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from avsr.config import MODALITIES, AvsrConfig, Modality
+from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_files.default_model import CONVERTED, default_model
 from avsr.processing import AvsrProcessor
+from avsr.route import MODALITIES, Modality, Route, Stream, trained_route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
@@ -67,57 +68,45 @@ class LoadedModel:
             return MAX_SEGMENT_S
         return min(MAX_SEGMENT_S, audio_config.max_source_positions / AUDIO_ENCODER_FPS)
 
-    def rates(self, stream: Literal["audio", "video"]) -> list[int]:
+    def rates(self, stream: Stream) -> list[int]:
         """Trained rates of a stream, finest first; empty for a model without its encoder."""
         config = self.model.config
-        if getattr(config, f"{stream}_config") is None:
-            return []
-        return sorted(getattr(config, f"{stream}_rates"))
+        return [] if getattr(config, f"{stream}_config") is None else sorted(config.rates(stream))
 
-    def check_request(
+    def route(
         self, modality: str, audio_rate: int | None = None, video_rate: int | None = None
-    ) -> None:
-        """Check that the model can do what is asked for; ``"auto"`` and None always pass.
+    ) -> Route:
+        """What is asked for, checked and with the finest trained rates in place of None.
 
         Raises:
-            UsageError: naming what the model was trained for. Rates that were not trained pass
-                where they are allowed, but never with a stacking compressor, which fixes them.
+            UsageError: naming what the model was trained for, see
+                :func:`avsr.route.trained_route`.
         """
-        if modality not in ("auto", *self.modalities):
-            raise UsageError(
-                f"modality must be auto or one that {self.name} was trained on "
-                f"({', '.join(self.modalities)}), got {modality!r}"
+        try:
+            return trained_route(
+                self.model.config,
+                modality,
+                audio_rate,
+                video_rate,
+                allow_untrained_rate=self.allow_untrained_rate,
+                model=self.name,
             )
-        requests = (
-            ("audio", audio_rate, self.rates("audio")),
-            ("video", video_rate, self.rates("video")),
-        )
-        for stream, rate, trained in requests:
-            if rate is None or rate in trained:
-                continue
-            stacking = self.model.config.compression == "stack"
-            if self.allow_untrained_rate and trained and not stacking:
-                continue
-            allowed = " or ".join(map(str, trained)) or "another model: it has no such encoder"
-            hint = "" if stacking or not trained else " (or --allow-untrained-rate)"
-            raise UsageError(
-                f"{self.name} was not trained at {stream} rate {rate}; use {allowed}{hint}"
-            )
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
-    def doubts_about(
-        self, audio_rates: Sequence[int | None], video_rates: Sequence[int | None]
-    ) -> list[str]:
+    def doubts_about(self, routes: Iterable[Route]) -> list[str]:
         """A warning for each rate that the model was not trained at; empty where all is well."""
-        asked: tuple[tuple[Literal["audio", "video"], Sequence[int | None]], ...] = (
-            ("audio", audio_rates),
-            ("video", video_rates),
-        )
+        asked: set[tuple[Stream, int]] = {
+            (stream, rate)
+            for route in routes
+            for stream in route.streams
+            if (rate := route.rate(stream)) is not None
+        }
         return [
             f"{self.name} was not trained at {stream} rate {rate} (only at "
             f"{', '.join(map(str, self.rates(stream)))}): {_UNTRAINED_RATE}"
-            for stream, rates in asked
-            for rate in rates
-            if rate is not None and rate not in self.rates(stream)
+            for stream, rate in sorted(asked)
+            if rate not in self.rates(stream)
         ]
 
 

@@ -5,28 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from avsr.config import Modality
 from avsr.errors import printable
 from avsr.rendering import render
+from avsr.route import Modality, Route
 from avsr_frontends.landmarks import TrackReport
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Encoder frames per language-model token.
-
-    Attributes:
-        audio: for sound, or None where sound was not used.
-        video: for lips, or None where lips were not used.
-    """
-
-    audio: int | None
-    video: int | None
-
-    def __str__(self) -> str:
-        """For example ``audio rate 4, video rate 2``."""
-        named = (("audio", self.audio), ("video", self.video))
-        return ", ".join(f"{name} rate {rate}" for name, rate in named if rate is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +54,7 @@ class Segment:
         words: the words with their times; empty where times are not available.
         modality: what this segment was read from; None where that is the whole result's.
         face: number of the person who speaks, where there are several faces.
-        rates: compression, where it was chosen for this segment; else the whole result's.
+        route: where it was chosen for this segment; else the whole result's.
     """
 
     start: float
@@ -83,7 +65,12 @@ class Segment:
     words: tuple[Word, ...] = ()
     modality: Modality | None = None
     face: int | None = None
-    rates: Rates | None = None
+    route: Route | None = None
+
+    @property
+    def rates(self) -> Route | None:
+        """Compression, where it was chosen for this segment."""
+        return self.route
 
     @property
     def confidence(self) -> float:
@@ -104,8 +91,9 @@ class Segment:
             values["modality"] = self.modality
         if self.face is not None:
             values["face"] = self.face
-        if self.rates is not None:
-            values |= {"audio_rate": self.rates.audio, "video_rate": self.rates.video}
+        if self.route is not None:
+            rates = {"audio_rate": self.route.audio_rate, "video_rate": self.route.video_rate}
+            values |= rates
         return values
 
 
@@ -116,9 +104,8 @@ class TranscriptionResult:
     Attributes:
         text: the words; empty where there is no speech.
         segments: the pieces it was transcribed in, in order.
-        modality: what was used.
+        route: modality and compression that were used.
         reason: why that was used.
-        rates: compression used.
         duration_s: length of the input in seconds.
         face: how well the face was followed, or None where no picture was looked at.
         warnings: one sentence for each thing that may have harmed the result.
@@ -129,15 +116,24 @@ class TranscriptionResult:
 
     text: str
     segments: tuple[Segment, ...]
-    modality: Modality
+    route: Route
     reason: str
-    rates: Rates
     duration_s: float
     face: TrackReport | None = None
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
     path: Path | None = None
+
+    @property
+    def modality(self) -> Modality:
+        """What was used."""
+        return self.route.modality
+
+    @property
+    def rates(self) -> Route:
+        """Compression used: ``rates.audio`` and ``rates.video``, None for what was not used."""
+        return self.route
 
     @property
     def confidence(self) -> float | None:
@@ -171,8 +167,8 @@ class TranscriptionResult:
             "model": self.model,
             "modality": self.modality,
             "reason": self.reason,
-            "audio_rate": self.rates.audio,
-            "video_rate": self.rates.video,
+            "audio_rate": self.route.audio_rate,
+            "video_rate": self.route.video_rate,
             "confidence": None if confidence is None else round(confidence, 4),
             "face": face,
             "warnings": list(self.warnings),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +23,8 @@ from avsr.errors import UsageError
 
 if TYPE_CHECKING:
     from avsr.benchmark.clips import BenchClip
-    from avsr.model_parts.route import Route
     from avsr.pretrained import LoadedModel
+    from avsr.route import Route
 
 
 def bench(
@@ -194,12 +195,14 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """Stages of every group, reading and search."""
     from avsr.benchmark.report import stage_row
-    from avsr.benchmark.stages import Search, StageBench
+    from avsr.benchmark.stages import StageBench
+    from avsr.decoding.options import SearchOptions
 
     beams, draft, max_tokens = asked
-    searches = [Search(num_beams=n, max_new_tokens=max_tokens) for n in beams]
+    plain = SearchOptions(ctc_weight=0.0, max_new_tokens=max_tokens)
+    searches = [replace(plain, num_beams=n) for n in beams]
     if draft is not None:
-        searches.append(Search(draft=draft, max_new_tokens=max_tokens))
+        searches.append(replace(plain, draft=draft))
     progress, rows = ProgressLine(), []
     total = len(groups) * len(readings) * len(searches)
     for clips, n_together in groups:

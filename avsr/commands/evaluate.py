@@ -4,6 +4,7 @@ import hashlib
 import json
 import tempfile
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ from avsr.commands.options import (
 from avsr.errors import UsageError
 
 if TYPE_CHECKING:
-    from avsr.evaluation.batch import Search
+    from avsr.decoding.options import SearchOptions
     from avsr.pretrained import LoadedModel
 
 CLEAN = "clean"
@@ -111,7 +112,7 @@ def evaluate(
 
     from avsr.clips.cache import ClipCache
     from avsr.datasets.problems import problem_lines
-    from avsr.evaluation.batch import Search
+    from avsr.decoding.options import SearchOptions
     from avsr.evaluation.conditions import plan_conditions
     from avsr.evaluation.data import read_evaluation_data
     from avsr.evaluation.files import sibling, write_results
@@ -121,7 +122,7 @@ def evaluate(
     from avsr.evaluation.report import to_dict
     from avsr.evaluation.run import evaluate as run_evaluation
     from avsr.pretrained import load_model
-    from avsr.recognition.hypotheses import check_search, search_defaults
+    from avsr.recognition.hypotheses import resolved_search
     from avsr.scoring.normalisers import describe_normalisers
     from avsr.scoring.tables import results_table
 
@@ -135,11 +136,11 @@ def evaluate(
     named = [name for name, _ in sounds if name is not None]
     noises, described = build_noises(named, voices, seed)
     loaded = load_model(model, device, allow_untrained_rate=allow_untrained_rate)
-    check_search(loaded, modalities, num_beams=beam, ctc_weight=ctc_weight, draft=draft)
-    beams, weight = search_defaults(loaded, beam, ctc_weight, draft)
-    search = Search(num_beams=beams, ctc_weight=weight if beams > 1 else 0.0, draft=draft)
     conditions = plan_conditions(loaded, modalities, audio_rates, video_rates, sounds)
-    for doubt in loaded.doubts_about(audio_rates, video_rates):
+    routes = [condition.route for condition in conditions]
+    asked = SearchOptions(num_beams=beam, ctc_weight=ctc_weight, draft=draft)
+    search = resolved_search(loaded, asked, routes)
+    for doubt in loaded.doubts_about(routes):
         say(f"warning: {doubt}")
     settings = {
         "model": _about_model(loaded),
@@ -222,15 +223,13 @@ def _about_model(loaded: "LoadedModel") -> dict[str, Any]:
     return {"name": loaded.name, "sha256": model_digest(loaded.location), "bases": bases}
 
 
-def _about_decoding(loaded: "LoadedModel", search: "Search") -> dict[str, Any]:
+def _about_decoding(loaded: "LoadedModel", search: "SearchOptions") -> dict[str, Any]:
     beams = "greedy" if search.num_beams == 1 else f"beam search, {search.num_beams} beams"
     if search.ctc_weight:
         beams += f", rescored by CTC with weight {search.ctc_weight:g}"
     return {
         "search": beams + (f", drafts by {search.draft}" if search.draft else ""),
-        "num_beams": search.num_beams,
-        "ctc_weight": search.ctc_weight,
-        "draft": search.draft,
+        **asdict(search),
         "max_tokens_per_second": loaded.model.config.max_tokens_per_second,
         "device": str(loaded.device),
         "dtype": str(loaded.model.dtype).removeprefix("torch."),

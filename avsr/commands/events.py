@@ -89,7 +89,7 @@ class Events:
         else:
             print(text, flush=True)
         how = f"{result.modality} ({result.reason})"
-        rates = f", {result.rates}" if str(result.rates) else ""
+        rates = f", {result.rates.in_words}" if result.rates.in_words else ""
         sure = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
         empty = "" if result.text else ", no speech found"
         where = f" -> {', '.join(map(str, paths.values()))}" if paths else ""

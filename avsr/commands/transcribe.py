@@ -4,7 +4,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -206,6 +206,7 @@ def transcribe(
     with total.measure("imports"):
         import torch
 
+        from avsr.decoding.options import SearchOptions
         from avsr.recognition.request import Request, parse_face, parse_roi
         from avsr.recognizer import load  # transformers: seconds
     if threads is not None:
@@ -222,9 +223,7 @@ def transcribe(
         modality=modality.value,
         audio_rate=audio_rate,
         video_rate=video_rate,
-        num_beams=beam,
-        ctc_weight=ctc_weight,
-        draft=draft,
+        search=SearchOptions(num_beams=beam, ctc_weight=ctc_weight, draft=draft),
         start=start,
         end=end,
         keep_unsure=keep_unsure,
@@ -240,7 +239,7 @@ def transcribe(
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
         result = _attempt(
-            partial(recognizer.transcribe, **asdict(request)), file, where, save_lips, events, debug
+            partial(recognizer.transcribe, request=request), file, where, save_lips, events, debug
         )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():

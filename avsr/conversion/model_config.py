@@ -107,7 +107,6 @@ def build_config(
         lora_strategy=layout.lora_strategy,
         lora_rank=layout.lora_rank,
         lora_scaling=scaling or 0.0,
-        decorrelation_layers="released",
         audio_context="padded",
         trim_video_to_rate=single and "video" in rates,
         official_numerics=options.official_numerics,

@@ -62,10 +62,10 @@ def _row(
     achieved = [o.snr_db[condition] for o in outcomes if condition in o.snr_db]
     used = [outcome.used.get(condition) for outcome in outcomes]
     return {
-        "modality": condition.modality,
-        "audio_rate": condition.audio_rate,
-        "video_rate": condition.video_rate,
-        "tokens_per_second": round(condition.tokens_per_second, 3),
+        "modality": condition.route.modality,
+        "audio_rate": condition.route.audio_rate,
+        "video_rate": condition.route.video_rate,
+        "tokens_per_second": round(condition.route.tokens_per_second, 3),
         "noise": condition.noise,
         "snr_db": condition.snr_db,
         **_counts(lrs3),
@@ -76,7 +76,7 @@ def _row(
             modality is None and outcome.failure is None
             for modality, outcome in zip(used, outcomes, strict=True)
         ),
-        "n_fallback": sum(modality not in (None, condition.modality) for modality in used),
+        "n_fallback": sum(modality not in (None, condition.route.modality) for modality in used),
         "snr_db_achieved": [_rounded(min(achieved)), _rounded(max(achieved))] if achieved else None,
     }
 

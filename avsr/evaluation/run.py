@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
+from avsr.decoding.options import SearchOptions
 from avsr.errors import UsageError
-from avsr.evaluation.batch import Search
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.job import EvaluationJob
 from avsr.evaluation.journal import Journal
@@ -69,7 +69,7 @@ def evaluate(
     *,
     cache: ClipCache,
     noises: dict[str, NoiseSource] | None = None,
-    search: Search | None = None,
+    search: SearchOptions | None = None,
     batch_size: int = 16,
     jobs: int = 1,
     journal: Journal | None = None,
@@ -83,7 +83,7 @@ def evaluate(
         conditions: from :func:`avsr.evaluation.conditions.plan_conditions`.
         cache: where decoded clips are kept.
         noises: a source for each noise that the conditions name.
-        search: how texts are searched for; None is greedy.
+        search: how texts are searched for; None: as the model was made for.
         batch_size: clips encoded and texts decoded together; does not change the results.
         jobs: processes; with more than one, each loads the model again.
         journal: where finished utterances are written down, and read from first.
@@ -109,7 +109,7 @@ def evaluate(
         cache_folder=cache.folder,
         conditions=conditions,
         noises=noises or {},
-        search=search or Search(),
+        search=search or SearchOptions(),
         batch_size=batch_size,
     )
     found: dict[str, UtteranceOutcome] = {}

@@ -18,7 +18,7 @@ import torch
 
 from avsr.clips.clip import SILENCE_PEAK, Clip, Lips
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import decode, encode_audio
+from avsr.recognition.hypotheses import decode, encode
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 
 RESTING = 0.05  # lip motion per second, below which nobody speaks
@@ -126,12 +126,12 @@ def words_on_lips(loaded: LoadedModel, audio: np.ndarray, faces: Sequence[Lips])
     Returns:
         Mean log-probability of the heard text's tokens for each face.
     """
-    heard = decode(loaded, "audio", audio=encode_audio(loaded, [audio]))[0]
+    heard = decode(loaded, encode(loaded, waveforms=[audio]), loaded.route("audio"))[0]
     scores = []
     for face in faces:
         batch = loaded.processor(video=face.mouth, text=heard.text, modality="video")
         output = loaded.model(**batch.to(loaded.device), modality="video")
-        scores.append(-float(output.ce_loss))
+        scores.append(-float(output.loss))
     return scores
 
 

@@ -11,13 +11,12 @@ from avsr.clips.buffer import ClipBuffer
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
 from avsr.clips.sources import Source
-from avsr.config import MODALITIES, Modality
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
 from avsr.recognition.active_speaker import speaking_clip
 from avsr.recognition.gates import judge
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
-from avsr.recognition.rate_choice import choose_rates
+from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.reading import Reading, read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
@@ -29,8 +28,9 @@ from avsr.recognition.segmentation import (
 )
 from avsr.recognition.speech_evidence import Evidence, gather_evidence
 from avsr.recognition.stretch import Stretch
+from avsr.route import MODALITIES, Modality, Route
 from avsr.timings import Timings
-from avsr.transcription import Rates, Segment
+from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
 
 MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
@@ -61,9 +61,9 @@ class LongForm:
         wanted = self._request.modality
         return trained[0] if wanted == "auto" and len(trained) == 1 else wanted
 
-    def rates(self, modality: Modality) -> Rates:
-        """Compression of what a modality uses."""
-        return choose_rates(self._loaded, modality, self._request.rate_wish)
+    def route(self, modality: Modality) -> Route:
+        """What is read by a modality, unless rates are chosen for each piece."""
+        return choose_route(self._loaded, modality, self._request)
 
     def stretches(self, source: Source, is_resumed: bool = False) -> Iterator[Stretch]:
         """Yield what is said, a stretch at a time.
@@ -160,7 +160,7 @@ class LongForm:
                         words=tuple(word.moved(start) for word in reading.words),
                         modality=None if modality == choice.modality else modality,
                         face=person,
-                        rates=reading.rates,
+                        route=reading.route,
                     )
                 )
         return Stretch(
@@ -191,8 +191,7 @@ class LongForm:
                 done = read_pieces(
                     self._loaded,
                     [pieces[index][1] for index in indices],
-                    modality,
-                    self.rates(modality),
+                    self.route(modality),
                     self._request,
                     self._timings,
                 )

@@ -5,8 +5,8 @@ from typing import Literal
 
 from avsr.clips.clip import Clip
 from avsr.clips.read import MIN_FACE_COVERAGE
-from avsr.config import Modality
 from avsr.errors import InputError
+from avsr.route import Modality
 
 RequestedModality = Literal["auto", "audio", "video", "av"]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from avsr.atomic import write_text_atomically
 from avsr.recognition.stretch import Stretch
-from avsr.transcription import Rates, Segment, Word
+from avsr.route import Route
+from avsr.transcription import Segment, Word
 from avsr_frontends.landmarks import TrackReport
 
 
@@ -65,7 +66,7 @@ def _stretch(values: dict[str, Any]) -> Stretch:
             **{
                 **segment,
                 "words": tuple(Word(**word) for word in segment["words"]),
-                "rates": None if segment["rates"] is None else Rates(**segment["rates"]),
+                "route": None if segment["route"] is None else Route(**segment["route"]),
             }
         )
         for segment in values["segments"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avsr.model_parts.route import Route
+from avsr.route import Route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 
 

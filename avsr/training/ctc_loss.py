@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from avsr.model import AvsrForConditionalGeneration
-from avsr.model_parts.streams import EncodedStream
+from avsr.model_parts.ctc import ctc_heads, ctc_scores
+from avsr.model_parts.streams import EncodedStreams
 
 CTC_LOSSES = ("ctc_audio", "ctc_video")  # names of the two heads' losses
 
@@ -43,27 +44,21 @@ def ctc_loss(logits: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
 
 
 def head_losses(
-    model: AvsrForConditionalGeneration,
-    audio: EncodedStream | None,
-    video: EncodedStream | None,
-    labels: Tensor,
+    model: AvsrForConditionalGeneration, streams: EncodedStreams, labels: Tensor
 ) -> dict[str, Tensor]:
     """The loss of each CTC head whose stream is there.
 
     Args:
-        model: with a head for one stream at least.
-        audio: encoded sound of the clips, if any.
-        video: encoded lips of the clips, if any.
+        model: the model.
+        streams: encoded sound and lips of the clips.
         labels: [B, L], as for :func:`ctc_loss`.
 
     Returns:
-        Scalars by the names :data:`CTC_LOSSES`.
+        Scalars by names of :data:`CTC_LOSSES`.
     """
-    losses = {}
-    if audio is not None and model.audio_ctc_head is not None:
-        logits = model.ctc_logits(audio_features=audio.features)
-        losses[CTC_LOSSES[0]] = ctc_loss(logits, audio.lengths, labels)
-    if video is not None and model.video_ctc_head is not None:
-        logits = model.ctc_logits(video_features=video.features)
-        losses[CTC_LOSSES[1]] = ctc_loss(logits, video.lengths, labels)
+    heads, losses = ctc_heads(model), {}
+    for encoded in streams.present:
+        if heads[encoded.stream]:
+            scores = ctc_scores(model, encoded)
+            losses[f"ctc_{encoded.stream}"] = ctc_loss(scores.logits, scores.lengths, labels)
     return losses

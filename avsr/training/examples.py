@@ -16,6 +16,7 @@ from avsr.clips.clip import CLIP_SUFFIX, read_note
 from avsr.datasets.problems import Problem, ProblemKind
 from avsr.manifest import Utterance
 from avsr.noise import generator_for
+from avsr.processing import fit_to_lips
 from avsr.text import normalise
 from avsr.training.augmentation import TrainingNoise, augment_audio, augment_video
 from avsr.training.batching import Pick
@@ -173,8 +174,7 @@ class TrainingSet(Dataset[TrainingClip]):
         audio = clip.audio if self._sound else None
         mouth = clip.mouth if self._picture else None
         if audio is not None and mouth is not None:
-            n_samples = len(mouth) * SAMPLES_PER_VIDEO_FRAME
-            audio = np.pad(audio[:n_samples], (0, max(0, n_samples - len(audio))))
+            audio = fit_to_lips(audio, mouth)
         if self._augmentation is not None:
             # the batch number: a clip that comes twice in an epoch is changed differently
             name = f"{pick.epoch}:{pick.batch}:{example.utterance.id}"

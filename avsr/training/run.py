@@ -66,7 +66,7 @@ def train(
     model = start.model
     try:
         plan = RoutePlan(model.config, config.objective, config.seed)
-        objective = TrainingObjective(model, config.objective.ctc)
+        objective = TrainingObjective(model, config.objective)
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):

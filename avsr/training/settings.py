@@ -64,7 +64,7 @@ class ModelSettings:
     modalities: tuple[ModalityName, ...] | None = None
     audio_rates: tuple[int, ...] | None = None
     video_rates: tuple[int, ...] | None = None
-    compression: Literal["average", "stack"] | None = None
+    compression: str | None = None
     projector_hidden_size: int | None = None
     projector_per_rate: bool | None = None
     projector_activation: Literal["relu", "gelu", "silu"] | None = None
@@ -78,8 +78,6 @@ class ModelSettings:
     lora_target_modules: tuple[str, ...] | None = None
     lora_dropout: float | None = None
     video_encoder_lora_rank: int | None = None
-    decorrelation_weight: float | None = None
-    decorrelation_layers: Literal["paper", "released"] | None = None
     audio_context: Literal["exact", "padded"] | None = None
     trim_video_to_rate: bool | None = None
     audio_ctc: bool | None = None
@@ -185,6 +183,19 @@ class CtcSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecorrelationSettings:
+    """The loss that keeps tokens from turning towards the first one.
+
+    Attributes:
+        weight: factor on it; 0 for none.
+        layers: which it is averaged over, see :mod:`avsr_adapters.decorrelation`.
+    """
+
+    weight: float = 0.0
+    layers: Literal["paper", "released"] = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveSettings:
     """What is minimised.
 
@@ -194,6 +205,7 @@ class ObjectiveSettings:
         task_weights: see :class:`TaskWeights`.
         modality_dropout: see :class:`ModalityDropout`.
         ctc: see :class:`CtcSettings`.
+        decorrelation: see :class:`DecorrelationSettings`.
         train: the parts that learn; all others stay frozen.
     """
 
@@ -201,6 +213,7 @@ class ObjectiveSettings:
     task_weights: TaskWeights = TaskWeights()
     modality_dropout: ModalityDropout = ModalityDropout()
     ctc: CtcSettings = CtcSettings()
+    decorrelation: DecorrelationSettings = DecorrelationSettings()
     train: tuple[Part, ...] = ("projectors", "lora", "encoder_lora")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from avsr.training.settings import BABBLE, PARTS, InitSettings, ModelSettings, TrainConfig
 
 _CTC_PARTS = ("ctc_heads", "audio_encoder", "video_encoder", "encoder_lora")
-_FREE_MODEL_FIELDS = ("lora_dropout", "decorrelation_weight", "decorrelation_layers")
+_FREE_MODEL_FIELDS = ("lora_dropout",)
 
 
 def conflicts(config: TrainConfig) -> list[str]:
@@ -145,7 +145,7 @@ def _range_problems(config: TrainConfig) -> list[str]:
         "checkpoint.average": 1,
         "checkpoint.patience": 1,
         "checkpoint.log_every": 1,
-        "model.decorrelation_weight": 0.0,
+        "objective.decorrelation.weight": 0.0,
     }
     problems = []
     for name, limit in lowest.items():

@@ -175,7 +175,7 @@ def test_gradient_checkpointing_changes_no_loss(
     both = [
         settings(
             corpus, tiny_folder, tmp_path / f"run{number}", optimizer__max_steps=3,
-            checkpoint__every=3, checkpoint__average=1, model__decorrelation_weight=1.0,
+            checkpoint__every=3, checkpoint__average=1, objective__decorrelation={"weight": 1.0},
             objective__matryoshka=matryoshka, optimizer__gradient_checkpointing=on,
         )
         for number, on in enumerate((False, True))

@@ -47,7 +47,7 @@ def overrides(cell: Cell, base: TrainConfig) -> list[str]:
         f"seed={cell.seed}",
         f"model.audio_rates={rates[0]}",
         f"model.video_rates={rates[1]}",
-        f"model.decorrelation_weight={cell.weight:g}",
+        f"objective.decorrelation.weight={cell.weight:g}",
         f"model.audio_projector_layer_norm={norm}",
         f"model.video_projector_layer_norm={norm}",
     ]

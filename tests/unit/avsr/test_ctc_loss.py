@@ -68,7 +68,7 @@ def test_the_objective_adds_the_mean_of_its_heads() -> None:
     model = tiny_model(audio_ctc=True, video_ctc=True)
     routes = RoutePlan(model.config, ObjectiveSettings(), 0).all()
     results = [
-        TrainingObjective(model, CtcSettings(weight=weight))(
+        TrainingObjective(model, ObjectiveSettings(ctc=CtcSettings(weight=weight)))(
             labels=LABELS, routes=routes, **inputs()
         )
         for weight in (0.0, 0.5)
@@ -85,7 +85,7 @@ def test_only_streams_that_a_step_uses_are_scored() -> None:
     model = tiny_model(audio_ctc=True, video_ctc=True)
     routes = [item for item in RoutePlan(model.config, ObjectiveSettings(), 0).all()
               if item.route.modality == "audio"]  # fmt: skip
-    objective = TrainingObjective(model, CtcSettings(weight=1.0))
+    objective = TrainingObjective(model, ObjectiveSettings(ctc=CtcSettings(weight=1.0)))
     result = objective(labels=LABELS, routes=routes, **inputs())
     assert "ctc_audio" in result
     assert "ctc_video" not in result
@@ -93,4 +93,4 @@ def test_only_streams_that_a_step_uses_are_scored() -> None:
 
 def test_a_model_without_heads_is_refused() -> None:
     with pytest.raises(ValueError, match=r"ctc.weight needs a model with CTC heads"):
-        TrainingObjective(tiny_model(), CtcSettings(weight=1.0))
+        TrainingObjective(tiny_model(), ObjectiveSettings(ctc=CtcSettings(weight=1.0)))

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from avsr.rendering import FORMATS, clock, cues
-from avsr.transcription import Rates, Segment, TranscriptionResult, Word
+from avsr.route import Route
+from avsr.transcription import Segment, TranscriptionResult, Word
 
 
 def _words(start: float, *words: str) -> tuple[Word, ...]:
@@ -26,9 +27,8 @@ def _result(*segments: Segment) -> TranscriptionResult:
     return TranscriptionResult(
         text=" ".join(segment.text for segment in segments if segment.text),
         segments=segments,
-        modality="av",
+        route=Route(modality="av", audio_rate=4, video_rate=2),
         reason="there are sound and a face",
-        rates=Rates(audio=4, video=2),
         duration_s=10.0,
     )
 
@@ -93,9 +93,9 @@ def test_subtitles_tell_whose_face_it_is() -> None:
         Segment(start=at, end=at + 1, text=text, avg_logprob=0.0, face=face)
         for text, face, at in said
     )
-    rates = Rates(audio=None, video=2)
+    route = Route(modality="video", video_rate=2)
     result = TranscriptionResult(
-        text="yes no", segments=segments, modality="video", reason="", rates=rates, duration_s=2.0
+        text="yes no", segments=segments, route=route, reason="", duration_s=2.0
     )
     assert [cue.text for cue in cues(result)] == ["face 1: yes", "face 2: no"]
     assert [segment["face"] for segment in result.to_dict()["segments"]] == [1, 2]

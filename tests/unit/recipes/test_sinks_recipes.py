@@ -113,7 +113,7 @@ def test_every_full_scale_run_has_valid_settings(recipe, base):
     cells = load_experiment(DEFINITION, "lrs3").cells
     for cell in cells:
         loaded = load_settings(base, plan.overrides(cell, settings))
-        assert loaded.model.decorrelation_weight == cell.weight
+        assert loaded.objective.decorrelation.weight == cell.weight
         assert loaded.model.audio_projector_layer_norm is cell.layer_norm
         assert loaded.seed == cell.seed
         assert loaded.output.endswith(cell.name)

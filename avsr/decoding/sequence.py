@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avsr.model_parts.rows import restore_rows, row_order
+from avsr.decoding.rows import restore_rows, row_order
 
 IGNORED_LABEL = -100  # what Hugging Face losses skip
 

@@ -14,9 +14,9 @@ from torch.nn import functional
 from avsr.decoding.beam_search import BeamSearch
 from avsr.decoding.ctc_scores import CtcRescorer
 from avsr.decoding.draft import DraftSearch
+from avsr.decoding.rows import restore_rows, row_order
 from avsr.decoding.search import GreedySearch, SearchResult, SearchSettings
-from avsr.model_parts.rows import restore_rows, row_order
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.sequence import TokenSequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +38,6 @@ class AvsrGeneration:
     lengths: Tensor
     n_drafted: Tensor | None = None
     n_accepted: Tensor | None = None
-
-
-def search_settings(config: Any, *, num_beams: int, budgets: Sequence[int]) -> SearchSettings:
-    """Settings of a search by a model's configuration.
-
-    Args:
-        config: names the tokens that end and fill a text.
-        num_beams: 1 is greedy.
-        budgets: most tokens of each row.
-
-    Raises:
-        ValueError: fewer than one beam.
-    """
-    if num_beams < 1:
-        raise ValueError(f"num_beams must be at least 1, got {num_beams}")
-    ends = config.eos_token_id
-    return SearchSettings(
-        budgets=budgets,
-        end_ids=() if ends is None else (ends,) if isinstance(ends, int) else tuple(ends),
-        pad_id=config.pad_token_id or 0,
-        num_beams=num_beams,
-    )
 
 
 def generate_tokens(
