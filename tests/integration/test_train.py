@@ -305,8 +305,12 @@ def test_check_prints_all_settings(
 ) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(settings(corpus, tiny_folder, tmp_path / "run")))
-    assert avsr_run(["train", str(path), "--check", "optimizer.max_steps=3"]) == 0
+    more = tmp_path / "more.yaml"
+    more.write_text("optimizer: {max_steps: 2, weight_decay: 0.5}\n")
+    changes = [str(more), "optimizer.max_steps=3"]
+    assert avsr_run(["train", str(path), "--check", *changes]) == 0
     shown = yaml.safe_load(capfd.readouterr().out)
     assert shown["optimizer"]["max_steps"] == 3
+    assert shown["optimizer"]["weight_decay"] == 0.5
     assert shown["optimizer"]["learning_rate"] == 3e-3
     assert not (tmp_path / "run").exists()

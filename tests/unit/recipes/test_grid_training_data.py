@@ -183,3 +183,11 @@ def test_the_adapter_stage_trains_on_exported_clips(
         if not torch.equal(tensor, before.model.get_parameter(name))
     }
     assert changed == {"projectors", "lora", "ctc_heads"}
+
+
+def test_a_second_cycle_keeps_the_phones_of_the_first(recipe, tmp_path: Path) -> None:
+    number = recipe("corpus").phone_inventory
+    first = [{"phones": [["b", 0.0, 0.1], ["I", 0.1, 0.2]]}]
+    assert number(first, tmp_path / "audio" / "phones.json") == {"I": 1, "b": 2}
+    more = [*first, {"phones": [["a", 0.0, 0.1]]}, {}]
+    assert number(more, tmp_path / "audio" / "phones.json") == {"I": 1, "b": 2}

@@ -1,7 +1,7 @@
 """The joint experiment on LRS3: list its runs with their cost, run them, collect the results.
 
-    python recipes/lrs3/sinks/plan.py recipes/lrs3/sinks/llama-3.2-1b.yaml
-    python recipes/lrs3/sinks/plan.py recipes/lrs3/sinks/llama-3.2-1b.yaml --run --gpus 8
+    python recipes/lrs/sinks/plan.py recipes/lrs/sinks/llama-3.2-1b.yaml
+    python recipes/lrs/sinks/plan.py recipes/lrs/sinks/llama-3.2-1b.yaml --run --gpus 8
     python recipes/grid/sinks/tables.py --work runs/lrs3/sinks/1b --out runs/lrs3/sinks/1b
 
 ``--run`` trains, measures on the development talks and looks for sinks, run by run; given again, it
