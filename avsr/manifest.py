@@ -13,6 +13,8 @@ from typing import Any
 
 from avsr.errors import UsageError
 
+__all__ = ["Utterance", "parse_line", "read_manifest"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:

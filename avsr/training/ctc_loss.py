@@ -12,6 +12,8 @@ from avsr.model import AvsrForConditionalGeneration
 from avsr.model_parts.ctc import ctc_heads, ctc_scores
 from avsr.model_parts.streams import EncodedStreams
 
+__all__ = ["CTC_LOSSES", "ctc_loss", "head_losses"]
+
 CTC_LOSSES = ("ctc_audio", "ctc_video")  # names of the two heads' losses
 
 

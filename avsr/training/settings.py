@@ -5,17 +5,8 @@ Where they come from is :mod:`avsr.training.settings_file`; what may not stand t
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_args
 
-PARTS = (
-    "projectors",
-    "lora",
-    "encoder_lora",
-    "ctc_heads",
-    "audio_encoder",
-    "video_encoder",
-    "language_model",
-)
 Part = Literal[
     "projectors",
     "lora",
@@ -25,6 +16,7 @@ Part = Literal[
     "video_encoder",
     "language_model",
 ]
+PARTS: tuple[Part, ...] = get_args(Part)
 ModalityName = Literal["audio", "video", "av"]
 
 BABBLE = "babble"  # in augmentation.noise: voices of the training clips

@@ -14,6 +14,8 @@ from avsr.errors import UsageError
 from avsr.training.settings import TrainConfig
 from avsr.training.settings_check import conflicts, missing_files
 
+__all__ = ["SettingsError", "TrainConfig", "changed_settings", "dump_settings", "load_settings"]
+
 
 class SettingsError(UsageError):
     """Wrong settings.

@@ -16,10 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from train_language_model import PROMPTS, language_model_config
 from transformers import LlamaForCausalLM
 
-from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
+from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor, EncodedStreams, Route
 from avsr.model_files.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
-from avsr.model_parts.streams import EncodedStreams
-from avsr.route import Route
 from avsr.training.ctc_loss import head_losses
 from avsr_adapters import average_frames
 

@@ -38,7 +38,7 @@ class StreamSampler:
     Args:
         stream: which encoder the batches are for.
         corpora: prepared corpora.
-        phones: phone numbering; clips without phone times, and phones without a number, get no labels.
+        phones: phone numbering; what has no phone times or no number gets no labels.
         noise: where training noise comes from (audio only).
         seed: fixes everything drawn.
     """

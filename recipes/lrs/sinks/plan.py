@@ -21,8 +21,7 @@ import numpy as np
 from avsr.atomic import write_text_atomically
 from avsr.sinks.experiment import Cell, Experiment, load_experiment
 from avsr.text import count_word_errors, normalise
-from avsr.training.settings import TrainConfig
-from avsr.training.settings_file import load_settings
+from avsr.training.settings_file import TrainConfig, load_settings
 
 DEFINITION = Path(__file__).parents[2] / "grid" / "sinks" / "experiment.yaml"
 DEV = "data/lrs3/sinks-dev.jsonl"
