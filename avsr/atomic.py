@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+__all__ = ["atomic_file", "write_text_atomically"]
+
 _PREFIX, _SUFFIX = ".avsr-", ".part"  # of files that are being written: short, whatever the name
 
 

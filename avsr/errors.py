@@ -2,6 +2,15 @@
 
 import os
 
+__all__ = [
+    "AvsrError",
+    "InputError",
+    "ModelUnavailableError",
+    "UsageError",
+    "one_line",
+    "printable",
+]
+
 
 class AvsrError(Exception):
     """A problem that the user can act on; ``str`` of it is the one line to show.

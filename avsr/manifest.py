@@ -17,6 +17,8 @@ from avsr.lines import read_lines
 
 _NEMO_PATH = "audio_filepath"
 
+__all__ = ["Utterance", "parse_line", "read_manifest"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:

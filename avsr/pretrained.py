@@ -17,6 +17,16 @@ from avsr.processing import AvsrProcessor
 from avsr.route import MODALITIES, Modality, Route, Stream, trained_route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
+__all__ = [
+    "DEFAULT_MODEL",
+    "MAX_SEGMENT_S",
+    "LoadedModel",
+    "bundled_models",
+    "choose_device",
+    "load_model",
+    "model_digest",
+]
+
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
 DEFAULT_MODEL = "auto"  # see avsr.model_files.store
 _UNTRAINED_RATE = (  # the ablation of Llama-MTSK, LRS3, rates 2/4/6/8/10

@@ -21,6 +21,8 @@ from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.mouth import normalise_mouth
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
 
+__all__ = ["PROCESSOR_FILE", "AvsrProcessor", "fit_to_lips"]
+
 PROCESSOR_FILE = "processor_config.json"
 
 

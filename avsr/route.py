@@ -12,6 +12,17 @@ from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 if TYPE_CHECKING:
     from avsr.config import AvsrConfig
 
+__all__ = [
+    "MODALITIES",
+    "TASKS",
+    "Modality",
+    "Route",
+    "Stream",
+    "nearest_rate",
+    "trained_rate",
+    "trained_route",
+]
+
 Modality = Literal["audio", "video", "av"]
 Stream = Literal["audio", "video"]
 

@@ -6,6 +6,15 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+__all__ = [
+    "PAD_TOKEN",
+    "STREAM_TOKENS",
+    "add_model_tokens",
+    "load_sentencepiece",
+    "load_tokenizer",
+    "plain_ids",
+]
+
 PAD_TOKEN = "<pad>"
 STREAM_TOKENS = {  # configuration field -> token
     "audio_start_token_id": "<audio>",

@@ -11,6 +11,8 @@ from avsr.pretrained import LoadedModel, choose_device
 from avsr.processing import AvsrProcessor
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
+__all__ = ["AUDIO_ENCODERS", "LANGUAGE_MODELS", "VIDEO_ENCODERS", "random_config", "random_model"]
+
 N_MARKERS = 5  # <pad>, <audio>, </audio>, <video>, </video>
 _PROMPT_LENGTHS = {"audio": 6, "video": 6, "av": 8}  # of the published prompts in Llama's tokens
 _LLAMA_3 = {"vocab_size": 128_256, "rms_norm_eps": 1e-5}

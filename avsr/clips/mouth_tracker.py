@@ -7,6 +7,8 @@ import numpy as np
 from avsr.timings import Timings
 from avsr_frontends.landmarks import FaceTrack, FaceTracker, Roster, TrackReport, joint_report
 
+__all__ = ["MouthTracker"]
+
 
 class MouthTracker(FaceTracker):
     """A face tracker that counts the time its frames take to decode, and keeps its last report.

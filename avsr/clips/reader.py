@@ -25,6 +25,8 @@ from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_vide
 from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
+__all__ = ["ClipReader", "FaceWish", "Roi", "part_of_pictures"]
+
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
 
 FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on

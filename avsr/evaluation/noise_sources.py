@@ -15,6 +15,8 @@ from avsr.noise import BABBLE_VOICES, Babble, NoiseSource, Recording
 from avsr_frontends.media import MediaError, read_audio
 from avsr_frontends.rates import SAMPLE_RATE
 
+__all__ = ["BABBLE", "VoiceReader", "build_noises"]
+
 BABBLE = "babble"
 _KEPT_VOICES = 4000  # clips of babble voices held in memory, 0.2 MB each for three seconds
 

@@ -124,9 +124,9 @@ def clip_problems(clip: PreparedClip, longest_s: float) -> Iterator[Problem]:
 def manifest_text(clips: Sequence[PreparedClip]) -> str:
     """A manifest of prepared clips, JSON Lines.
 
-    Beside what every manifest has: ``duration`` (s), ``n_frames`` (mouth crops), ``n_samples``,
-    ``face_coverage`` (0 to 1), ``words`` where their times are known, ``split``, and the marks
-    ``failure`` (the reason) and ``low_coverage`` (true).
+    Beside what every manifest has: ``duration`` (s, of the longer stream), ``n_frames`` (mouth
+    crops), ``n_samples``, ``face_coverage`` (0 to 1), ``words`` where their times are known,
+    ``split``, and the marks ``failure`` (the reason) and ``low_coverage`` (true).
     """
     return "".join(json.dumps(_entry(clip), ensure_ascii=False) + "\n" for clip in clips)
 

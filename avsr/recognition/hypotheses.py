@@ -16,6 +16,8 @@ from avsr.pretrained import LoadedModel
 from avsr.route import Route, Stream
 from avsr_frontends.rates import SAMPLE_RATE
 
+__all__ = ["Hypothesis", "decode", "encode", "generate", "resolved_search"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hypothesis:

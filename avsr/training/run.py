@@ -17,13 +17,14 @@ from avsr.errors import UsageError, one_line
 from avsr.progress import Progress, Say, say_nothing, show_nothing
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
+from avsr.training.callbacks import LogLines
 from avsr.training.data import build_sets
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.run_folder import STATE_FILE, RunFolder
 from avsr.training.settings import TrainConfig
 from avsr.training.trained_weights import read_trained, trains_base_models
-from avsr.training.trainer import AvsrTrainer, LogLines
+from avsr.training.trainer import AvsrTrainer
 
 _MODEL_FILES_ONLY = shutil.ignore_patterns(
     "optimizer*", "scheduler.pt", "rng_state*", "trained.safetensors", STATE_FILE, "pytorch_model*"

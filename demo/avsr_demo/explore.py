@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from avsr import Recognizer
-from avsr.clips.read import MIN_FACE_COVERAGE, Clip, read_clip
+from avsr import Recognizer, Route
+from avsr.clips.clip import Clip
+from avsr.clips.read import MIN_FACE_COVERAGE, read_clip
 from avsr.errors import AvsrError, one_line
-from avsr.route import Modality, Route
+from avsr.route import Modality
 from avsr_demo.babble import QUIETEST_DB, add_babble
 from avsr_demo.differences import word_errors
 from avsr_demo.face_watch import FaceWatch

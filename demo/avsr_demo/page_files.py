@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avsr.clips.read import Clip
+from avsr import TranscriptionResult
+from avsr.clips.clip import Clip
 from avsr.rendering import render
-from avsr.transcription import TranscriptionResult
 from avsr_demo.captions import following_captions
 from avsr_demo.film import marked_frames, write_film
 from avsr_demo.findings import Films

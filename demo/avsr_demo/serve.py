@@ -12,7 +12,7 @@ import numpy as np
 
 import avsr
 from avsr import Recognizer
-from avsr.clips.read import Clip
+from avsr.clips.clip import Clip
 from avsr.errors import UsageError
 from avsr_demo.limits import Limits
 from avsr_demo.samples import samples
