@@ -21,7 +21,6 @@ __all__ = [
     "DEFAULT_MODEL",
     "MAX_SEGMENT_S",
     "LoadedModel",
-    "bundled_models",
     "choose_device",
     "load_model",
     "model_digest",
