@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ SAMPLE = ROOT / "demo" / "samples" / "clean.mp4"
 TEXT = "set blue with t one please"
 N_FILES = 500
 N_WARM = 50  # files after which memory no longer grows
-GROWTH_MB = 60  # what measuring and the allocator are allowed
+GROWTH_MB = 50  # of what is typical; the allocator moves by that much from film to film
 SOUND = {
     "wav": "pcm_s16le", "flac": "flac", "m4a": "aac", "mka": "pcm_s16le", "caf": "pcm_s16be",
     "aiff": "pcm_s16be", "ogg": "flac", "au": "pcm_s16be",
@@ -73,15 +74,16 @@ def test_five_hundred_files(tmp_path: Path) -> None:
     for number in range(N_FILES):
         if number % 4 == 3:
             source, text = bad[number // 4 % len(bad)], None
-        elif number % 20 == 0:
-            source, text = films[number // 20 % len(films)], TEXT
+        elif number % 5 == 0:
+            source, text = films[number // 5 % len(films)], TEXT
         else:
             source, text = sounds[number % len(sounds)], TEXT
         expected[str(_linked(run, number, source))] = text
-    command = [sys.executable, "-m", "avsr", "transcribe", "--json-lines", "--quiet", *expected]
+    command = [sys.executable, "-m", "avsr", "transcribe", "--threads", "1"]
+    command += ["--json-lines", "--quiet", "-f", "all", "-o", str(tmp_path / "texts"), *expected]
     with (tmp_path / "told.txt").open("w") as told_file:
         process = subprocess.Popen(
-            [*command, "-f", "all", "-o", str(tmp_path / "texts")],
+            command,
             env={**os.environ, "AVSR_DEVICE": "cpu"},
             stdout=subprocess.PIPE,
             stderr=told_file,
@@ -105,4 +107,7 @@ def test_five_hundred_files(tmp_path: Path) -> None:
     assert told.count("\n") == n_bad + 1
     assert "Traceback" not in told
     assert len(list((tmp_path / "texts").iterdir())) == 5 * (N_FILES - n_bad)
-    assert max(memory_mb[N_WARM:]) - max(memory_mb[:N_WARM]) < GROWTH_MB, memory_mb[::50]
+    early, late = memory_mb[N_WARM : N_WARM + 100], memory_mb[-100:]
+    assert statistics.median(late) - statistics.median(early) < GROWTH_MB, memory_mb[::25]
+    assert max(late) - max(early) < 3 * GROWTH_MB, memory_mb[::25]
+    print(f"memory: {statistics.median(early):.0f} MB early, {statistics.median(late):.0f} MB late")
