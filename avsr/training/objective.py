@@ -30,6 +30,8 @@ class TrainingObjective(nn.Module):
         ValueError: the language model has too few layers for the decorrelation term.
     """
 
+    accepts_loss_kwargs = False  # the Trainer averages over accumulated batches itself
+
     def __init__(
         self,
         model: AvsrForConditionalGeneration,
