@@ -128,19 +128,19 @@ def _media() -> str:
 def _face_models() -> str:
     import numpy as np
 
-    from avsr_frontends.landmarks import FaceTracker
+    from avsr.clips.mouth_tracker import MouthTracker
 
-    with FaceTracker() as tracker:
-        tracker.track([np.zeros((64, 64, 3), dtype=np.uint8)])
+    with MouthTracker() as tracker:
+        tracker.track_faces([np.zeros((64, 64, 3), dtype=np.uint8)])
     return "detector and mesh work, Apache-2.0"
 
 
 def _voice_detector() -> str:
     import numpy as np
 
-    from avsr_frontends.activity import voice_segments
+    from avsr_frontends.activity import voice_probabilities
 
-    voice_segments(np.zeros(16_000, dtype=np.float32))
+    voice_probabilities(np.zeros(16_000, dtype=np.float32))
     return "works, MIT"
 
 

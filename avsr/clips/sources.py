@@ -33,7 +33,7 @@ class Source:
         path: the file; None for arrays.
         start: where reading begins, in seconds of the file.
         duration_s: length of what is read, once known; None before, for live recordings.
-        whole_s: length of the whole input, likewise.
+        whole_s: length of the whole input, once known; None before.
         warnings: damage met while reading; complete after the last stretch.
     """
 

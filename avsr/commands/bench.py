@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -52,7 +52,8 @@ def bench(
         bool, typer.Option("--padded", help="With --random: encode sound padded to 30 s.")
     ] = False,
     dtype: Annotated[
-        str, typer.Option(help="float32 or bfloat16. Default: what is quick; random, float32.")
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="auto: what is quick; random, float32."),
     ] = "auto",
     seconds: Annotated[str, typer.Option(help="List of lengths of noise clips.")] = "3,10,30",
     clips: Annotated[
@@ -70,7 +71,8 @@ def bench(
     ] = None,
     beam: Annotated[str, typer.Option(help="List of beams; 1 is greedy.")] = "1,5",
     draft: Annotated[
-        str | None, typer.Option(help="ctc: also measure verifying what a CTC head proposes.")
+        Literal["ctc"] | None,
+        typer.Option(help="ctc: also measure verifying what a CTC head proposes."),
     ] = None,
     max_tokens: Annotated[
         int | None,
@@ -113,10 +115,6 @@ def bench(
         split_choices(modality, "--modality", ("av", "audio", "video")) if modality else None
     )
     rates = split_rates(audio_rate, "--audio-rate"), split_rates(video_rate, "--video-rate")
-    if draft not in (None, "ctc"):
-        raise UsageError(f"--draft {draft}: there is only ctc")
-    if dtype not in ("auto", "float32", "bfloat16"):
-        raise UsageError(f"--dtype {dtype}: give auto, float32 or bfloat16")
     if random is None and (layers is not None or padded):
         raise UsageError("--layers and --padded go with --random")
 

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -42,6 +42,7 @@ Device = Annotated[
         help="auto, cpu, cuda, cuda:1, mps ... auto takes a GPU if there is one.",
     ),
 ]
+FileModality = Literal["auto", "av", "audio", "video"]
 Beam = Annotated[
     int | None,
     typer.Option(min=1, help="Beams of the search; 1 is greedy. Default: the model's own."),

@@ -11,8 +11,7 @@ import typer
 
 from avsr.commands.flags import told
 from avsr.commands.messages import ProgressLine, say
-from avsr.commands.options import Debug, Device, Model, print_version
-from avsr.commands.transcribe import ModalityOption
+from avsr.commands.options import Debug, Device, FileModality, Model, print_version
 from avsr.errors import InputError, UsageError
 from avsr.outputs import check_folder, check_outputs, note_output, write_output
 
@@ -33,9 +32,9 @@ def sinks(
     ],
     model: Model = "grid-tiny",
     modality: Annotated[
-        ModalityOption,
+        FileModality,
         typer.Option(help="What to read; auto: sound and lips where both are there."),
-    ] = ModalityOption.auto,
+    ] = "auto",
     audio_rate: Annotated[
         int | None, typer.Option(min=1, help="Audio frames per token. Default: the finest trained.")
     ] = None,
@@ -82,7 +81,7 @@ def sinks(
             found = analyse_clip(
                 loaded,
                 path,
-                modality=modality.value,
+                modality=modality,
                 audio_rate=audio_rate,
                 video_rate=video_rate,
                 settings=settings,

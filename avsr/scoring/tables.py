@@ -100,7 +100,7 @@ def percent(rate: float | None) -> str:
 
 
 def interval_text(interval: Sequence[float] | None) -> str:
-    """An interval of fractions in percent, likewise."""
+    """An interval of fractions in percent with one decimal; a dash where there is none."""
     return "-" if interval is None else f"{100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
 
 

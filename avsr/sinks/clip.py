@@ -65,7 +65,7 @@ def analyse_clip(
         path: a media file.
         modality: what to use of it.
         audio_rate: encoder frames per token; None is the finest trained.
-        video_rate: likewise.
+        video_rate: encoder frames per token; None is the finest trained.
         settings: thresholds, and whether maps are kept.
 
     Raises:

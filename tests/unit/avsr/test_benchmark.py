@@ -162,8 +162,8 @@ def test_the_command(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     ("arguments", "message"),
     [
         (["--layers", "2"], "go with --random"),
-        (["--draft", "oracle"], "there is only ctc"),
-        (["--dtype", "float8"], "give auto, float32 or bfloat16"),
+        (["--draft", "oracle"], "'oracle' is not one of 'ctc'"),
+        (["--dtype", "float8"], "'float8' is not one of 'auto', 'float32', 'bfloat16'"),
         (["--beam", "0"], "give numbers above 0"),
         (["--seconds", "ten"], "give numbers above 0"),
     ],
