@@ -33,6 +33,8 @@ class TrainingObjective(nn.Module):
             term has a weight and the model no CTC head.
     """
 
+    accepts_loss_kwargs = False  # the Trainer averages over accumulated batches itself
+
     def __init__(
         self,
         model: AvsrForConditionalGeneration,
