@@ -16,11 +16,13 @@ from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from avsr.config import AvsrConfig
 from avsr.decoding.sequence import IGNORED_LABEL
-from avsr.model_files.tokenizer import plain_ids
 from avsr.text import spoken_form
+from avsr.tokenizer import plain_ids
 from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.mouth import normalise_mouth
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
+
+__all__ = ["PROCESSOR_FILE", "AvsrProcessor", "fit_to_lips"]
 
 PROCESSOR_FILE = "processor_config.json"
 DRAFT_FOLDER = "draft"  # the tokenizer of the audio encoder's own decoder

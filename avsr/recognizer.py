@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from avsr import __version__
 from avsr.clips.saved_lips import SavedLips
 from avsr.clips.sources import Source, SourceLike
 from avsr.errors import InputError
@@ -22,6 +21,7 @@ from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modalit
 from avsr.route import Modality, Route
 from avsr.timings import Timings
 from avsr.transcription import Segment, TranscriptionResult
+from avsr.version import __version__
 from avsr_frontends.media import MediaError
 
 
@@ -239,7 +239,8 @@ class Recognizer:
         except MediaError as error:
             raise InputError(str(error)) from error
         except InputError as error:
-            raise InputError(f"{source.path}: {error}" if source.path else str(error)) from error
+            message = f"{source.path}: {error}" if source.path else str(error)
+            raise InputError(message, settings=error.settings) from error
 
     def _result(
         self,

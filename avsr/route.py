@@ -6,10 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from avsr.errors import SettingError
 from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 
 if TYPE_CHECKING:
     from avsr.config import AvsrConfig
+
+__all__ = [
+    "MODALITIES",
+    "TASKS",
+    "Modality",
+    "Route",
+    "Stream",
+    "nearest_rate",
+    "trained_rate",
+    "trained_route",
+]
 
 Modality = Literal["audio", "video", "av"]
 Stream = Literal["audio", "video"]
@@ -136,13 +148,14 @@ def trained_route(
         model: how the model is called in messages.
 
     Raises:
-        ValueError: a modality or rate that was not trained, or a rate below 1.
+        SettingError: a modality or rate that was not trained, or a rate below 1.
     """
     trained = config.modalities or ()
     if modality not in trained:
-        raise ValueError(
+        raise SettingError(
             f"modality must be one that {model} was trained on ({', '.join(trained)}), "
-            f"got {modality!r}"
+            f"got {modality!r}",
+            settings=("modality",),
         )
     route = Route(
         modality=modality,  # pyright: ignore[reportArgumentType] one of the trained
@@ -176,16 +189,20 @@ def trained_rate(
         return trained[0]
     if rate in trained:
         return rate
+    settings: tuple[str, ...] = (f"{stream}_rate",)
     if rate < 1:
-        raise ValueError(f"{stream} rate must be a positive integer, got {rate}")
+        message = f"{stream} rate must be a positive integer, got {rate}"
+        raise SettingError(message, settings=settings)
     if allow_untrained_rate and not config.compressor.fixes_rates:
         return rate
     hint = f"{config.compression} compression fixes them"
     if not config.compressor.fixes_rates:
         hint = "or allow untrained rates, which make many more errors"
-    raise ValueError(
+        settings += ("allow_untrained_rate",)
+    raise SettingError(
         f"{model} was not trained at {stream} rate {rate}; use "
-        f"{' or '.join(map(str, trained))} ({hint})"
+        f"{' or '.join(map(str, trained))} ({hint})",
+        settings=settings,
     )
 
 

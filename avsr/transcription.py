@@ -1,14 +1,16 @@
 """What a transcription gives back, and its plain values for JSON."""
 
 import math
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from avsr.errors import printable
-from avsr.rendering import render
 from avsr.route import Modality, Route
 from avsr_frontends.landmarks import TrackReport
+
+LANGUAGE = "en"  # of every model that this package trains or converts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class Segment:
         modality: what this segment was read from; None where that is the whole result's.
         face: number of the person who speaks, where there are several faces.
         route: where it was chosen for this segment; else the whole result's.
+        tokens: ids of the text's tokens.
     """
 
     start: float
@@ -66,6 +69,14 @@ class Segment:
     modality: Modality | None = None
     face: int | None = None
     route: Route | None = None
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """From the first word to the last, seconds; all of it where word times are not known."""
+        if not self.words:
+            return self.start, self.end
+        return self.words[0].start, max(word.end for word in self.words)
 
     @property
     def rates(self) -> Route | None:
@@ -78,12 +89,22 @@ class Segment:
         return math.exp(self.avg_logprob)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, under the keys that openai-whisper uses where it has them."""
+        """Plain values for JSON, under the keys that openai-whisper uses where it has them.
+
+        ``start`` and ``end`` span the words; ``seek`` is the start of the piece that they were
+        read from, in hundredths of a second.
+        """
+        start, end = self.span
+        written = self.text.encode(errors="replace")
         values = {
-            "start": round(self.start, 3),
-            "end": round(self.end, 3),
+            "seek": round(100 * self.start),
+            "start": round(start, 3),
+            "end": round(end, 3),
             "text": self.text,
+            "tokens": list(self.tokens),
+            "temperature": 0.0,
             "avg_logprob": round(self.avg_logprob, 4),
+            "compression_ratio": round(len(written) / len(zlib.compress(written)), 4),
             "no_speech_prob": round(self.no_speech_prob, 4),
             "words": [word.to_dict() for word in self.words],
         }
@@ -160,8 +181,10 @@ class TranscriptionResult:
         return {
             "text": self.text,
             "segments": [
-                {"id": index, **segment.to_dict()} for index, segment in enumerate(self.segments)
+                {"id": index, **segment.to_dict()}
+                for index, segment in enumerate(sorted(self.segments, key=lambda one: one.span))
             ],
+            "language": LANGUAGE,
             "file": None if self.path is None else printable(self.path),
             "duration": round(self.duration_s, 3),
             "model": self.model,
@@ -174,14 +197,3 @@ class TranscriptionResult:
             "warnings": list(self.warnings),
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
         }
-
-    def render(self, output_format: str) -> str:
-        """The content of a result file, see :func:`avsr.rendering.render`.
-
-        Args:
-            output_format: ``"txt"``, ``"srt"``, ``"vtt"``, ``"tsv"`` or ``"json"``.
-
-        Raises:
-            ValueError: on another format.
-        """
-        return render(self, output_format)

@@ -16,11 +16,11 @@ from avsr.benchmark.clips import BenchClip
 from avsr.benchmark.reference import published_reading
 from avsr.decoding.options import SearchOptions
 from avsr.pretrained import LoadedModel
+from avsr.progress import Progress, show_nothing
 from avsr.recognition.hypotheses import encode, generate
 from avsr.recognition.joint_decoding import DecodingJob, job_groups, merged
 from avsr.route import Route
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 _MOST_ROWS = 16  # texts that we decode together where clips are fewer
 Texts = dict[Route, list[list[int]]]  # token ids of each clip, with the end
 
@@ -66,7 +66,7 @@ def compare(
     num_beams: int,
     batch_size: int,
     max_new_tokens: int | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> Comparison:
     """Read all clips in both ways.
 

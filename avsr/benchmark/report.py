@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from avsr import __version__
 from avsr.benchmark.comparison import Comparison
 from avsr.benchmark.stages import StageRow
 from avsr.pretrained import LoadedModel
 from avsr.scoring.results import row_route
+from avsr.version import __version__
 
 
 def circumstances(loaded: LoadedModel, command: str) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def all_readings(
         loaded: the model.
         modalities: None for all trained ones.
         audio_rates: (None,) for all trained ones.
-        video_rates: likewise.
+        video_rates: (None,) for all trained ones.
 
     Raises:
         UsageError: something the model was not trained for.

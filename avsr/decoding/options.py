@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from avsr.errors import SettingError
+
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
@@ -48,25 +50,28 @@ class SearchOptions:
             heads: for each stream in question, whether the model has a CTC head for it.
 
         Raises:
-            ValueError: naming the option and what stands against it.
+            SettingError: naming the option and what stands against it.
         """
         if self.num_beams is not None and self.num_beams < 1:
-            raise ValueError(f"num_beams must be at least 1, got {self.num_beams}")
+            message = f"num_beams must be at least 1, got {self.num_beams}"
+            raise SettingError(message, settings=("num_beams",))
         if self.ctc_weight is not None and not 0 <= self.ctc_weight <= 1:
-            raise ValueError(f"ctc_weight must be from 0 to 1, got {self.ctc_weight:g}")
+            message = f"ctc_weight must be from 0 to 1, got {self.ctc_weight:g}"
+            raise SettingError(message, settings=("ctc_weight",))
         if self.draft not in (None, *DRAFTS):
-            raise ValueError(
-                f'draft must be one of {", ".join(DRAFTS)} or None, got "{self.draft}"'
-            )
+            message = f'draft must be one of {", ".join(DRAFTS)} or None, got "{self.draft}"'
+            raise SettingError(message, settings=("draft",))
         if self.draft == "ctc" and (self.num_beams or 1) > 1:
-            raise ValueError(
-                f"a draft goes with greedy search only, got {self.num_beams} beams: leave out one"
+            raise SettingError(
+                f"a draft goes with greedy search only, got {self.num_beams} beams: leave out one",
+                settings=("draft", "num_beams"),
             )
         for name, wanted in (("draft", self.draft == "ctc"), ("ctc_weight", self.ctc_weight)):
             if wanted and not any(heads.values()):
-                raise ValueError(
+                raise SettingError(
                     f"the model has no CTC head for {' or '.join(heads)}, so nothing can propose "
-                    f"or judge a text: leave out {name}"
+                    f"or judge a text: leave out {name}",
+                    settings=(name,),
                 )
         default_beams = getattr(defaults, "num_beams", None) or 1
         num_beams = self.num_beams or (1 if self.draft == "ctc" else default_beams)

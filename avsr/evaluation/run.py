@@ -6,14 +6,13 @@ what a row needs, counts with an empty hypothesis.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
 from avsr.decoding.options import SearchOptions
-from avsr.errors import UsageError
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.job import EvaluationJob
 from avsr.evaluation.journal import Journal
@@ -21,9 +20,7 @@ from avsr.evaluation.workers import inspect_in_processes, recognise_in_processes
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
-from avsr.text import normalise
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+from avsr.progress import Progress, show_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,7 @@ class Evaluation:
         return sum(outcome.n_accepted for outcome in self.outcomes)
 
 
-def evaluate(
+def run_evaluation(
     loaded: LoadedModel,
     utterances: Sequence[Utterance],
     conditions: Sequence[Condition],
@@ -73,13 +70,13 @@ def evaluate(
     batch_size: int = 16,
     jobs: int = 1,
     journal: Journal | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> Evaluation:
     """Run a model over utterances under all conditions.
 
     Args:
         loaded: the model.
-        utterances: with texts of at least one word.
+        utterances: with texts, which are empty where nothing is said.
         conditions: from :func:`avsr.evaluation.conditions.plan_conditions`.
         cache: where decoded clips are kept.
         noises: a source for each noise that the conditions name.
@@ -93,14 +90,9 @@ def evaluate(
         The outcomes, in the order of ``utterances``.
 
     Raises:
-        UsageError: if an utterance's text has no word, or a noise recording is silent.
+        UsageError: if a noise recording is silent.
         InputError: if a process died that was recognising.
     """
-    for utterance in utterances:
-        if not normalise(utterance.text):
-            raise UsageError(
-                f"utterance {utterance.id!r} has no word in its text: mend the manifest"
-            )
     conditions = tuple(conditions)
     job = EvaluationJob(
         location=loaded.location,

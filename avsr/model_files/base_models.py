@@ -18,14 +18,9 @@ from transformers import (
 )
 
 from avsr.config import PROMPTS, AvsrConfig
-from avsr.model_files.tokenizer import (
-    add_model_tokens,
-    load_tokenizer,
-    plain_ids,
-    whisper_start_ids,
-)
 from avsr.model_files.weights import assign_weights, state_names
 from avsr.processing import AvsrProcessor
+from avsr.tokenizer import add_model_tokens, load_tokenizer, plain_ids, whisper_start_ids
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
 DRAFT_PROMPT = (" Draft:", "\nText:")  # around a draft

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import init_empty_weights
-from huggingface_hub import snapshot_download
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
@@ -21,6 +20,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 
 from avsr.config import AvsrConfig
 from avsr.model_files.base_models import ADDED_ROWS, added_rows, base_weights, is_base_weight
+from avsr.model_files.store import hub_folder
 from avsr.model_files.weights import (
     assign_weights,
     read_safetensors,
@@ -110,7 +110,11 @@ def load_model(
     """
     folder = Path(name_or_path)
     if not folder.is_dir():
-        folder = _download(str(name_or_path), revision, local_files_only)
+        try:
+            folder = hub_folder(str(name_or_path), revision=revision, offline=local_files_only)
+        except OSError as error:
+            message = f"{name_or_path}: is no folder, and {error}"
+            raise FileNotFoundError(message) from error
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no config.json: it is no model folder")
     config = AvsrConfig.from_pretrained(folder, **changes)
@@ -147,16 +151,6 @@ def _base_parts(config: AvsrConfig) -> list[str]:
     """Names of the frozen parts a model has."""
     present = {"text": True, "audio": config.audio_config, "video": config.video_config}
     return [part for part, there in present.items() if there is not None]
-
-
-def _download(name: str, revision: str | None, local_files_only: bool) -> Path:
-    try:
-        path = snapshot_download(name, revision=revision, local_files_only=local_files_only)
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{name} is neither a folder nor a model that can be fetched: {error}"
-        ) from error
-    return Path(path)
 
 
 def _save_adapters(

@@ -59,9 +59,10 @@ def read_every_face(
     except MediaError as error:
         raise InputError(str(error)) from error
     except InputError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{source}: {error}", settings=error.settings) from error
     if n_faces == 0:
-        raise InputError(f"{source}: no face was found; use --modality audio")
+        message = f"{source}: no face was found; use modality 'audio'"
+        raise InputError(message, settings=("modality",))
     results = {person: read_face(person) for person in range(1, n_faces + 1)}
     segments = [
         replace(segment, face=person)

@@ -8,13 +8,15 @@ import torch
 
 from avsr.decoding.generation import AvsrGeneration
 from avsr.decoding.options import SearchOptions
-from avsr.errors import UsageError
+from avsr.errors import SettingError
 from avsr.model_parts.adapters import adapters_of
 from avsr.model_parts.ctc import ctc_heads
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.route import Route, Stream
 from avsr_frontends.rates import SAMPLE_RATE
+
+__all__ = ["Hypothesis", "decode", "encode", "generate", "resolved_search"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +136,13 @@ def resolved_search(
     """What is asked of a search with the model's own in place of None, for these routes.
 
     Raises:
-        UsageError: naming what stands against it.
+        SettingError: naming what stands against it.
     """
     used: list[Stream] = [stream for route in routes for stream in route.streams]
     try:
         return search.resolved(loaded.model.generation_config, ctc_heads(loaded.model, used))
-    except ValueError as error:
-        raise UsageError(f"{loaded.name}: {error}") from error
+    except SettingError as error:
+        raise SettingError(f"{loaded.name}: {error}", settings=error.settings) from error
 
 
 def _hypothesis(loaded: LoadedModel, output: AvsrGeneration, row: int) -> Hypothesis:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from avsr.clips.buffer import ClipBuffer
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
+from avsr.clips.reader import beyond_end
 from avsr.clips.sources import Source
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
@@ -82,6 +83,8 @@ class LongForm:
         for clip, is_last in read_ahead(source.stretches()):
             is_first = buffer.end == source.start and not is_resumed
             buffer.append(clip)
+            if is_first and is_last and clip.duration_s == 0 and source.start > 0:
+                raise InputError(beyond_end(source.start, source.whole_s))
             face = clip.face or face
             try:
                 choice = choose_modality(replace(buffer.clip, face=face), self._modality)
@@ -161,6 +164,7 @@ class LongForm:
                         modality=None if modality == choice.modality else modality,
                         face=person,
                         route=reading.route,
+                        tokens=reading.hypothesis.token_ids,
                     )
                 )
         return Stretch(

@@ -14,6 +14,16 @@ from avsr.recognition.request import Request
 from avsr.route import Modality, Route
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 
+__all__ = [
+    "NOISY_SNR_DB",
+    "SURE_LOGPROB",
+    "RoutedHypothesis",
+    "choose_route",
+    "decode_as_fine_as_needed",
+    "estimate_snr_db",
+    "possible_routes",
+]
+
 # Tuned on GRID s1_dev, clean and in babble: python recipes/grid/rate_auto.py --tune
 SURE_LOGPROB = math.log(0.6)  # a coarse reading as sure as this stands
 NOISY_SNR_DB = 6.0  # sound worse than this is read finely from the start
@@ -52,7 +62,8 @@ def possible_routes(loaded: LoadedModel, modality: Modality, request: Request) -
         coarsest = routes[-1]
         raise UsageError(
             f"at most {budget:g} tokens per second: the coarsest rates ({coarsest.in_words}) need "
-            f"{coarsest.tokens_per_second:.3g}"
+            f"{coarsest.tokens_per_second:.3g}",
+            settings=("max_tokens_per_second",),
         )
     return affordable
 

@@ -62,7 +62,8 @@ def read_pieces(
             if len(batch) == 1:
                 raise InputError(
                     f"memory is too small for a piece of {batch[0].duration_s:.0f} s; "
-                    "use --device cpu, coarser rates or a smaller model"
+                    "use the device cpu, coarser rates or a smaller model",
+                    settings=("device", "audio_rate", "video_rate"),
                 ) from error
             size = len(batch) // 2
         else:

@@ -56,7 +56,10 @@ class Request:
                 f"{self.end}"
             )
         if self.face == "all" and self.modality == "audio":
-            raise UsageError("face 'all' reads lips, so modality 'audio' makes no sense with it")
+            raise UsageError(
+                "face 'all' reads lips, so modality 'audio' makes no sense with it",
+                settings=("face", "modality"),
+            )
 
     def changed(self, changes: Mapping[str, Any]) -> "Request":
         """The request with other values.
@@ -80,31 +83,3 @@ class Request:
         )
         kept = {name: value for name, value in changes.items() if name in own}
         return replace(self, **{**kept, "search": search})
-
-
-def parse_face(value: str) -> FaceRequest:
-    """Read the value of ``--face``.
-
-    Raises:
-        UsageError: if it is no face.
-    """
-    if value.isdecimal() and int(value) >= 1:
-        return int(value)
-    for name in ("speaking", "largest", "all"):
-        if value == name:
-            return name
-    raise UsageError(f"--face {value!r}: give speaking, largest, all, or a number from 1 on")
-
-
-def parse_roi(value: str) -> Roi:
-    """Read ``x,y,w,h``.
-
-    Raises:
-        UsageError: if it is anything else.
-    """
-    parts = [part.strip() for part in value.split(",")]
-    if len(parts) == 4 and all(part.isdecimal() for part in parts):
-        left, top, width, height = map(int, parts)
-        if width and height:
-            return left, top, width, height
-    raise UsageError(f"--roi {value!r}: give x,y,w,h in pixels, such as 640,0,640,720")

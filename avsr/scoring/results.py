@@ -86,7 +86,7 @@ def read_results(path: Path, name: str | None = None) -> Results:
     """Read a results file.
 
     Args:
-        path: written by ``avsr evaluate --output``.
+        path: written by ``avsr evaluate``.
         name: how it is shown; None is the file's name.
 
     Raises:
@@ -96,12 +96,12 @@ def read_results(path: Path, name: str | None = None) -> Results:
         values = json.loads(path.read_text(encoding="utf-8"))
         return _parse(values, name or path.stem)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; avsr evaluate --output FILE writes one") from None
+        raise UsageError(f"{path}: no such file; avsr evaluate writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from None
     except json.JSONDecodeError:
         raise UsageError(
-            f"{path}: is no results file; give the .json that avsr evaluate --output wrote"
+            f"{path}: is no results file; give the .json that avsr evaluate wrote"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(

@@ -7,7 +7,6 @@ import torch
 
 from avsr.clips.read import read_clip
 from avsr.errors import InputError
-from avsr.model_files.tokenizer import plain_ids
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import decode, encode
@@ -17,6 +16,7 @@ from avsr.route import Route
 from avsr.sinks.analysis import LayerEdit, SinkAnalysis, SinkSettings, analyse_sinks
 from avsr.sinks.rotation import Rotation, rotation_test
 from avsr.sinks.tokens import label_tokens
+from avsr.tokenizer import plain_ids
 from avsr_adapters import compressed_lengths
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import VIDEO_FPS
@@ -65,7 +65,7 @@ def analyse_clip(
         path: a media file.
         modality: what to use of it.
         audio_rate: encoder frames per token; None is the finest trained.
-        video_rate: likewise.
+        video_rate: encoder frames per token; None is the finest trained.
         settings: thresholds, and whether maps are kept.
 
     Raises:
@@ -80,7 +80,7 @@ def analyse_clip(
     except MediaError as error:
         raise InputError(str(error)) from error
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}", settings=error.settings) from error
     if choice is None:
         raise InputError(f"{path}: the sound is silent, so there is nothing to analyse")
     route = loaded.route(choice.modality, audio_rate, video_rate)

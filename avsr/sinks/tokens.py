@@ -20,11 +20,6 @@ class TokenLabel:
     kind: str
     name: str
 
-    @property
-    def is_stream(self) -> bool:
-        """Whether it carries sound or lips."""
-        return self.kind in ("audio", "video")
-
 
 def label_tokens(
     config: Any,

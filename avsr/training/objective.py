@@ -13,7 +13,9 @@ from transformers import PreTrainedModel
 
 from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_parts.ctc import ctc_heads
 from avsr.model_parts.streams import EncodedStreams
+from avsr.training.ctc_loss import head_losses
 from avsr.training.routes import WeightedRoute
 from avsr.training.settings import ObjectiveSettings
 from avsr_adapters import LoraAdapters, decorrelated_layers
@@ -27,8 +29,11 @@ class TrainingObjective(nn.Module):
         settings: the terms of the loss; None for their defaults.
 
     Raises:
-        ValueError: the language model has too few layers for the decorrelation term.
+        ValueError: the language model has too few layers for the decorrelation term, or the CTC
+            term has a weight and the model no CTC head.
     """
+
+    accepts_loss_kwargs = False  # the Trainer averages over accumulated batches itself
 
     def __init__(
         self,
@@ -41,6 +46,12 @@ class TrainingObjective(nn.Module):
         if self._decorrelation.weight:
             n_layers = model.config.text_config.num_hidden_layers
             decorrelated_layers(n_layers, self._decorrelation.layers)
+        self.ctc_weight = (settings or ObjectiveSettings()).ctc.weight
+        if self.ctc_weight and not any(ctc_heads(model).values()):
+            raise ValueError(
+                "ctc.weight needs a model with CTC heads, which this one lacks: set it to 0, or "
+                "build a new model with model.audio_ctc and model.video_ctc"
+            )
 
     @property
     def _no_split_modules(self) -> list[str]:
@@ -62,9 +73,10 @@ class TrainingObjective(nn.Module):
                 ``video_values``, ``video_lengths``); streams no route needs are not encoded.
 
         Returns:
-            ``loss``, a scalar: the weighted sum (with the decorrelation term while training), and,
-            detached, ``cross_entropy`` [R] and, where it has a weight, ``decorrelation`` [R] before
-            that.
+            ``loss``, a scalar: the weighted sum (with the decorrelation term while training, and
+            the CTC term), and, detached and before their weights, ``cross_entropy`` [R],
+            ``decorrelation`` [R] where it has a weight, ``ctc_audio`` and ``ctc_video`` for the
+            heads that took part.
         """
         streams = self._encode(routes, tensors)
         weight = self._decorrelation.weight
@@ -87,7 +99,20 @@ class TrainingObjective(nn.Module):
         result = {"loss": loss, "cross_entropy": torch.stack(cross_entropies)}
         if decorrelations:
             result["decorrelation"] = torch.stack(decorrelations)
+        if self.ctc_weight:
+            result = self._with_ctc(result, streams, labels)
         return result
+
+    def _with_ctc(
+        self, result: dict[str, Tensor], streams: EncodedStreams, labels: Tensor
+    ) -> dict[str, Tensor]:
+        """Add the mean loss of the CTC heads, with its weight."""
+        losses = head_losses(self.model, streams, labels)
+        if not losses:
+            return result
+        mean = torch.stack(list(losses.values())).mean()
+        found = {name: loss.detach() for name, loss in losses.items()}
+        return result | {"loss": result["loss"] + self.ctc_weight * mean} | found
 
     def transcribe(
         self, routes: Sequence[WeightedRoute], labels: Tensor | None = None, **tensors: Tensor

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from avsr import Recognizer
-from avsr.clips.read import MIN_FACE_COVERAGE, Clip, read_clip
+from avsr import Recognizer, Route
+from avsr.clips.clip import Clip
+from avsr.clips.read import MIN_FACE_COVERAGE, read_clip
 from avsr.errors import AvsrError, one_line
-from avsr.route import Modality, Route
+from avsr.route import Modality
 from avsr_demo.babble import QUIETEST_DB, add_babble
 from avsr_demo.differences import word_errors
 from avsr_demo.face_watch import FaceWatch
@@ -202,5 +203,5 @@ def _seen_warnings(clip: Clip) -> list[str]:
 
 def _plain(message: str, path: Path) -> str:
     """A message without the path of the server's temporary file."""
-    text = message.replace(f"{path}: ", "").split("; use --modality")[0].rstrip(".")
+    text = message.replace(f"{path}: ", "").rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avsr.route import Modality, Route
-from avsr.transcription import TranscriptionResult
+from avsr import Route, TranscriptionResult
+from avsr.route import Modality
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaInfo
 

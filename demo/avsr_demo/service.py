@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avsr import Recognizer
-from avsr.route import Modality, Route
+from avsr import Recognizer, Route
+from avsr.route import Modality
 from avsr_demo.differences import word_errors
 from avsr_demo.explore import Explorer
 from avsr_demo.findings import Findings, Question

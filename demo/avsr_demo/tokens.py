@@ -1,8 +1,8 @@
 """How many positions of the language model a reading took."""
 
-from avsr.clips.read import Clip
+from avsr import TranscriptionResult
+from avsr.clips.clip import Clip
 from avsr.pretrained import LoadedModel
-from avsr.transcription import TranscriptionResult
 from avsr_frontends.audio import audio_frame_count
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 

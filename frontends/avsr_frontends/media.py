@@ -76,7 +76,7 @@ def iter_video(
     with open_media(path) as container:
         track = tracks(container)[1]
         if track is None:
-            raise MediaError(f"{path}: has no picture; use --modality audio")
+            raise MediaError(f"{path}: has no picture")
         zero = timeline_zero(container) + Fraction(start)
         for picture, until in _pictures(container, track, zero, report):
             rgb: np.ndarray | None = None
@@ -88,7 +88,7 @@ def iter_video(
                 return
     if n_done == 0:
         what = "none of its picture frames can be decoded" if not start else "has no picture there"
-        raise MediaError(f"{path}: {what}; use --modality audio")
+        raise MediaError(f"{path}: {what}")
 
 
 def read_audio(
@@ -138,7 +138,7 @@ def iter_audio(
     with open_media(path) as container:
         track = tracks(container)[0]
         if track is None:
-            raise MediaError(f"{path}: has no sound; use --modality video")
+            raise MediaError(f"{path}: has no sound")
         zero = timeline_zero(container) + Fraction(start)
         latest = latest_time(container)
         heard = _Timeline()
@@ -158,7 +158,7 @@ def iter_audio(
             n_left -= len(piece)
     if heard.n_frames == 0:
         what = "none of its sound frames can be decoded" if not start else "has no sound there"
-        raise MediaError(f"{path}: {what}; use --modality video")
+        raise MediaError(f"{path}: {what}")
 
 
 class _Timeline:

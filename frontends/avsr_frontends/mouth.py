@@ -300,7 +300,7 @@ def extract_mouth(
     if not track.found.any():
         raise NoFaceError(
             f"{path}: no face found in {track.report.n_frames} frames; "
-            "use --modality audio, or film the face from the front and nearer"
+            "film the face from the front and nearer"
         )
     crops = crop_mouth(frames.replay(), track.points68)
     return MouthClip(

@@ -1,4 +1,4 @@
-"""Encode distorted clips once with the frozen encoders, for many passes of adapter training.
+"""Encode distorted clips once with the frozen encoders, for the many trainings of ``sinks``.
 
     python recipes/grid/cache_features.py --model DIR --corpora DIR DIR --shares 0.6 0.4 \\
         --babble DIR --out DIR --chunks 40

@@ -16,12 +16,10 @@ from torch.nn.utils.rnn import pad_sequence
 from train_language_model import PROMPTS, language_model_config
 from transformers import LlamaForCausalLM
 
-from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
-from avsr.model_files.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
-from avsr.model_parts.ctc import ctc_scores
-from avsr.model_parts.streams import EncodedStreams
-from avsr.route import Route
-from avsr_adapters.compressors import average_frames
+from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor, EncodedStreams, Route
+from avsr.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
+from avsr.training.ctc_loss import head_losses
+from avsr_adapters import average_frames
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
@@ -109,31 +107,11 @@ def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=-100)
 
 
-def ctc_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """CTC loss per frame of logits [B, T, V + 1] against the text tokens, without EOS."""
-    targets = labels[:, :-1] if bool((labels >= 0).all()) else labels
-    real = [row[row >= 0] for row in targets]
-    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
-    total = functional.ctc_loss(
-        log_probs,
-        torch.cat(real),
-        torch.full((len(labels),), logits.shape[1]),
-        torch.tensor([len(row) for row in real]),
-        blank=logits.shape[-1] - 1,
-        reduction="sum",
-        zero_infinity=True,
-    )
-    return total / log_probs[..., 0].numel()
-
-
 def both_ctc_losses(
     model: AvsrForConditionalGeneration, streams: EncodedStreams, labels: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
     """Mean CTC loss of the two encoders' heads, and each for the log."""
-    losses = {
-        f"ctc_{encoded.stream}": ctc_loss(ctc_scores(model, encoded).logits, labels)
-        for encoded in streams.present
-    }
+    losses = head_losses(model, streams, labels)
     mean = torch.stack(list(losses.values())).mean()
     return mean, {name: loss.item() for name, loss in losses.items()}
 

@@ -16,18 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
+from avsr import EncodedStreams, Request, Route
 from avsr.clips.cache import ClipCache
 from avsr.evaluation.noise_sources import VoiceReader
 from avsr.manifest import read_manifest
-from avsr.model_parts.streams import EncodedStreams
 from avsr.noise import Babble, mix_at_snr
 from avsr.pretrained import load_model
 from avsr.processing import fit_to_lips
-from avsr.recognition import rate_choice
 from avsr.recognition.hypotheses import decode, encode
-from avsr.recognition.rate_choice import estimate_snr_db, possible_routes
-from avsr.recognition.request import Request
-from avsr.route import Route
+from avsr.recognition.rate_choice import (
+    NOISY_SNR_DB,
+    SURE_LOGPROB,
+    estimate_snr_db,
+    possible_routes,
+)
 from avsr.text import count_word_errors
 
 _TRIED = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -55,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     conditions = [None, *map(float, options.snr.split(","))]
     table = _read(options.manifest, options.babble_from, options.cache, options.model, conditions)
-    limits = _TRIED if options.tune else (math.exp(rate_choice.SURE_LOGPROB),)
+    limits = _TRIED if options.tune else (math.exp(SURE_LOGPROB),)
     for snr_db, clips in table.items():
         print("clean" if snr_db is None else f"babble {snr_db:g} dB", f"({len(clips)} clips)")
         for route in clips[0]:
@@ -106,7 +108,7 @@ def _auto(clips: list[dict[Route, Reading]], limit: float) -> tuple[list[Reading
     tokens: list[float] = []
     for clip in clips:
         fine, coarse = next(iter(clip)), list(clip)[-1]
-        noisy = clip[coarse].snr_db < rate_choice.NOISY_SNR_DB
+        noisy = clip[coarse].snr_db < NOISY_SNR_DB
         if noisy or clip[coarse].sure >= limit:
             chosen.append(clip[fine if noisy else coarse])
             tokens.append((fine if noisy else coarse).tokens_per_second)

@@ -1,6 +1,5 @@
 """CTC drafts on real speech: greedy search's tokens on every test clip, in every reading."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +12,21 @@ from avsr.decoding.options import SearchOptions
 from avsr.manifest import read_manifest
 from avsr.pretrained import load_model
 from avsr.recognition.hypotheses import encode, generate
+from tests.shared import GRID
 
-GRID_TEST = Path(__file__).parents[3] / "shared" / "data" / "grid" / "s1_test.jsonl"
 BATCH = 20
 
 
-@pytest.mark.skipif(not GRID_TEST.is_file(), reason="no GRID clips beside the checkout")
+@pytest.mark.shared
 def test_drafts_change_no_token_of_any_clip() -> None:
     loaded = load_model("grid-tiny", device="cpu")
     config = loaded.model.config
     readings = all_readings(loaded, None, config.audio_rates, config.video_rates)
     tracker = MouthTracker()
     with tracker:
-        clips = [read_utterance(item, tracker=tracker) for item in read_manifest(GRID_TEST)]
+        clips = [
+            read_utterance(item, tracker=tracker) for item in read_manifest(GRID / "s1_test.jsonl")
+        ]
     n_texts = n_drafted = n_accepted = 0
     for start in range(0, len(clips), BATCH):
         chosen: list[Any] = clips[start : start + BATCH]

@@ -22,13 +22,10 @@ from avsr.route import Route
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import WeightedRoute
 from avsr.training.settings import DecorrelationSettings, ObjectiveSettings
+from tests.golden_cases import CASES, base_video_encoder, official_checkpoint
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
-CASES = sorted(path.parent.name for path in GOLDEN.glob("*/checkpoint.pth"))
 MODALITIES = {"audio": "audio", "video": "video", "audiovisual": "av"}
 LOGITS = re.compile(r"(audiovisual|audio|video)(?:_a(\d+))?(?:_v(\d+))?_logits")
-
-pytestmark = pytest.mark.skipif(not CASES, reason="golden tensors are not beside the checkout")
 
 
 @dataclass(frozen=True)
@@ -65,18 +62,21 @@ class Case:
         return found
 
 
-@pytest.fixture(scope="module", params=CASES or [""])
+@pytest.fixture(scope="module", params=CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    source = GOLDEN / request.param
+    source = request.param
     meta = json.loads((source / "meta.json").read_text())
-    folder = tmp_path_factory.mktemp("published") / request.param
+    work = tmp_path_factory.mktemp("published")
+    folder = work / source.name
     arguments = ["--language-model", source / "llm", "--lora-scaling", meta["lora"]["scaling"]]
-    for stream, base in (("audio", "whisper"), ("video", "avhubert.pt")):
+    encoders = {"audio": source / "whisper", "video": base_video_encoder(source)}
+    for stream, encoder in encoders.items():
         if f"{stream}_proj" in {name.partition(".")[0] for name in meta["keys"]}:
             rates = np.atleast_1d(meta["options"][f"downsample_ratio_{stream}"])
-            arguments += [f"--{stream}-encoder", source / base]
+            arguments += [f"--{stream}-encoder", encoder]
             arguments += [f"--{stream}-rates", ",".join(map(str, rates))]
-    command = ["convert", source / "checkpoint.pth", "-o", folder, *arguments]
+    checkpoint = official_checkpoint(source, work / "official")
+    command = ["convert", checkpoint, "-o", folder, *arguments]
     assert run([str(argument) for argument in command]) == 0
     return Case(
         folder=folder,

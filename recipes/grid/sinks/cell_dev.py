@@ -10,10 +10,8 @@ from fusion import text_labels
 from sink_counts import BatchSinks
 from torch import Tensor
 
-from avsr import AvsrProcessor
-from avsr.decoding.options import SearchOptions
-from avsr.model_parts.streams import EncodedStreams
-from avsr.route import Route, trained_route
+from avsr import AvsrProcessor, EncodedStreams, Route, SearchOptions
+from avsr.route import trained_route
 from avsr.sinks.experiment import Cell, Experiment
 from avsr.text import count_word_errors
 from avsr_adapters import AttentionRecycler, tapped_attention

@@ -18,9 +18,8 @@ import torch
 from cell_dev import DevClips, measure_cell
 from cell_model import build_cell_model
 
-from avsr import AvsrForConditionalGeneration, AvsrProcessor
+from avsr import AvsrForConditionalGeneration, AvsrProcessor, EncodedStreams
 from avsr.atomic import write_text_atomically
-from avsr.model_parts.streams import EncodedStreams
 from avsr.sinks.experiment import Cell, Experiment, load_experiment
 
 WARMUP_SHARE = 0.1

@@ -128,7 +128,7 @@ def test_random_models_read_to_the_last_token() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("gpt-9,whisper-tiny", "there is no 'gpt-9'"),
+        ("gpt-9,whisper-tiny", "there is no size 'gpt-9'"),
         ("whisper-tiny,avhubert-base", "give a language model and an encoder"),
         ("llama-3.2-1b", "give a language model and an encoder"),
         ("llama-3.2-1b,llama-3.2-3b", "two sizes of one part"),
@@ -162,8 +162,8 @@ def test_the_command(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     ("arguments", "message"),
     [
         (["--layers", "2"], "go with --random"),
-        (["--draft", "oracle"], "there is only ctc"),
-        (["--dtype", "float8"], "give auto, float32 or bfloat16"),
+        (["--draft", "oracle"], "'oracle' is not one of 'ctc'"),
+        (["--dtype", "float8"], "'float8' is not one of 'auto', 'float32', 'bfloat16'"),
         (["--beam", "0"], "give numbers above 0"),
         (["--seconds", "ten"], "give numbers above 0"),
     ],

@@ -15,7 +15,7 @@ from avsr.clips.read import Clip
 from avsr.errors import UsageError
 from avsr.evaluation.conditions import Condition, plan_conditions
 from avsr.evaluation.report import to_dict
-from avsr.evaluation.run import evaluate
+from avsr.evaluation.run import run_evaluation
 from avsr.manifest import Utterance
 from avsr.noise import Babble
 from avsr.pretrained import LoadedModel, load_model
@@ -83,8 +83,8 @@ def test_plan_multiplies_only_what_a_modality_uses(loaded: LoadedModel) -> None:
 def test_batches_give_what_single_clips_give(loaded: LoadedModel, clips: _Clips) -> None:
     conditions = plan_conditions(loaded, ["av", "audio", "video"], [4, 16], [2])
     utterances = _utterances(*SECONDS)
-    together = evaluate(loaded, utterances, conditions, cache=clips, batch_size=4)
-    alone = evaluate(loaded, utterances, conditions, cache=clips, batch_size=1)
+    together = run_evaluation(loaded, utterances, conditions, cache=clips, batch_size=4)
+    alone = run_evaluation(loaded, utterances, conditions, cache=clips, batch_size=1)
     for one, many in zip(alone.outcomes, together.outcomes, strict=True):
         assert one.utterance == many.utterance
         assert one.hypotheses == many.hypotheses
@@ -95,7 +95,7 @@ def test_batches_give_what_single_clips_give(loaded: LoadedModel, clips: _Clips)
 def test_evaluation_gives_what_transcription_gives(loaded: LoadedModel, clips: _Clips) -> None:
     conditions = plan_conditions(loaded, ["av", "audio", "video"], [16], [5])
     utterances = _utterances(*SECONDS)
-    result = evaluate(loaded, utterances, conditions, cache=clips)
+    result = run_evaluation(loaded, utterances, conditions, cache=clips)
     recognizer = Recognizer(loaded)
     for outcome in result.outcomes:
         clip = clips.clip(outcome.utterance)
@@ -117,7 +117,9 @@ def test_missing_streams_fall_back_or_count_as_deletions(
     loaded: LoadedModel, clips: _Clips
 ) -> None:
     av, audio, video = plan_conditions(loaded, ["av", "audio", "video"])
-    result = evaluate(loaded, _utterances("a", "c", "d", "broken"), [av, audio, video], cache=clips)
+    result = run_evaluation(
+        loaded, _utterances("a", "c", "d", "broken"), [av, audio, video], cache=clips
+    )
     a, c, d, broken = result.outcomes
     assert [o.used[av] for o in (a, c, d)] == ["av", "audio", "video"]
     assert (c.hypotheses[av], d.hypotheses[av]) == (c.hypotheses[audio], d.hypotheses[video])
@@ -152,7 +154,7 @@ def test_encoders_run_once_for_each_sound(
     babble = Babble(others=_utterances(*"bcd"), read=lambda u: tone(1.0, 33.0 * ord(u.id)), seed=0)
     sounds = [(None, None), ("babble", 0.0), ("babble", 5.0)]
     conditions = plan_conditions(loaded, ["av", "audio", "video"], [4, 16], [2, 5], sounds)
-    result = evaluate(
+    result = run_evaluation(
         loaded, utterances, conditions, cache=clips, noises={"babble": babble}, batch_size=2
     )
     assert calls.count("mouths") == 1
@@ -167,13 +169,15 @@ def test_encoders_run_once_for_each_sound(
 def test_noise_is_mixed_at_the_ratio_asked_for(loaded: LoadedModel, clips: _Clips) -> None:
     babble = Babble(others=_utterances(*"bcd"), read=lambda u: tone(1.0, 33.0 * ord(u.id)), seed=0)
     conditions = plan_conditions(loaded, ["audio"], sounds=[("babble", 0.0), ("babble", -5.0)])
-    result = evaluate(
+    result = run_evaluation(
         loaded, _utterances("a", "b"), conditions, cache=clips, noises={"babble": babble}
     )
     rows = to_dict(result, {})["rows"]
     assert [row["snr_db_achieved"] for row in rows] == [[0.0, 0.0], [-5.0, -5.0]]
     clean, noisy = (
-        evaluate(loaded, _utterances("a"), [condition], cache=clips, noises={"babble": babble})
+        run_evaluation(
+            loaded, _utterances("a"), [condition], cache=clips, noises={"babble": babble}
+        )
         for condition in (conditions[1].clean(), conditions[1])
     )
     heard = [run.outcomes[0].hypotheses[run.conditions[0]] for run in (clean, noisy)]

@@ -14,6 +14,7 @@ from avsr.clips.read import Clip
 from avsr.decoding.options import SearchOptions
 from avsr.errors import InputError, ModelUnavailableError, UsageError
 from avsr.recognition.request import Request
+from avsr.rendering import render
 from avsr.route import Route
 from avsr.transcription import Segment, TranscriptionResult
 from avsr_frontends.landmarks import TrackReport
@@ -181,7 +182,7 @@ def test_hub_ids(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_device(tiny_folder: Path) -> None:
-    with pytest.raises(UsageError, match="--device cuda:99: not usable here"):
+    with pytest.raises(UsageError, match="device cuda:99: not usable here"):
         avsr.load(tiny_folder, device="cuda:99")
 
 
@@ -199,13 +200,13 @@ def test_json_has_the_usual_keys_and_ours() -> None:
         path=Path("clip.mp4"),
         model="tiny",
     )
-    values = json.loads(result.render("json"))
+    values = json.loads(render(result, "json"))
     assert values["text"] == "bin blue"
     assert values["segments"][1]["text"] == "blue"
     assert (values["modality"], values["audio_rate"], values["video_rate"]) == ("av", 4, 2)
     assert values["confidence"] == pytest.approx(0.5**0.25, abs=1e-4)
     assert values["face"]["gaps"] == [[1.0, 1.4]]
-    assert result.render("txt") == "bin blue\n"
+    assert render(result, "txt") == "bin blue\n"
 
 
 def test_an_untrained_rate_is_used_where_allowed_and_doubted(tiny_folder: Path) -> None:
