@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 import jiwer
 
-__all__ = ["WordErrors", "count_word_errors", "normalise"]
+__all__ = [
+    "WordErrors",
+    "count_word_errors",
+    "normalise",
+    "spoken_form",
+]
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
 _DIGITS = re.compile(r"[0-9](?:[0-9]|,(?=[0-9]{3}))*")

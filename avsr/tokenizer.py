@@ -13,6 +13,7 @@ __all__ = [
     "load_sentencepiece",
     "load_tokenizer",
     "plain_ids",
+    "whisper_start_ids",
 ]
 
 PAD_TOKEN = "<pad>"

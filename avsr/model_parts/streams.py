@@ -13,6 +13,14 @@ from torch.nn import functional
 from avsr.route import Route, Stream
 from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 
+__all__ = [
+    "EncodedStream",
+    "EncodedStreams",
+    "batch_size",
+    "frame_mask",
+    "join_streams",
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedStream:

@@ -69,7 +69,10 @@ def main() -> None:
         began = time.time()
         work(reader, *missing[0])
         took = round(time.time() - began, 1)
-        print(json.dumps({"shard": missing[0][0].name, "left": len(missing) - 1, "s": took}), flush=True)
+        print(
+            json.dumps({"shard": missing[0][0].name, "left": len(missing) - 1, "s": took}),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

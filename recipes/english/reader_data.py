@@ -1,7 +1,7 @@
-"""Batches for the language model: features of sound, of lips or of both, texts and drafts.
+"""Batches for the language model: features of sound, texts, and drafts for some of them.
 
-A folder of features holds ``NAME.npz`` (sound), and where there are, ``NAME.drafts.json`` (texts
-proposed by Whisper's own decoder) and ``NAME.video.npz`` (lips of the same clips, in order).
+A folder of features holds ``NAME.npz`` and, where there are, ``NAME.drafts.json``: texts that
+Whisper's own decoder made of the same clips, in order.
 """
 
 import json
@@ -12,92 +12,88 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from shards import Shard, read_shard
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from avsr import EncodedStreams
+from avsr.model_parts.streams import EncodedStream
 from avsr.text import spoken_form
 
 DRAFT_SHARES = {"own": 0.6, "none": 0.25, "foreign": 0.15}
+MAX_FRAMES = 500  # encoder frames of a clip that is trained on
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips of one route.
+    """Clips.
 
     Attributes:
-        audio: [B, T, W], or None; with its lengths [B].
-        video: the same for lips.
+        streams: their sound.
         texts: what was said.
-        drafts: what Whisper made of it; None for no draft.
+        drafts: what Whisper made of each; None for no draft.
     """
 
-    audio: tuple[Tensor, Tensor] | None
-    video: tuple[Tensor, Tensor] | None
+    streams: EncodedStreams
     texts: list[str]
     drafts: list[str | None]
 
 
 class Source:
-    """The shards of one folder, growing while training runs.
+    """The shards of one folder.
 
     Args:
         folder: of features.
-        mismatched: share of clips whose lips are somebody else's, where both are used.
     """
 
-    def __init__(self, folder: Path, mismatched: float = 0.2) -> None:
-        self.folder, self.mismatched = folder, mismatched
-        self.loaded: dict[Path, tuple[Shard, Shard | None, list[str | None]]] = {}
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._loaded: dict[Path, tuple[Shard, list[str | None]]] = {}
 
-    def files(self) -> list[Path]:
-        return sorted(f for f in self.folder.glob("*.npz") if not f.name.endswith(".video.npz"))
-
-    def load(self, file: Path) -> tuple[Shard, Shard | None, list[str | None]]:
-        """Sound, lips and drafts of a shard."""
-        if file not in self.loaded:
-            sound, lips = read_shard(file), file.with_suffix(".video.npz")
-            drafts = file.with_suffix(".drafts.json")
-            texts = json.loads(drafts.read_text()) if drafts.exists() else [None] * len(sound.texts)
-            self.loaded[file] = (
-                sound,
-                read_shard(lips) if lips.exists() else None,
-                [None if text is None else spoken_form(text) for text in texts],
-            )
-        return self.loaded[file]
-
-    def draw(self, rng: Generator, size: int, modality: str, max_frames: int = 500) -> Batch:
-        """A random batch of clips of like lengths."""
-        files = self.files()
-        sound, lips, drafts = self.load(files[rng.integers(len(files))])
-        fit = [i for i, value in enumerate(sound.values) if len(value) <= max_frames]
-        pool = rng.permutation(fit)[: 8 * size]
-        pool = sorted(pool.tolist(), key=lambda i: len(sound.values[i]))
+    def draw(self, rng: Generator, size: int) -> Batch:
+        """A random batch of clips of like lengths, their drafts by :data:`DRAFT_SHARES`."""
+        files = sorted(self.folder.glob("*.npz"))
+        shard, drafts = self._load(files[rng.integers(len(files))])
+        fit = [row for row, value in enumerate(shard.values) if len(value) <= MAX_FRAMES]
+        pool = sorted(
+            rng.permutation(fit)[: 8 * size].tolist(), key=lambda row: len(shard.values[row])
+        )
         start = int(rng.integers(max(1, len(pool) - size + 1)))
         rows = pool[start : start + size]
-        audio = video = None
-        if modality != "video":
-            audio = padded([sound.values[i] for i in rows])
-        if modality != "audio" and lips is not None:
-            seen = list(rows)
-            if modality == "av":
-                for place in np.flatnonzero(rng.random(len(rows)) < self.mismatched):
-                    seen[place] = int(rng.integers(len(sound.values)))
-            video = padded([lips.values[i] for i in seen])
-        return Batch(
-            audio,
-            video,
-            [sound.texts[i] for i in rows],
-            [None if modality == "video" else self._draft(drafts, i, rng) for i in rows],
-        )
+        kinds = rng.choice(list(DRAFT_SHARES), size=len(rows), p=list(DRAFT_SHARES.values()))
+        others = rng.integers(len(drafts), size=len(rows))
+        own = {"own": rows, "foreign": others.tolist()}
+        chosen = [
+            None if kind == "none" else drafts[own[kind][place]] for place, kind in enumerate(kinds)
+        ]
+        return batch_of(shard, rows, chosen)
 
-    def _draft(self, drafts: list[str | None], row: int, rng: Generator) -> str | None:
-        kind = rng.choice(list(DRAFT_SHARES), p=list(DRAFT_SHARES.values()))
-        if kind == "none":
-            return None
-        return drafts[row if kind == "own" else int(rng.integers(len(drafts)))]
+    def first(self, n_clips: int, size: int, drafted: bool) -> list[Batch]:
+        """The first clips in order, with their own drafts or with none."""
+        batches, left = [], n_clips
+        for file in sorted(self.folder.glob("*.npz")):
+            shard, drafts = self._load(file)
+            rows = list(range(min(left, len(shard.texts))))
+            left -= len(rows)
+            for start in range(0, len(rows), size):
+                part = rows[start : start + size]
+                batches.append(
+                    batch_of(shard, part, [drafts[i] if drafted else None for i in part])
+                )
+        return batches
+
+    def _load(self, file: Path) -> tuple[Shard, list[str | None]]:
+        if file not in self._loaded:
+            shard, drafts = read_shard(file), file.with_suffix(".drafts.json")
+            texts = json.loads(drafts.read_text()) if drafts.exists() else [""] * len(shard.texts)
+            self._loaded[file] = shard, [spoken_form(text) or None for text in texts]
+        return self._loaded[file]
 
 
-def padded(values: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """[B, T, W] float32 and [B] frames."""
-    rows = [torch.from_numpy(value).float() for value in values]
-    return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
+def batch_of(shard: Shard, rows: list[int], drafts: list[str | None]) -> Batch:
+    """Some clips of a shard."""
+    values = [torch.from_numpy(shard.values[row].astype(np.float32)) for row in rows]
+    sound = EncodedStream(
+        stream="audio",
+        features=pad_sequence(values, batch_first=True),
+        lengths=torch.tensor([len(value) for value in values]),
+    )
+    return Batch(EncodedStreams(audio=sound), [shard.texts[row] for row in rows], drafts)

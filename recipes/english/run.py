@@ -75,7 +75,8 @@ def main() -> None:
     )  # fmt: skip
     sources = [work / "features_real", work / "features"] if args.data else [work / "features"]
     call(
-        "train_reader", base=base, ctc=work / "ctc", sound=sources, dev=[dev],
+        "train_reader", base=base, projectors=work / "ctc" / "average.safetensors",
+        sound=sources, dev=dev,
         out=work / "reader", hours=3.0 * args.scale, threads=args.threads,
     )  # fmt: skip
     print(f"the model is in {work / 'reader' / 'model'}")

@@ -1,6 +1,6 @@
 """Projectors of sound by CTC into the language model's own embeddings, before that model is met.
 
-    python recipes/english/train_ctc.py --features DIR... --dev DIR... --language-model DIR --out DIR
+    python recipes/english/train_ctc.py --features DIR... --dev FILE... --language-model DIR ...
 
 A token of sound should lie where the language model keeps the word piece that is said: its scores
 are cosines to the embeddings of all pieces that the texts use, and to a learned blank. Every step
@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoTokenizer
 
-from avsr_adapters.compressors import stack_frames
-from avsr_adapters.projectors import RateProjector
+from avsr_adapters import RateProjector, stack_frames
 
 RATES, WIDTH, HIDDEN = (4, 16), 384, 768
 EMA_DECAY, SAVE_EVERY_S = 0.999, 240
@@ -49,7 +48,9 @@ class Trainee(nn.Module):
             projector.get_submodule("3").get_parameter("weight").data.fill_(spread)
         self.ctc = TiedCtc(embeddings, pieces)
 
-    def forward(self, features: Tensor, lengths: Tensor, targets: list[Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self, features: Tensor, lengths: Tensor, targets: list[Tensor]
+    ) -> dict[str, Tensor]:
         fine, n_fine = stack_frames(features, RATES[0], lengths)
         fine = self.projector(fine, RATES[0])
         scores = self.ctc(fine)
@@ -73,7 +74,7 @@ class Trainee(nn.Module):
 
 
 class Batches:
-    """Random batches of like lengths out of a growing set of shards; real ones are drawn more often.
+    """Random batches of clips of like lengths, out of shards that may still be growing in number.
 
     Args:
         folders: of feature shards; a folder given as ``DIR=WEIGHT`` is drawn by that weight.
@@ -81,7 +82,9 @@ class Batches:
     """
 
     def __init__(self, folders: list[str], encode, seed: int) -> None:
-        self.folders = [(Path(f.partition("=")[0]), float(f.partition("=")[2] or 1)) for f in folders]
+        self.folders = [
+            (Path(f.partition("=")[0]), float(f.partition("=")[2] or 1)) for f in folders
+        ]
         self.encode, self.rng = encode, np.random.default_rng(seed)
         self.loaded: dict[Path, tuple[Shard, list]] = {}
 
@@ -128,7 +131,9 @@ def dev_wer(model: Trainee, shard: Shard, decode) -> float:
     said = []
     for value in shard.values:
         stacked, _ = stack_frames(torch.from_numpy(value)[None].float(), RATES[0])
-        said.append(decode(greedy_pieces(model.ctc(model.projector(stacked, RATES[0]))[0], model.ctc.blank)))
+        said.append(
+            decode(greedy_pieces(model.ctc(model.projector(stacked, RATES[0]))[0], model.ctc.blank))
+        )
     return float(jiwer.wer(shard.texts, said))
 
 
@@ -151,7 +156,9 @@ def main() -> None:
     speller = Speller(tokenizer, pieces)
     model = Trainee(embeddings.float(), torch.tensor(pieces))
     average = {name: value.clone() for name, value in model.state_dict().items()}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, step, spent = args.out / "state.pt", 0, 0.0
     if checkpoint.exists():
@@ -167,7 +174,11 @@ def main() -> None:
     while True:
         hours = (spent + time.time() - began) / 3600
         share = min(1.0, hours / args.hours)
-        rate = args.learning_rate * min(1.0, (step + 1) / 300) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
+        rate = (
+            args.learning_rate
+            * min(1.0, (step + 1) / 300)
+            * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
+        )
         for group in optimizer.param_groups:
             group["lr"] = float(rate)
         features, lengths, targets = batches.draw()
@@ -194,18 +205,37 @@ def main() -> None:
         saved = time.time()
         own = {name: value.clone() for name, value in model.state_dict().items()}
         model.load_state_dict(average)
-        wers = {name: round(dev_wer(model, shard, speller.decode), 4) for name, shard in dev.items()}
-        save_file({name: value.half() for name, value in average.items() if not name.startswith("ctc.table")}, args.out / "average.safetensors")
+        wers = {
+            name: round(dev_wer(model, shard, speller.decode), 4) for name, shard in dev.items()
+        }
+        save_file(
+            {
+                name: value.half()
+                for name, value in average.items()
+                if not name.startswith("ctc.table")
+            },
+            args.out / "average.safetensors",
+        )
         model.load_state_dict(own)
         line = {name: round(float(np.mean([each[name] for each in log])), 4) for name in log[0]}
-        line |= {"step": step, "hours": round(hours, 3), "shards": sum(len(list(f.glob("*.npz"))) for f, _ in batches.folders), **wers}
+        line |= {
+            "step": step,
+            "hours": round(hours, 3),
+            "shards": sum(len(list(f.glob("*.npz"))) for f, _ in batches.folders),
+            **wers,
+        }
         with open(args.out / "log.jsonl", "a") as file:
             file.write(json.dumps(line) + "\n")
         log = []
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
-                 "step": step, "spent": spent + time.time() - began}  # fmt: skip
-        torch.save(state, args.out / ".state.pt")
-        (args.out / ".state.pt").replace(checkpoint)
+        state = {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "average": average,
+            "step": step,
+            "spent": spent + time.time() - began,
+        }
+        torch.save(state, args.out / "state.part")
+        (args.out / "state.part").replace(checkpoint)
         if share >= 1:
             return
 

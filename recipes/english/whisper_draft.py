@@ -1,7 +1,4 @@
-"""Whisper with exact audio context, and its own decoder's greedy text from the same encoder output.
-
-Shapes: B clips, T encoder frames (50 per second), W width.
-"""
+"""Whisper as this project uses it: exact audio context, and drafts from its own decoder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,74 +6,47 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast, WhisperForConditionalGeneration
+from torch.nn.utils.rnn import pad_sequence
+from transformers import WhisperForConditionalGeneration
 
+from avsr.model_parts.draft_decoder import DraftDecoder
+from avsr.model_parts.streams import EncodedStream
+from avsr.tokenizer import load_tokenizer, whisper_start_ids
 from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.whisper import WhisperAudioEncoder
 
-START, NO_TIMES, END, SPACE, FIRST_SPECIAL = 50257, 50362, 50256, 220, 50257
-MAX_TOKENS_PER_S = 8
-
 
 class WhisperReader:
-    """Encoder and decoder of Whisper, English only.
-
-    The encoder sees the sound that is there. The decoder was trained on 30 s, and without the
-    silence after the speech it does not stop: so the frames of an empty clip are put behind.
+    """Encoder and decoder of Whisper.
 
     Args:
         folder: of transformers' Whisper, with its tokenizer.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.model = WhisperForConditionalGeneration.from_pretrained(folder).eval()
-        self.encoder = WhisperAudioEncoder(self.model.config).eval()
-        self.encoder.load_state_dict(self.model.model.encoder.state_dict())
-        self.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
-        silence = log_mel(np.zeros(1, np.float32), padded=True)
-        with torch.inference_mode():
-            self.silence = self.encoder(silence[None])[0]
+        whisper = WhisperForConditionalGeneration.from_pretrained(folder).float()
+        self.tokenizer = load_tokenizer(folder)
+        self.encoder = WhisperAudioEncoder(whisper.config).eval()
+        self.encoder.load_state_dict(whisper.get_encoder().state_dict())
+        self.decoder = DraftDecoder(whisper.config, whisper_start_ids(self.tokenizer)).eval()
+        self.decoder.decoder.load_state_dict(whisper.get_decoder().state_dict())
 
     @torch.inference_mode()
     def encode(self, clips: Sequence[np.ndarray]) -> list[Tensor]:
         """[T, W] of each clip of N samples float32 at 16 kHz."""
-        mels = [log_mel(normalise_waveform(clip)) for clip in clips]
-        lengths = torch.tensor([mel.shape[1] // 2 for mel in mels])
-        batch = torch.zeros(len(mels), 80, 2 * int(lengths.max()))
-        for row, mel in zip(batch, mels, strict=True):
-            row[:, : mel.shape[1]] = mel
+        mels = [log_mel(normalise_waveform(clip)).T for clip in clips]
+        lengths = torch.tensor([len(mel) // 2 for mel in mels])
+        batch = pad_sequence(mels, batch_first=True).transpose(1, 2)
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         features = self.encoder(batch, None if bool(mask.all()) else mask)
         return [row[:length] for row, length in zip(features, lengths.tolist(), strict=True)]
 
-    @torch.inference_mode()
     def draft(self, features: Sequence[Tensor]) -> list[str]:
-        """Greedy text of each clip [T, W]."""
-        longest = max(map(len, features))
-        filled = self.silence[None].repeat(len(features), 1, 1)
-        for row, own in zip(filled, features, strict=True):
-            row[: len(own)] = own
-        token_ids = torch.tensor([[START, NO_TIMES]] * len(features))
-        texts: list[list[int]] = [[] for _ in features]
-        going, cache = torch.ones(len(features), dtype=torch.bool), None
-        for step in range(8 + longest * MAX_TOKENS_PER_S // 50):
-            output = self.model.model.decoder(
-                input_ids=token_ids,
-                encoder_hidden_states=filled,
-                past_key_values=cache,
-                use_cache=True,
-            )
-            cache = output.past_key_values
-            scores = self.model.proj_out(output.last_hidden_state[:, -1])
-            scores[:, FIRST_SPECIAL:] = -torch.inf
-            if step == 0:
-                scores[:, [SPACE, END]] = -torch.inf
-            best = scores.argmax(-1)
-            going &= best != END
-            for text, token, more in zip(texts, best.tolist(), going.tolist(), strict=True):
-                if more:
-                    text.append(token)
-            if not going.any():
-                break
-            token_ids = best[:, None]
-        return [self.tokenizer.decode(text).strip() for text in texts]
+        """What the decoder makes of each clip [T, W]."""
+        sound = EncodedStream(
+            stream="audio",
+            features=pad_sequence(list(features), batch_first=True),
+            lengths=torch.tensor([len(clip) for clip in features]),
+        )
+        texts = self.decoder.read(self.encoder, sound)
+        return [self.tokenizer.decode(ids).strip() for ids in texts]
