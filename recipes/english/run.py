@@ -55,9 +55,9 @@ def main() -> None:
     real = [args.data / f"{name}.jsonl" for name, _ in TRAINED_ON] if args.data else []
     if args.data is not None:
         for manifest, (_, copies) in zip(real, TRAINED_ON, strict=True):
-            call("collect", manifest=manifest, out=work / "real", noise=noise, copies=copies)
+            call("recordings", manifest=manifest, out=work / "real", noise=noise, copies=copies)
         for name in DEVELOPED_ON:
-            call("collect", manifest=args.data / f"{name}.jsonl", out=work / "dev")
+            call("recordings", manifest=args.data / f"{name}.jsonl", out=work / "dev")
         pairs += [("real", "features_real"), ("dev", "features_dev")]
     for sound, features in pairs:
         made = {"out": work / features, "whisper": whisper, "threads": args.threads}

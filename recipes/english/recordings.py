@@ -1,4 +1,4 @@
-"""Real recordings into shards of sound: python recipes/english/collect.py --manifest F --out DIR
+"""Real recordings into shards of sound: python recipes/english/recordings.py --manifest F --out DIR
 
 Each clip as it is and, with ``--copies``, so many times more in another condition (vocal tract,
 room, microphone, noise), its babble made of other clips of the manifest.

@@ -1,0 +1,134 @@
+"""The English recipe's data: shards, spelling with few pieces, sound in other conditions, tied CTC."""
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.decoders import ByteLevel
+from transformers import PreTrainedTokenizerFast
+
+ENGLISH = Path(__file__).parents[3] / "recipes" / "english"
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch):
+    """Imports a script of the recipe, which finds its neighbours by their plain names."""
+    monkeypatch.syspath_prepend(str(ENGLISH))
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    return load
+
+
+def byte_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
+    """Byte-level pieces: letters with and without a space before, and whole words."""
+    letters = "abcdefghijklmnopqrstuvwxyz'"
+    names = ["Ġ", *letters, *(f"Ġ{letter}" for letter in letters)]
+    merges: list[tuple[str, str]] = [("Ġ", letter) for letter in letters]
+    for word in words:
+        left = f"Ġ{word[0]}"
+        for letter in word[1:]:
+            if (left, letter) not in merges:
+                merges.append((left, letter))
+            left += letter
+            names.append(left)
+    vocabulary = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+def test_rare_words_are_spelt_with_the_pieces_of_common_ones(recipe) -> None:
+    pieces = recipe("pieces")
+    tokenizer = byte_tokenizer(["the", "then", "zebra"])
+    texts = ["the then the"] * 5 + ["zebra"]
+    chosen = pieces.choose_pieces(tokenizer, texts, 3)
+    names = tokenizer.convert_ids_to_tokens(chosen)
+    assert "Ġthe" in names
+    assert "Ġthen" in names
+    assert "Ġzebra" not in names
+    speller = pieces.Speller(tokenizer, chosen)
+    rows = speller.encode("the zebra then")
+    assert [names[row] for row in rows] == ["Ġthe", "Ġz", "e", "b", "r", "a", "Ġthen"]
+    assert speller.decode(rows) == "the zebra then"
+
+
+def test_shards_give_back_what_was_written_and_leave_no_part(recipe, tmp_path: Path) -> None:
+    shards = recipe("shards")
+    clips = [np.arange(5, dtype=np.int16), np.arange(3, dtype=np.int16) - 7]
+    file = tmp_path / "new" / "a.npz"
+    shards.write_shard(file, clips, ["one", "two's"])
+    shard = shards.read_shard(file)
+    assert shard.texts == ["one", "two's"]
+    for own, read in zip(clips, shard.values, strict=True):
+        np.testing.assert_array_equal(own, read)
+    assert [path.name for path in file.parent.iterdir()] == ["a.npz"]
+
+
+def test_disturbed_sound_is_fixed_by_its_seed_and_stays_in_range(recipe) -> None:
+    sound = recipe("sound")
+    times = np.arange(16_000) / 16_000
+    clip = np.sin(2 * np.pi * 200 * times).astype(np.float32)
+    other = np.sign(np.sin(2 * np.pi * 90 * times)).astype(np.float32)
+
+    def heard(seed: int) -> np.ndarray:
+        return sound.disturb(clip, [other], [], np.random.default_rng(seed), 1.0)
+
+    np.testing.assert_array_equal(heard(1), heard(1))
+    assert not np.array_equal(heard(1), heard(2))
+    assert max(np.abs(heard(seed)).max() for seed in range(8)) <= 1
+    mixed = sound.mix(clip, other, 6.0)
+    ratio = sound.level(clip) / sound.level(mixed - clip)
+    assert 20 * np.log10(ratio) == pytest.approx(6.0, abs=0.01)
+
+
+def test_tied_ctc_learns_to_point_at_the_embeddings(recipe) -> None:
+    tied = recipe("tied")
+    torch.manual_seed(0)
+    embeddings = torch.randn(30, 16)
+    ctc = tied.TiedCtc(embeddings, torch.tensor([3, 7, 11]))
+    tokens = torch.stack([embeddings[7], embeddings[7], ctc.blank_vector.detach(), embeddings[3]])
+    assert tied.greedy_pieces(ctc(tokens[None])[0], ctc.blank) == [1, 0]
+    free = torch.randn(1, 6, 16, requires_grad=True)
+    optimizer = torch.optim.Adam([free], lr=0.1)
+    losses = []
+    for _ in range(60):
+        scores = ctc(free).log_softmax(-1).transpose(0, 1)
+        loss = torch.nn.functional.ctc_loss(
+            scores, torch.tensor([[2, 0]]), torch.tensor([6]), torch.tensor([2]), blank=ctc.blank
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 < losses[0]
+    assert tied.greedy_pieces(ctc(free)[0], ctc.blank) == [2, 0]
+
+
+def test_drafts_are_own_foreign_or_none_and_read_as_words(recipe, tmp_path: Path) -> None:
+    shards, data = recipe("shards"), recipe("reader_data")
+    values = [np.full((20 + i, 4), i, np.float16) for i in range(40)]
+    shards.write_shard(tmp_path / "s.npz", values, [f"text {i}" for i in range(40)])
+    (tmp_path / "s.drafts.json").write_text(json.dumps([f"Draft {i}!" for i in range(40)]))
+    source = data.Source(tmp_path)
+    rng = np.random.default_rng(0)
+    kinds = {"own": 0, "foreign": 0, "none": 0}
+    for _ in range(60):
+        batch = source.draw(rng, 8)
+        assert batch.streams.audio.features.shape[0] == len(batch.texts) == len(batch.drafts)
+        for row, (text, draft) in enumerate(zip(batch.texts, batch.drafts, strict=True)):
+            number = int(text.split()[1])
+            assert batch.streams.audio.features[row, 0, 0] == number
+            own = data.spoken_form(f"Draft {number}!")
+            kinds["none" if draft is None else "own" if draft == own else "foreign"] += 1
+    assert kinds["own"] > kinds["none"] > kinds["foreign"] > 0
+    first = source.first(10, 4, drafted=True)
+    assert [len(batch.texts) for batch in first] == [4, 4, 2]
+    assert first[0].drafts[:2] == ["draft zero", "draft one"]
