@@ -3,6 +3,8 @@
 import codecs
 from pathlib import Path
 
+__all__ = ["read_lines", "split_lines"]
+
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
