@@ -30,6 +30,7 @@ from avsr.commands.results import (
     split_formats,
 )
 from avsr.inputs import InputFile, expand_inputs
+from avsr.memory import release_memory
 from avsr.timings import Timings
 
 _Quality = Literal["best", "balanced", "fast"]
@@ -233,6 +234,7 @@ def transcribe(
         result = deliver(
             partial(recognizer.transcribe, request=request), file, where, style, events, debug
         )
+        release_memory()
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
             total.add(stage, seconds)
