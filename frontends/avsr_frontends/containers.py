@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from avsr_frontends.clock import clock_of, is_bare
 from avsr_frontends.rates import VIDEO_FPS
 
 AV_TIME_BASE = 1_000_000  # ticks per second of container times
@@ -71,7 +72,7 @@ def probe(path: str | Path) -> MediaInfo:
         audio, video = tracks(container)
         if audio is None and video is None:
             raise MediaError(f"{path}: holds neither a sound nor a picture track")
-        duration_s = _duration_s(container)
+        duration_s = _duration_s(container, path)
         if not _has_content(container):
             if duration_s:
                 raise MediaError(f"{path}: is truncated, its content is missing; copy it again")
@@ -145,15 +146,26 @@ def timeline_zero(container: InputContainer) -> Fraction:
     return min(starts, default=Fraction(0))
 
 
-def latest_time(container: InputContainer) -> Fraction:
+def latest_time(container: InputContainer, path: Path) -> Fraction:
     """After when no frame can be, in seconds of the container's own clock."""
-    duration_s = _duration_s(container)
+    duration_s = _duration_s(container, path)
     if duration_s is None:
         return Fraction(_LONGEST_S)
     return timeline_zero(container) + Fraction(duration_s) + _DURATION_TOLERANCE_S
 
 
-def _duration_s(container: InputContainer) -> float | None:
+def has_stated_length(container: InputContainer, track: Track) -> bool:
+    """Whether the headers say how long a track is; other lengths are guesses by its bit rate."""
+    name = container.format.name
+    if name == "wav":
+        return track.codec_context.name.startswith("pcm_")
+    return not is_bare(container) and (name != "avi" or track.type == "video")
+
+
+def _duration_s(container: InputContainer, path: Path) -> float | None:
+    clock = clock_of(container, path)
+    if clock is not None:
+        return max(0.0, float(clock.end - timeline_zero(container))) or None
     if container.duration is not None and container.duration > 0:
         return container.duration / AV_TIME_BASE
     ends = [s.duration * s.time_base for s in container.streams if s.duration and s.time_base]

@@ -13,7 +13,8 @@ from av import logging
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from avsr_frontends.containers import AV_TIME_BASE, Track, track_start
+from avsr_frontends.clock import Clock, PartFinder, is_bare, timed_streams
+from avsr_frontends.containers import AV_TIME_BASE, Track, has_stated_length, track_start
 
 # How far before the wanted time to seek, in seconds. Some containers land later than asked, hence
 # more than one try; after the last, decoding starts at the beginning.
@@ -63,7 +64,11 @@ class DecodeReport:
 
 
 def decode(
-    container: InputContainer, track: Track, since: Fraction, report: DecodeReport
+    container: InputContainer,
+    track: Track,
+    since: Fraction,
+    report: DecodeReport,
+    clock: Clock | None = None,
 ) -> Iterator[Any]:
     """Yield the frames of a track from ``since`` on, and usually some before.
 
@@ -74,6 +79,7 @@ def decode(
         track: one of its tracks.
         since: seconds of the container's clock.
         report: damage is added to it.
+        clock: the running time of a file that was joined of several; frames then have its times.
 
     Yields:
         ``av.VideoFrame`` or ``av.AudioFrame``.
@@ -82,8 +88,9 @@ def decode(
     track.codec_context.thread_count = 1 if observed else 0
     if not observed:
         track.codec_context.thread_type = "AUTO"
+    is_joined = clock is not None and clock.is_joined  # joints look like lost packets
     end = track_start(track)
-    for packet in _packets(container, track, since, report):
+    for packet in _packets(container, track, since, report, clock):
         time = _seconds(packet.pts, packet.time_base)
         wanted = time is None or time >= since
         with _complaints() if observed else nullcontext() as complaints:
@@ -93,7 +100,7 @@ def decode(
                 frames = []
                 report.count("corrupt", track, int(wanted))
             else:
-                damaged = packet.is_corrupt or bool(complaints)
+                damaged = bool(complaints) or (packet.is_corrupt and not is_joined)
                 report.count("patched", track, int(wanted and damaged))
         if time is not None:
             end = max(end, time + (_seconds(packet.duration, packet.time_base) or 0))
@@ -102,7 +109,7 @@ def decode(
                 report.count("corrupt", track, int(wanted))
             else:
                 yield frame
-    promised = _promised_end(track)
+    promised = _promised_end(track) if has_stated_length(container, track) else None
     if promised is not None and promised - end > _MISSING_S:
         setattr(report, f"missing_{track.type}_s", float(promised - end))
 
@@ -130,10 +137,19 @@ def _promised_end(track: Track) -> Fraction | None:
 
 
 def _packets(
-    container: InputContainer, track: Track, since: Fraction, report: DecodeReport
+    container: InputContainer,
+    track: Track,
+    since: Fraction,
+    report: DecodeReport,
+    clock: Clock | None,
 ) -> Iterator[av.Packet]:
     """Yield the packets of a track from before ``since`` until the end or a break in the file."""
-    packets = _from_before(container, track, since)
+    if clock is not None and clock.is_joined:
+        packets = _from_keyframe(_on_one_clock(container, track, clock), since)
+    elif is_bare(container):
+        packets = container.demux(track)  # places are known only by counting from the beginning
+    else:
+        packets = _from_before(container, track, since)
     while True:
         with _complaints() as complaints:
             try:
@@ -146,6 +162,37 @@ def _packets(
         if complaints:  # data that no packet could be made of
             report.count("corrupt", track)
         yield packet
+
+
+def _on_one_clock(container: InputContainer, track: Track, clock: Clock) -> Iterator[av.Packet]:
+    """All packets of a track with the times of the running clock; none where those are damaged."""
+    finder = PartFinder()
+    for packet in container.demux(timed_streams(container)):
+        part = finder.part_of(packet)
+        if packet.stream_index != track.index:
+            continue
+        offset = None if part is None else clock.offsets[part]
+        if offset is None and part is not None:
+            packet.pts = packet.dts = None
+        elif offset is not None and packet.time_base is not None:
+            ticks = round(offset / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+        yield packet
+
+
+def _from_keyframe(packets: Iterator[av.Packet], since: Fraction) -> Iterator[av.Packet]:
+    """Leave out what comes well before ``since``; begins where decoding can begin."""
+    held: list[av.Packet] = []
+    for packet in packets:
+        if packet.is_keyframe:
+            held.clear()
+        held.append(packet)
+        time = _seconds(packet.pts, packet.time_base)
+        if packet.size == 0 or (time is not None and time >= since - _SEEK_MARGINS_S[0]):
+            break
+    yield from held
+    yield from packets
 
 
 def _from_before(container: InputContainer, track: Track, since: Fraction) -> Iterator[av.Packet]:

@@ -16,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 
+from avsr_frontends.clock import clock_of
 from avsr_frontends.containers import (
     MediaError,
     MediaInfo,
@@ -78,7 +79,7 @@ def iter_video(
         if track is None:
             raise MediaError(f"{path}: has no picture; use --modality audio")
         zero = timeline_zero(container) + Fraction(start)
-        for picture, until in _pictures(container, track, zero, report):
+        for picture, until in _pictures(container, path, track, zero, report):
             rgb: np.ndarray | None = None
             while n_done < n_wanted and Fraction(2 * n_done + 1, 2 * VIDEO_FPS) < until:
                 rgb = _upright_rgb(picture, track) if rgb is None else rgb
@@ -140,9 +141,10 @@ def iter_audio(
         if track is None:
             raise MediaError(f"{path}: has no sound; use --modality video")
         zero = timeline_zero(container) + Fraction(start)
-        latest = latest_time(container)
+        latest = latest_time(container, path)
+        clock = clock_of(container, path)
         heard = _Timeline()
-        for frame in decode(container, track, zero, report):
+        for frame in decode(container, track, zero, report, clock):
             time = frame_time(frame)
             if time is not None and time > latest:
                 time = None  # a damaged time: what it was is lost, the order is not
@@ -214,16 +216,20 @@ class _Timeline:
 
 
 def _pictures(
-    container: InputContainer, track: av.VideoStream, zero: Fraction, report: DecodeReport
+    container: InputContainer,
+    path: Path,
+    track: av.VideoStream,
+    zero: Fraction,
+    report: DecodeReport,
 ) -> Iterator[tuple[av.VideoFrame, Fraction]]:
     """Yield each picture with the time after ``zero`` (s) until which it is on screen."""
-    latest = latest_time(container)
+    latest, clock = latest_time(container, path), clock_of(container, path)
     shown: av.VideoFrame | None = None
     shown_from = until = track_start(track)
-    for frame in decode(container, track, zero, report):
+    for frame in decode(container, track, zero, report, clock):
         time = frame_time(frame)
         time = until if time is None else time
-        if shown is not None:
+        if shown is not None and time != shown_from:  # of two at one time, the second counts
             if not shown_from < time <= latest:  # a damaged time: others stay in step with sound
                 report.count("corrupt", track)
                 continue
