@@ -19,6 +19,7 @@ from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.mouth import crop_mouth, grey_crops
+from avsr_frontends.pictures import fits
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
 STRETCH_S = 15  # seconds of a file that are decoded at once
@@ -134,6 +135,9 @@ def clip_of_array(values: object, timings: Timings | None = None) -> Clip:
         face = TrackReport(n_frames=len(array), coverage=1.0, face_width_px=0.0)
         return Clip(mouth=array, face=face)
     if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
+        height, width = array.shape[1:3]
+        if len(array) and not fits(width, height):
+            raise InputError(f"pictures of {width}x{height} cannot be searched; scale them")
         return _clip_of_pictures(array, timings or Timings())
     raise InputError(
         f"an array must be a waveform (one-dimensional floats at {SAMPLE_RATE} Hz), pictures "

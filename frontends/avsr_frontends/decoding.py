@@ -15,6 +15,7 @@ from av.error import FFmpegError
 
 from avsr_frontends.clock import Clock, PartFinder, is_bare, timed_streams
 from avsr_frontends.containers import AV_TIME_BASE, Track, has_stated_length, track_start
+from avsr_frontends.pictures import MOST_PIXELS
 
 # How far before the wanted time to seek, in seconds. Some containers land later than asked, hence
 # more than one try; after the last, decoding starts at the beginning.
@@ -35,6 +36,8 @@ class DecodeReport:
         corrupt_audio_frames: sound frames that could not be decoded and were skipped.
         patched_audio_frames: damaged sound frames that the decoder repaired.
         missing_audio_s: seconds of sound that the header promises but the file lacks.
+        absurd_aspect: ratio of the pixels' sides that the header gives and nobody can mean; square
+            ones were assumed.
     """
 
     corrupt_video_frames: int = 0
@@ -43,11 +46,16 @@ class DecodeReport:
     corrupt_audio_frames: int = 0
     patched_audio_frames: int = 0
     missing_audio_s: float = 0.0
+    absurd_aspect: Fraction | None = None
 
     @property
     def warnings(self) -> list[str]:
         """One sentence for each kind of damage met; empty for a sound file."""
         sentences = []
+        if self.absurd_aspect is not None:
+            sentences.append(
+                f"the header's absurd pixel aspect ratio {self.absurd_aspect} was ignored"
+            )
         for kind, name in (("video", "picture"), ("audio", "sound")):
             if count := getattr(self, f"corrupt_{kind}_frames"):
                 sentences.append(f"{count} corrupt {name} frame(s) skipped")
@@ -88,6 +96,8 @@ def decode(
     track.codec_context.thread_count = 1 if observed else 0
     if not observed:
         track.codec_context.thread_type = "AUTO"
+    if track.type == "video":  # larger ones are refused before memory is taken for them
+        track.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     is_joined = clock is not None and clock.is_joined  # joints look like lost packets
     end = track_start(track)
     for packet in _packets(container, track, since, report, clock):

@@ -9,12 +9,10 @@ import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideDataType
 
 from avsr_frontends.clock import clock_of
 from avsr_frontends.containers import (
@@ -28,6 +26,7 @@ from avsr_frontends.containers import (
     tracks,
 )
 from avsr_frontends.decoding import DecodeReport, decode, frame_time
+from avsr_frontends.pictures import BadPictureError, fits, is_absurd, upright_rgb
 from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
 __all__ = [
@@ -78,11 +77,26 @@ def iter_video(
         track = tracks(container)[1]
         if track is None:
             raise MediaError(f"{path}: has no picture; use --modality audio")
+        if track.width and not fits(track.width, track.height):
+            raise MediaError(
+                f"{path}: pictures of {track.width}x{track.height} are too large; scale them down"
+            )
+        aspect = track.sample_aspect_ratio
+        if is_absurd(aspect):
+            report.absurd_aspect = aspect
         zero = timeline_zero(container) + Fraction(start)
+        rgb: np.ndarray | None = None
         for picture, until in _pictures(container, path, track, zero, report):
-            rgb: np.ndarray | None = None
+            is_new = True
             while n_done < n_wanted and Fraction(2 * n_done + 1, 2 * VIDEO_FPS) < until:
-                rgb = _upright_rgb(picture, track) if rgb is None else rgb
+                if is_new:
+                    is_new = False
+                    try:
+                        rgb = upright_rgb(picture, aspect)
+                    except BadPictureError:  # the last good one stays
+                        report.count("corrupt", track)
+                if rgb is None:
+                    break
                 yield rgb
                 n_done += 1
             if n_done >= n_wanted:
@@ -244,19 +258,3 @@ def _duration(frame: av.VideoFrame, track: av.VideoStream) -> Fraction:
     if duration > _SHORTEST_S:  # some containers write a meaningless single tick
         return Fraction(duration)
     return 1 / (track.average_rate or track.guessed_rate or Fraction(VIDEO_FPS))
-
-
-def _upright_rgb(frame: av.VideoFrame, track: av.VideoStream) -> np.ndarray:
-    """Convert to RGB [H, W, 3] uint8 as shown: square pixels, display matrix applied."""
-    aspect = track.sample_aspect_ratio
-    width = round(frame.width * aspect) if aspect else frame.width
-    picture = frame.reformat(width=width, format="rgb24", threads=1).to_ndarray()
-    side_data: Any = frame.side_data
-    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
-    if matrix is None:
-        return picture
-    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
-    if abs(b) > abs(a):  # a quarter turn: rows become columns
-        a, d = c, b
-        picture = picture.transpose(1, 0, 2)
-    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
