@@ -1,8 +1,8 @@
-"""Clocks of files that were joined: each part begins its own time, and all together run on.
+"""Clocks of streams that were joined: each part begins its own time, and all together run on.
 
-Transport streams and program streams, Ogg, FLAC and Matroska files may be put one behind the
-other; the time stamps then start again at each joint, or leap. Sound and picture of a part are
-moved by the same amount, so that they stay in step, to where the part before it ended.
+Transport streams and program streams may be put one behind the other; the time stamps then start
+again at each joint, or leap. Sound and picture of a part are moved by the same amount, so that they
+stay in step, to where the part before it ended.
 """
 
 import functools
@@ -14,12 +14,14 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from avsr_frontends.links import Link, open_file
+
 BARE_FORMATS = frozenset(
     ("aac", "ac3", "amr", "amrnb", "amrwb", "dts", "dtshd", "eac3", "loas", "mp2", "mp3", "truehd")
 )
 """Formats of sound without time stamps: their times are counted, their durations guessed."""
 
-_JOINABLE_FORMATS = frozenset(("flac", "flv", "mpeg", "mpegts", "ogg"))
+_RESTARTING_FORMATS = frozenset(("mpeg", "mpegts"))
 _LEAP_S = 10.0  # a clock that leaps forward by more was another's; FFmpeg's own limit
 _JITTER_S = 0.2  # by which times may go back within one part
 _RETURN_PACKETS = 8  # so soon after a damaged time, its track is back on the old clock
@@ -148,14 +150,13 @@ class PartFinder:
 
 
 def clock_of(container: InputContainer, path: Path) -> Clock | None:
-    """The running time of a file whose clock may restart or whose length is a guess; else None.
+    """The running time of a stream whose clock may restart or whose length is a guess; else None.
 
     The file's packets are read once, without decoding them; the answer is remembered.
     """
-    if not _may_be_joined(container, path):
-        return None
-    status = path.stat()
-    return _measured(path, status.st_size, status.st_mtime_ns)
+    name = container.format.name
+    is_scanned = name in _RESTARTING_FORMATS or name in BARE_FORMATS
+    return measured_clock(path) if is_scanned else None
 
 
 def is_bare(container: InputContainer) -> bool:
@@ -163,11 +164,17 @@ def is_bare(container: InputContainer) -> bool:
     return container.format.name in BARE_FORMATS
 
 
-@functools.lru_cache(maxsize=64)
-def _measured(path: Path, _size: int, _date: int) -> Clock:
+def measured_clock(path: Path, link: Link | None = None) -> Clock:
+    """The running time of a file, or of a link of one, by its packets; remembered."""
+    status = path.stat()
+    return _measured(path, link, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _measured(path: Path, link: Link | None, _size: int, _date: int) -> Clock:
     finder = PartFinder()
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with open_file(path, link) as container:
             for packet in container.demux(timed_streams(container)):
                 finder.part_of(packet)
     except FFmpegError:  # breaks off: what came before counts
@@ -179,30 +186,3 @@ def timed_streams(container: InputContainer) -> list[av.AudioStream | av.VideoSt
     """The streams by which the clock is told."""
     streams = [*container.streams.audio, *container.streams.video]
     return [stream for stream in streams if stream.codec_context is not None]
-
-
-def _may_be_joined(container: InputContainer, path: Path) -> bool:
-    name = container.format.name
-    if name in _JOINABLE_FORMATS or name in BARE_FORMATS:
-        return True
-    return name.startswith("matroska") and not _is_one_segment(path)
-
-
-def _is_one_segment(path: Path) -> bool:
-    """Whether a Matroska file consists of one segment of known size."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    first = _element_end(head, 4)
-    if first is None or head[first : first + 4] != b"\x18\x53\x80\x67":
-        return False
-    end = _element_end(head, first + 4)
-    return end is not None and end >= path.stat().st_size
-
-
-def _element_end(data: bytes, at: int) -> int | None:
-    """Where the content of a Matroska element ends whose size is written at ``at``."""
-    if at >= len(data) or data[at] == 0:
-        return None
-    length = 9 - data[at].bit_length()
-    size = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
-    return None if size == (1 << 7 * length) - 1 else at + length + size

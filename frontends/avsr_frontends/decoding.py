@@ -20,6 +20,7 @@ from avsr_frontends.pictures import MOST_PIXELS
 # How far before the wanted time to seek, in seconds. Some containers land later than asked, hence
 # more than one try; after the last, decoding starts at the beginning.
 _SEEK_MARGINS_S = (Fraction(1, 2), Fraction(2), Fraction(8))
+_NO_SEEKING = ("flv",)  # without an index, seeking fails half-way
 # Up to this size one thread is fast enough, and what the decoder repairs can be observed from it.
 _LARGEST_ON_ONE_THREAD = 1920 * 1088  # pixels
 _MISSING_S = 0.5  # content may end this much before the header says so; headers are imprecise
@@ -38,6 +39,9 @@ class DecodeReport:
         missing_audio_s: seconds of sound that the header promises but the file lacks.
         absurd_aspect: ratio of the pixels' sides that the header gives and nobody can mean; square
             ones were assumed.
+        unreadable_links: files within a joined file that cannot be opened.
+        cancelled_channels_s: seconds in which the channels of the sound cancel each other out, so
+            that one of them was heard.
     """
 
     corrupt_video_frames: int = 0
@@ -47,6 +51,8 @@ class DecodeReport:
     patched_audio_frames: int = 0
     missing_audio_s: float = 0.0
     absurd_aspect: Fraction | None = None
+    unreadable_links: int = 0
+    cancelled_channels_s: float = 0.0
 
     @property
     def warnings(self) -> list[str]:
@@ -56,6 +62,12 @@ class DecodeReport:
             sentences.append(
                 f"the header's absurd pixel aspect ratio {self.absurd_aspect} was ignored"
             )
+        if self.cancelled_channels_s:
+            sentences.append(
+                "the sound's channels cancel each other out (out of phase): only one was heard"
+            )
+        if self.unreadable_links:
+            sentences.append(f"{self.unreadable_links} joined part(s) cannot be read: left out")
         for kind, name in (("video", "picture"), ("audio", "sound")):
             if count := getattr(self, f"corrupt_{kind}_frames"):
                 sentences.append(f"{count} corrupt {name} frame(s) skipped")
@@ -158,6 +170,8 @@ def _packets(
         packets = _from_keyframe(_on_one_clock(container, track, clock), since)
     elif is_bare(container):
         packets = container.demux(track)  # places are known only by counting from the beginning
+    elif container.format.name in _NO_SEEKING:
+        packets = _from_keyframe(container.demux(track), since)
     else:
         packets = _from_before(container, track, since)
     while True:
@@ -207,20 +221,22 @@ def _from_keyframe(packets: Iterator[av.Packet], since: Fraction) -> Iterator[av
 
 def _from_before(container: InputContainer, track: Track, since: Fraction) -> Iterator[av.Packet]:
     """Seek so that decoding begins early enough for ``since``, and return the packets."""
-    if since <= track_start(track):
+    if since <= track_start(track) + _SEEK_MARGINS_S[0]:
         return container.demux(track)
-    for margin_s in _SEEK_MARGINS_S:
+    for margin_s in (*_SEEK_MARGINS_S, None):
+        target = track_start(track) if margin_s is None else since - margin_s
         try:
-            container.seek(int((since - margin_s) * AV_TIME_BASE))
+            container.seek(int(target * AV_TIME_BASE))
             packets = container.demux(track)
             first = next(packets, None)
         except FFmpegError:
             continue
-        time = None if first is None else _seconds(first.pts, first.time_base)
-        if first is not None and time is not None and time < since - _SEEK_MARGINS_S[0] / 2:
+        if first is None:
+            continue
+        time = _seconds(first.pts, first.time_base)
+        if margin_s is None or (time is not None and time < since - _SEEK_MARGINS_S[0] / 2):
             return itertools.chain([first], packets)
-    container.seek(int(track_start(track) * AV_TIME_BASE))
-    return container.demux(track)
+    return container.demux(track)  # cannot seek at all: nothing has been read yet
 
 
 _logging_lock = threading.Lock()
