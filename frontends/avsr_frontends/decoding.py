@@ -77,9 +77,9 @@ class DecodeReport:
                 sentences.append(f"the last {seconds:.1f} s of {name} are missing: truncated file")
         return sentences
 
-    def count(self, what: str, track: Track, amount: int = 1) -> None:
-        """Add to ``corrupt`` or ``patched`` frames of a track's kind."""
-        name = f"{what}_{track.type}_frames"
+    def count(self, what: str, kind: str, amount: int = 1) -> None:
+        """Add to ``corrupt`` or ``patched`` frames of ``video`` or ``audio``."""
+        name = f"{what}_{kind}_frames"
         setattr(self, name, getattr(self, name) + amount)
 
 
@@ -120,15 +120,15 @@ def decode(
                 frames: list[Any] = packet.decode()
             except FFmpegError:
                 frames = []
-                report.count("corrupt", track, int(wanted))
+                report.count("corrupt", track.type, int(wanted))
             else:
                 damaged = bool(complaints) or (packet.is_corrupt and not is_joined)
-                report.count("patched", track, int(wanted and damaged))
+                report.count("patched", track.type, int(wanted and damaged))
         if time is not None:
             end = max(end, time + (_seconds(packet.duration, packet.time_base) or 0))
         for frame in frames:
             if frame.is_corrupt:
-                report.count("corrupt", track, int(wanted))
+                report.count("corrupt", track.type, int(wanted))
             else:
                 yield frame
     promised = _promised_end(track) if has_stated_length(container, track) else None
@@ -179,12 +179,12 @@ def _packets(
             try:
                 packet = next(packets, None)
             except FFmpegError:  # the container itself breaks off here
-                report.count("corrupt", track)
+                report.count("corrupt", track.type)
                 return
         if packet is None:
             return
         if complaints:  # data that no packet could be made of
-            report.count("corrupt", track)
+            report.count("corrupt", track.type)
         yield packet
 
 

@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 
 from avsr_frontends.containers import MediaError, MediaInfo, probe
@@ -166,7 +165,7 @@ def _pictures(
             time = until if timed.time is None else timed.time - start
             if shown is not None and time != shown_from:  # of two at one time, the second counts
                 if time < shown_from:  # a damaged time: others stay in step with the sound
-                    report.count("corrupt", timed.track)
+                    report.count("corrupt", "video")
                     continue
                 yield shown, time
             shown, shown_from, until = timed, time, time + _duration(timed)
@@ -180,18 +179,15 @@ def _shown(
     picture: TimedFrame, report: DecodeReport, last_good: np.ndarray | None
 ) -> np.ndarray | None:
     """A picture as it is seen; the last good one where it cannot be shown."""
-    assert isinstance(picture.track, av.VideoStream)
     try:
-        return upright_rgb(picture.frame, picture.track.sample_aspect_ratio)
+        return upright_rgb(picture.frame, picture.aspect)
     except BadPictureError:
-        report.count("corrupt", picture.track)
+        report.count("corrupt", "video")
         return last_good
 
 
 def _duration(picture: TimedFrame) -> Fraction:
-    frame, track = picture.frame, picture.track
-    assert isinstance(track, av.VideoStream)
-    duration = (frame.duration or 0) * (frame.time_base or 0)
+    duration = (picture.frame.duration or 0) * (picture.frame.time_base or 0)
     if duration > _SHORTEST_S:  # some containers write a meaningless single tick
         return Fraction(duration)
-    return 1 / (track.average_rate or track.guessed_rate or Fraction(VIDEO_FPS))
+    return picture.usual_s

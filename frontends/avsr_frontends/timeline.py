@@ -27,6 +27,7 @@ from avsr_frontends.containers import (
 from avsr_frontends.decoding import DecodeReport, decode, frame_time
 from avsr_frontends.links import links_of, open_file
 from avsr_frontends.pictures import fits, is_absurd
+from avsr_frontends.rates import VIDEO_FPS
 from avsr_frontends.sound_tracks import AudioTrackWish
 
 _NAMES = {"audio": "sound", "video": "picture"}
@@ -34,17 +35,19 @@ _NAMES = {"audio": "sound", "video": "picture"}
 
 @dataclass(frozen=True, kw_only=True)
 class TimedFrame:
-    """A decoded frame.
+    """A decoded frame, which outlives its file.
 
     Attributes:
         frame: ``av.VideoFrame`` or ``av.AudioFrame``.
         time: when it is shown or heard, seconds; None: right after the one before.
-        track: that it is from.
+        aspect: width of a pixel over its height, as the header of a picture says; or None.
+        usual_s: for how long pictures of its track are usually shown, seconds.
     """
 
     frame: Any
     time: Fraction | None
-    track: Track
+    aspect: Fraction | None = None
+    usual_s: Fraction = Fraction(1, VIDEO_FPS)
 
 
 class NoTrackError(MediaError):
@@ -116,8 +119,11 @@ def _frames(
     report: DecodeReport,
 ) -> Iterator[TimedFrame]:
     """The frames of one link, which begins at ``offset``."""
+    aspect, usual_s = None, Fraction(1, VIDEO_FPS)
     if isinstance(track, av.VideoStream):
         _check_picture(track, path, report)
+        aspect = track.sample_aspect_ratio
+        usual_s = 1 / (track.average_rate or track.guessed_rate or Fraction(VIDEO_FPS))
     zero = timeline_zero(container)
     latest = latest_time(container, clock)
     first_rate: int | None = None
@@ -128,13 +134,12 @@ def _frames(
             first_rate = first_rate or frame.sample_rate
             is_countable = is_countable and frame.sample_rate == first_rate
         if time is not None and time > latest and track.type == "video":
-            report.count("corrupt", track)  # others stay in step with the sound
+            report.count("corrupt", "video")  # others stay in step with the sound
             continue
         if time is not None and (time > latest or not is_countable):
             time = None  # what it was is lost, the order is not
-        yield TimedFrame(
-            frame=frame, time=None if time is None else time - zero + offset, track=track
-        )
+        place = None if time is None else time - zero + offset
+        yield TimedFrame(frame=frame, time=place, aspect=aspect, usual_s=usual_s)
 
 
 def _check_picture(track: av.VideoStream, path: Path, report: DecodeReport) -> None:
