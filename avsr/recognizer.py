@@ -24,6 +24,7 @@ from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modalit
 from avsr.timings import Timings
 from avsr.transcription import Rates, Segment, TranscriptionResult
 from avsr_frontends.media import MediaError
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,7 @@ class Recognizer:
         quality: Quality | None = None,
         max_tokens_per_second: float | None = None,
         auto_rate: bool = False,
+        audio_track: AudioTrackWish | None = None,
         save_lips: Path | None = None,
         partial: Path | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -131,6 +133,8 @@ class Recognizer:
             quality: preset of the rates that are not given; None is ``"best"``.
             max_tokens_per_second: most language-model tokens that a second may become.
             auto_rate: begin at coarse rates, and read finely only what needs it.
+            audio_track: which of several sound tracks, by number from 1 on or by language; None is
+                the one that the file marks as default, else the first that is not silent.
             save_lips: write the mouth crops of a file to ``SAVE_LIPS-face1.mp4`` and so on.
             partial: a file that keeps what is done of a long input while it is transcribed; where
                 there is one of an interrupted run, that run goes on.
@@ -158,6 +162,7 @@ class Recognizer:
             quality=quality,
             max_tokens_per_second=max_tokens_per_second,
             auto_rate=auto_rate,
+            audio_track=audio_track,
         )
         if face == "all":
             return self._every_face(source, request, save_lips)
@@ -280,6 +285,7 @@ class Recognizer:
             face="speaking" if request.face == "all" else request.face,
             roi=request.roi,
             lips=lips,
+            audio_track=request.audio_track,
         )
 
     def _stretches(

@@ -17,6 +17,7 @@ import numpy as np
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.mouth_tracker import MouthTracker
 from avsr.clips.read_ahead import read_ahead
+from avsr.clips.sound_track import choose_sound_track
 from avsr.errors import InputError
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
@@ -24,6 +25,7 @@ from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_fa
 from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
 from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
 
@@ -53,6 +55,7 @@ class ClipReader:
         tracker: MouthTracker | None = None,
         face: FaceWish = "largest",
         roi: Roi | None = None,
+        audio_track: AudioTrackWish | None = None,
     ) -> None:
         """Open a file.
 
@@ -67,9 +70,11 @@ class ClipReader:
             face: whose lips: of the largest face; of the person of that number; or of everybody,
                 for the one who speaks to be chosen later.
             roi: the part of the picture that is looked at; None is all of it.
+            audio_track: which of several sound tracks, by number from 1 on or by language; None is
+                the one that the file marks as default, else the first that is not silent.
 
         Raises:
-            MediaError: if the file cannot be read.
+            MediaError: if the file cannot be read, or has no such sound track.
         """
         self._face, self._roi, self._roster = face, roi, Roster()
         self._path, self._start, self._end = Path(path), start or 0.0, end
@@ -83,10 +88,13 @@ class ClipReader:
         self.duration_s = max(0.0, length_s) if math.isfinite(length_s) else None
         self._heard, self._seen = DecodeReport(), DecodeReport()
         self._failures: dict[str, MediaError] = {}
+        self._choice = ""  # which of several sound tracks is read
         self._audio: Iterator[np.ndarray] | None = None
         self._video: Iterator[np.ndarray] | None = None
         if sound and info.has_audio:
-            self._audio = iter_audio(path, start, end, self._heard)
+            with self._timings.measure("decode"):
+                chosen, self._choice = choose_sound_track(self._path, info, audio_track, start, end)
+            self._audio = iter_audio(path, start, end, self._heard, chosen)
         if picture and info.has_video:
             pictures = read_ahead(iter_video(path, start, end, self._seen), _PICTURES_AHEAD)
             self._video = part_of_pictures(pictures, roi)
@@ -99,6 +107,8 @@ class ClipReader:
     def warnings(self) -> list[str]:
         """One sentence for each damage met so far."""
         failures = [str(error) for error in self._failures.values()]
+        if self._choice:
+            failures.insert(0, self._choice)
         if self._is_missing:
             failures.append(
                 f"there is no face {self._face}: {len(self._roster.people)} were followed"

@@ -21,6 +21,7 @@ from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.mouth import crop_mouth, grey_crops
 from avsr_frontends.pictures import fits
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 STRETCH_S = 15  # seconds of a file that are decoded at once
 
@@ -49,6 +50,7 @@ class Source:
         face: FaceWish = "largest",
         roi: Roi | None = None,
         lips: SavedLips | None = None,
+        audio_track: AudioTrackWish | None = None,
     ) -> None:
         """Name what is to be read; nothing is opened yet."""
         self.path = Path(source) if isinstance(source, str | Path) else None
@@ -60,6 +62,7 @@ class Source:
         self._timings = timings
         self._face: FaceWish = face
         self._roi, self._lips = roi, lips
+        self._audio_track = audio_track
 
     def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
         """Yield the clips that make up the input, each with whether it is the last one.
@@ -85,6 +88,7 @@ class Source:
             timings=self._timings,
             face=self._face,
             roi=self._roi,
+            audio_track=self._audio_track,
         ) as reader:
             self.duration_s = reader.duration_s
             is_last = False

@@ -7,6 +7,7 @@ from avsr.clips.reader import FaceWish, Roi
 from avsr.errors import UsageError
 from avsr.recognition.modality import RequestedModality
 from avsr.recognition.rate_choice import Quality, RateWish
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 FaceRequest = FaceWish | Literal["all"]
 
@@ -31,6 +32,8 @@ class Request:
         quality: preset of the rates that are not given; None is "best".
         max_tokens_per_second: most language-model tokens that a second of input may become.
         auto_rate: begin at coarse rates, and read finely only what needs it.
+        audio_track: which of several sound tracks, by number from 1 on or by language; None is the
+            one that the file marks as default, else the first that is not silent.
     """
 
     modality: RequestedModality = "auto"
@@ -47,6 +50,7 @@ class Request:
     quality: Quality | None = None
     max_tokens_per_second: float | None = None
     auto_rate: bool = False
+    audio_track: AudioTrackWish | None = None
 
     @property
     def rate_wish(self) -> RateWish:
