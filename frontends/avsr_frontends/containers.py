@@ -188,6 +188,8 @@ def has_stated_length(container: InputContainer, track: Track) -> bool:
     name = container.format.name
     if name == "wav":
         return track.codec_context.name.startswith("pcm_")
+    if name.startswith("matroska"):  # FFmpeg gives other tracks the length of the file
+        return "DURATION" in track.metadata
     return not is_bare(container) and (name != "avi" or track.type == "video")
 
 

@@ -147,15 +147,12 @@ def _seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:
 
 def _promised_end(track: Track) -> Fraction | None:
     """When the headers say that a track ends, in seconds of the container's clock."""
-    duration = _seconds(track.duration, track.time_base)
-    if duration is not None:
-        return track_start(track) + duration
     clock = track.metadata.get("DURATION", "").split(":")  # Matroska: hours:minutes:seconds
-    try:
+    if len(clock) == 3 and all(part.replace(".", "", 1).isdecimal() for part in clock):
         hours, minutes, seconds = (Fraction(part) for part in clock)
-    except ValueError:
-        return None
-    return hours * 3600 + minutes * 60 + seconds
+        return hours * 3600 + minutes * 60 + seconds
+    duration = _seconds(track.duration, track.time_base)
+    return None if duration is None else track_start(track) + duration
 
 
 def _packets(
