@@ -80,6 +80,8 @@ class Clip:
             that is not known. Not kept in files.
         faces: everybody's lips where more than one face is to be read or chosen from; ``mouth``
             and ``face`` are then those of the face seen longest. Not kept in files.
+        borders: frames with which the picture begins, or shows other people than before. Not kept
+            in files.
     """
 
     audio: np.ndarray | None = None
@@ -89,6 +91,7 @@ class Clip:
     undecodable: tuple[str, ...] = ()
     lip_motion: np.ndarray | None = None
     faces: tuple[Lips, ...] = ()
+    borders: tuple[int, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -123,6 +126,7 @@ class Clip:
             mouth=None if self.mouth is None else self.mouth[frames],
             lip_motion=None if self.lip_motion is None else self.lip_motion[frames],
             faces=tuple(lips.cut(frames) for lips in self.faces),
+            borders=tuple(b - frames.start for b in self.borders if frames.start < b < frames.stop),
         )
 
 

@@ -23,11 +23,13 @@ from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
 from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_face
 from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
-from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
+from avsr_frontends.mouth import crop_mouths, grey_crops
+from avsr_frontends.mouth_clip import ReplayedFrames
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from avsr_frontends.sound_tracks import AudioTrackWish
 
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
+_LATE_S = 0.2  # a picture that begins later than this has a time without it
 
 FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
 Roi = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture
@@ -100,6 +102,8 @@ class ClipReader:
             self._video = part_of_pictures(pictures, roi)
         self._heard_ahead = np.zeros(0, dtype=np.float32)
         self._n_read = 0  # pictures
+        late_s = info.video_start_s - self._start  # before it, the first picture is shown
+        self._n_held = round(late_s * VIDEO_FPS) if late_s >= _LATE_S else 0
         self._has_begun = False
         self._is_missing = False  # the wanted person, in all that was read
 
@@ -194,7 +198,8 @@ class ClipReader:
                 self._n_read += report.n_frames
                 if report.coverage == 0:
                     return Clip(face=report, lip_motion=_unseen(report.n_frames))
-                crops = crop_mouths(frames.replay(), [track.points68 for track in tracks])
+                points, cuts = [track.points68 for track in tracks], tracks[0].cuts
+                crops = crop_mouths(frames.replay(), points, cuts=cuts)
         except MediaError as error:
             self._failures["picture"] = error
             self._video = None
@@ -202,16 +207,22 @@ class ClipReader:
         finally:
             decode_s = self._timings.seconds.get("decode", 0.0) - decode_before
             self._timings.add("face", max(0.0, inner.seconds["all"] - decode_s))
-        lips = [_lips(track, grey_crops(mouth)) for track, mouth in zip(tracks, crops, strict=True)]
+        n_held = max(0, self._n_held - (self._n_read - report.n_frames))
+        lips = [
+            _lips(track, grey_crops(mouth), n_held)
+            for track, mouth in zip(tracks, crops, strict=True)
+        ]
         motion = lips[0].motion
         for one in lips[1:]:
             motion = np.fmax(motion, one.motion)
         longest = max(range(len(tracks)), key=lambda index: tracks[index].report.coverage)
+        begins = (n_held,) if 0 < n_held < report.n_frames else ()
         return Clip(
             mouth=lips[longest].mouth,
             face=report,
             lip_motion=motion,
             faces=tuple(lips) if self._face == "speaking" else (),
+            borders=(*begins, *(border for border in tracks[0].borders if border > n_held)),
         )
 
     def _tracks(self, frames: Iterable[np.ndarray]) -> list[FaceTrack]:
@@ -259,11 +270,14 @@ def part_of_pictures(
         yield frame[top : top + height, left : left + width]
 
 
-def _lips(track: FaceTrack, mouth: np.ndarray) -> Lips:
+def _lips(track: FaceTrack, mouth: np.ndarray, n_held: int) -> Lips:
+    """The lips of a track; of its first ``n_held`` frames there is no picture yet."""
+    motion = np.where(track.found, lip_motion(track.points68), np.float32(np.nan))
+    motion[:n_held] = np.nan
     return Lips(
         person=track.person,
         mouth=mouth,
-        motion=np.where(track.found, lip_motion(track.points68), np.float32(np.nan)),
+        motion=motion,
         opening=mouth_opening(track.points68).astype(np.float32),
     )
 

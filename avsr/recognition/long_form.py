@@ -15,6 +15,7 @@ from avsr.config import MODALITIES, Modality
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
 from avsr.recognition.active_speaker import speaking_clip
+from avsr.recognition.borders import borders_of, cut_at_borders, holds_border
 from avsr.recognition.gates import judge
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_rates
@@ -116,6 +117,7 @@ class LongForm:
             spans = whole_spans(clip, longest) if hinted else []
         else:
             spans = speech_spans(clip, evidence, choice.modality, longest)
+        spans = cut_at_borders(spans, clip, evidence.voice, choice.modality)
         settled = clip.n_frames if is_last else settled_frames(clip.n_frames)
         waiting = [span for span in spans if span[1] > settled]
         spans = [span for span in spans if span[1] <= settled]
@@ -133,6 +135,8 @@ class LongForm:
             start, end = (buffer.time_of(frame) for frame in span)
             piece, person = self._whose(buffer.cut(start, min(end, buffer.end)), choice.modality)
             modality = _usable(choice.modality, piece, evidence.cut(*span))
+            if modality == "av" and holds_border(span, buffer.clip):
+                modality = "audio"
             if modality is not None:
                 pieces.append((span, piece, modality))
                 people.append(None if modality == "audio" else person)
@@ -203,7 +207,8 @@ class LongForm:
 def _evidence(clip: Clip, modality: Modality, is_short: bool) -> Evidence:
     """Signs of speech; the voice is not listened to where it does not matter."""
     lips = Evidence(motion=clip.lip_motion)
-    if modality == "video" or (modality == "av" and is_short and lips.lips_speak()):
+    plain = is_short and lips.lips_speak() and not borders_of(clip)
+    if modality == "video" or (modality == "av" and plain):
         return lips
     return gather_evidence(clip)
 

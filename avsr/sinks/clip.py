@@ -14,6 +14,7 @@ from avsr.errors import InputError
 from avsr.model_files.tokenizer import plain_ids
 from avsr.model_parts.route import Route
 from avsr.pretrained import LoadedModel
+from avsr.recognition.borders import cut_at_borders
 from avsr.recognition.hypotheses import Encoded, decode, encode_audio, encode_video, fit_to_lips
 from avsr.recognition.modality import Modality, RequestedModality, choose_modality
 from avsr.recognition.segmentation import whole_spans
@@ -92,7 +93,8 @@ def analyse_clip(
         video_rate=(video_rate or loaded.rates("video")[0]) if seen else None,
     )
     pieces = []
-    for first, last in whole_spans(clip, loaded.max_segment_s):
+    spans = whole_spans(clip, loaded.max_segment_s)
+    for first, last in cut_at_borders(spans, clip, None, choice.modality):
         span = (first / VIDEO_FPS, last / VIDEO_FPS)
         streams = _encode(loaded, clip.cut(*span), choice.modality)
         pieces.append(_analyse(loaded, Path(path), span, route, streams, settings))

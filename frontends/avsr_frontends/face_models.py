@@ -122,6 +122,31 @@ class FaceMesh:
         self._model.close()
 
 
+class MeshPool:
+    """Mesh models that are made when first needed and used again."""
+
+    def __init__(self, min_confidence: float) -> None:
+        self._min_confidence = min_confidence
+        self._all = [FaceMesh(min_confidence)]
+        self._free = list(self._all)
+
+    def take(self) -> FaceMesh:
+        """A model that nobody uses."""
+        if not self._free:
+            self._all.append(FaceMesh(self._min_confidence))
+            self._free.append(self._all[-1])
+        return self._free.pop()
+
+    def give_back(self, mesh: FaceMesh) -> None:
+        """Let others use a model."""
+        self._free.append(mesh)
+
+    def close(self) -> None:
+        """Free all models."""
+        for mesh in self._all:
+            mesh.close()
+
+
 def _size(picture: np.ndarray) -> tuple[int, int]:
     """Height and width; an error where the model would end the process."""
     height, width = picture.shape[:2]

@@ -30,7 +30,7 @@ from corpus import (
 
 from avsr_frontends.landmarks import FaceTracker
 from avsr_frontends.media import MediaError, read_audio
-from avsr_frontends.mouth import NoFaceError, extract_mouth
+from avsr_frontends.mouth_clip import NoFaceError, extract_mouth
 
 TICKS_PER_SECOND = 25_000  # of the alignments
 SILENT = ("sil", "sp")
