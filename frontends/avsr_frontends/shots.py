@@ -38,10 +38,8 @@ class ShotDetector:
             return False
         change = float(np.abs(grey - last).mean())
         usual = float(np.median(self._changes)) if self._changes else 0.0
-        is_cut = change > _CUT and change > _STANDS_OUT * usual
-        if not is_cut:
-            self._changes.append(change)
-        return is_cut
+        self._changes.append(change)
+        return change > _CUT and change > _STANDS_OUT * usual
 
 
 def look_of(frame: np.ndarray, points68: np.ndarray) -> np.ndarray | None:
