@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -164,9 +165,12 @@ class Recognizer:
             auto_rate=auto_rate,
             audio_track=audio_track,
         )
-        if face == "all":
-            return self._every_face(source, request, save_lips)
         lips = None if save_lips is None else SavedLips(save_lips)
+        if face == "all":
+            result = self._every_face(source, request, lips)
+            if lips is not None:
+                _write_lips(lips, save_lips)
+            return result
         if lips is not None or isinstance(face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
         timings = Timings()
@@ -198,24 +202,18 @@ class Recognizer:
         return result
 
     def _every_face(
-        self, source: SourceLike, request: Request, save_lips: Path | None
+        self, source: SourceLike, request: Request, lips: SavedLips | None
     ) -> TranscriptionResult:
-        options = asdict(request)
-        if request.modality == "auto":
-            options["modality"] = "video"  # the sound belongs to one of them at most
-
-        def read_face(person: int) -> TranscriptionResult:
-            return self.transcribe(source, **{**options, "face": person})
-
-        result = read_every_face(source, request.start, request.end, request.roi, read_face)
-        if save_lips is not None:
-            lips = SavedLips(save_lips)
-            silent = replace(request, face="speaking", modality="video")
-            opened = self._open(source, silent, Timings(), request.start or 0.0, lips)
-            for _ in opened.stretches():
-                pass
-            _write_lips(lips, save_lips)
-        return result
+        if request.modality == "auto":  # the sound belongs to one of them at most
+            request = replace(request, modality="video")
+        timings, begin = Timings(), request.start or 0.0
+        opened = self._open(source, request, timings, begin, lips)
+        with _input_errors(opened):
+            return read_every_face(
+                opened,
+                lambda: LongForm(self.loaded, request, timings, self._lock),
+                lambda reader, stretches: self._result(reader, opened, stretches, begin, timings),
+            )
 
     def segments(self, source: SourceLike, request: Request | None = None) -> Iterator[Segment]:
         """Transcribe one input, giving each segment as soon as it is read.
@@ -291,12 +289,8 @@ class Recognizer:
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
     ) -> Iterator[Stretch]:
-        try:
+        with _input_errors(source):
             yield from reader.stretches(source, is_resumed)
-        except MediaError as error:
-            raise InputError(str(error)) from error
-        except InputError as error:
-            raise InputError(f"{source.path}: {error}" if source.path else str(error)) from error
 
     def _result(
         self,
@@ -326,6 +320,17 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
+
+
+@contextmanager
+def _input_errors(source: Source) -> Iterator[None]:
+    """Let errors name the file they are about."""
+    try:
+        yield
+    except MediaError as error:
+        raise InputError(str(error)) from error
+    except InputError as error:
+        raise InputError(f"{source.path}: {error}" if source.path else str(error)) from error
 
 
 def _usual_rates(segments: tuple[Segment, ...]) -> Rates | None:

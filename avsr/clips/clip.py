@@ -37,15 +37,17 @@ class Lips:
         mouth: [T, 96, 96] uint8, 25 fps.
         motion: [T] float32, lip motion, NaN where the face is not seen.
         opening: [T] float32, gap between the lips, relative to the face.
+        report: how well the face was followed in the stretch that was read; None where not known.
     """
 
     person: int
     mouth: np.ndarray
     motion: np.ndarray
     opening: np.ndarray
+    report: TrackReport | None = None
 
     def cut(self, frames: slice) -> "Lips":
-        """The part of these frames."""
+        """The part of these frames; the report stays behind."""
         mouth, motion, opening = self.mouth[frames], self.motion[frames], self.opening[frames]
         return Lips(person=self.person, mouth=mouth, motion=motion, opening=opening)
 

@@ -279,6 +279,7 @@ def _lips(track: FaceTrack, mouth: np.ndarray, n_held: int) -> Lips:
         mouth=mouth,
         motion=motion,
         opening=mouth_opening(track.points68).astype(np.float32),
+        report=track.report,
     )
 
 

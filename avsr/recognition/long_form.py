@@ -54,6 +54,7 @@ class LongForm:
         self._loaded, self._request = loaded, request
         self._timings, self._lock = timings, lock
         self._failure: InputError | None = None  # why the last stretch had nothing to read
+        self.begin(0.0)
 
     @property
     def _modality(self) -> RequestedModality:
@@ -77,29 +78,43 @@ class LongForm:
             MediaError: if a file cannot be read.
             InputError: if the input lacks what was asked for, or holds nothing that can be read.
         """
-        buffer = ClipBuffer(source.start)
-        face = None
-        any_read = is_resumed
+        self.begin(source.start, is_resumed)
         for clip, is_last in read_ahead(source.stretches()):
-            is_first = buffer.end == source.start and not is_resumed
-            buffer.append(clip)
-            face = clip.face or face
-            try:
-                choice = choose_modality(replace(buffer.clip, face=face), self._modality)
-            except InputError as error:
-                self._failure = error
-                until = _settled(buffer, is_last)
-                stretch = Stretch(until=until, reason=str(error))
-            else:
-                any_read = True
-                if is_first and is_last:
-                    _check_length(clip)
-                until, stretch = self._stretch(buffer, choice, is_first, is_last)
-            if is_last and not any_read and self._failure is not None:
-                raise self._failure
-            report = None if clip.face is None else _moved(clip.face, buffer, clip)
-            yield replace(stretch, is_last=is_last, length_s=clip.duration_s, face=report)
-            buffer.drop_before(until)
+            yield self.add(clip, is_last)
+
+    def begin(self, start: float, is_resumed: bool = False) -> None:
+        """Prepare for the clips of an input, from ``start`` seconds on."""
+        self._buffer = ClipBuffer(start)
+        self._face: TrackReport | None = None
+        self._is_first, self._any_read = not is_resumed, is_resumed
+
+    def add(self, clip: Clip, is_last: bool) -> Stretch:
+        """Take the next clip of the input; what is said up to where nothing more can change.
+
+        Raises:
+            InputError: with the last clip, if the input lacks what was asked for, or holds
+                nothing that can be read.
+        """
+        buffer = self._buffer
+        is_first, self._is_first = self._is_first, False
+        buffer.append(clip)
+        self._face = clip.face or self._face
+        try:
+            choice = choose_modality(replace(buffer.clip, face=self._face), self._modality)
+        except InputError as error:
+            self._failure = error
+            until = _settled(buffer, is_last)
+            stretch = Stretch(until=until, reason=str(error))
+        else:
+            self._any_read = True
+            if is_first and is_last:
+                _check_length(clip)
+            until, stretch = self._stretch(buffer, choice, is_first, is_last)
+        if is_last and not self._any_read and self._failure is not None:
+            raise self._failure
+        report = None if clip.face is None else _moved(clip.face, buffer, clip)
+        buffer.drop_before(until)
+        return replace(stretch, is_last=is_last, length_s=clip.duration_s, face=report)
 
     def _stretch(
         self, buffer: ClipBuffer, choice: ModalityChoice | None, is_first: bool, is_last: bool
