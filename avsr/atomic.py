@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+__all__ = ["atomic_file", "write_text_atomically"]
+
+_PREFIX, _SUFFIX = ".avsr-", ".part"  # of files that are being written: short, whatever the name
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
@@ -17,7 +21,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: if the folder cannot be written to or the disk is full.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -31,13 +35,29 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all.
+    """Write a UTF-8 text file whole or not at all; bytes of names that are no UTF-8 are escaped.
 
     Raises:
         OSError: as :func:`atomic_file`.
     """
     with atomic_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a path is named as what is being written, or was when a run was killed."""
+    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed run was about to write into a folder and those below it.
+
+    Raises:
+        OSError: if the folder cannot be read.
+    """
+    for path in folder.rglob(f"{_PREFIX}*{_SUFFIX}"):
+        if path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -18,7 +18,8 @@ from avsr.commands.convert import convert
 from avsr.commands.demo import demo
 from avsr.commands.doctor import doctor
 from avsr.commands.evaluate import evaluate
-from avsr.commands.messages import say
+from avsr.commands.flags import told
+from avsr.commands.messages import escape_unprintable, say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
@@ -75,6 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         run(["--help"])
         return 2
     debug = "--debug" in arguments
+    escape_unprintable()
     try:
         exit_code = app(list(arguments), prog_name="avsr", standalone_mode=False)
         sys.stdout.flush()
@@ -82,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
             say("avsr: interrupted; what is written is whole")
         return exit_code or 0
     except AvsrError as error:
-        return _fail(error, one_line(error), error.exit_code, debug)
+        return _fail(error, told(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

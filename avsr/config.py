@@ -2,19 +2,21 @@
 
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig, WhisperConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from avsr_adapters import STRATEGIES
-from avsr_adapters.decorrelation import decorrelated_layers
+from avsr.route import MODALITIES, TASKS, Stream
+from avsr_adapters import COMPRESSORS, STRATEGIES, Compressor
 from avsr_frontends.avhubert import AvHubertConfig
 
-Modality = Literal["audio", "video", "av"]
-
-MODALITIES: tuple[Modality, ...] = ("audio", "video", "av")
-TASKS: dict[str, str] = {"audio": "asr", "video": "vsr", "av": "avsr"}  # modality -> task
+FORMER_FIELDS = (  # training settings and search defaults that older folders keep here
+    "decorrelation_weight",
+    "decorrelation_layers",
+    "default_beams",
+    "default_ctc_weight",
+)
 PROMPTS: dict[str, str] = {  # the published models' wording
     "audio": "Transcribe speech to text.",
     "video": "Transcribe video to text.",
@@ -32,7 +34,7 @@ class AvsrConfig(PreTrainedConfig):
         modalities: what the model was trained on, a part of "audio", "video", "av".
         audio_rates: trained audio rates, encoder frames (50/s) per token.
         video_rates: trained video rates, encoder frames (25/s) per token.
-        compression: "average" or "stack".
+        compression: name of a compressor, see :mod:`avsr_adapters.compressors`.
         projector_hidden_size: width between the two linear layers of a projector.
         projector_per_rate: one projector per rate, or one for all rates of a stream.
         projector_activation: "relu", "gelu" or "silu".
@@ -43,8 +45,6 @@ class AvsrConfig(PreTrainedConfig):
         lora_scaling: factor on the output of each adapter.
         lora_target_modules: adapted linear layers of the language model; None for all but the head.
         lora_dropout: dropout on the adapters' input while training.
-        decorrelation_weight: factor on the decorrelation loss while training; 0 for none.
-        decorrelation_layers: "paper" or "released", see :mod:`avsr_adapters.decorrelation`.
         audio_context: "exact": encode the audio that is there; "padded": pad it to 30 s.
         trim_video_to_rate: drop trailing frames *before* the video encoder so that the rate
             divides what is left, as published models of one rate do.
@@ -64,8 +64,6 @@ class AvsrConfig(PreTrainedConfig):
         audio_ctc: a CTC head on the audio encoder (language model vocabulary, then the blank).
         video_ctc: a CTC head on the video encoder.
         max_tokens_per_second: bound on generated tokens per second of input.
-        default_beams: beams that the recogniser uses where the user names none; 1 is greedy.
-        default_ctc_weight: likewise, weight of the CTC heads in choosing among the beams.
         base_models: for "audio", "video", "text": ``{"name": ..., "revision": ...}`` of the frozen
             model that a folder of trained parts refers to.
     """
@@ -94,8 +92,6 @@ class AvsrConfig(PreTrainedConfig):
     lora_scaling: float = 0.125
     lora_target_modules: list[str] | tuple[str, ...] | None = ("q_proj", "v_proj")
     lora_dropout: float = 0.0
-    decorrelation_weight: float = 0.0
-    decorrelation_layers: str = "paper"
     audio_context: str = "exact"
     trim_video_to_rate: bool = False
     official_numerics: bool = False
@@ -112,11 +108,10 @@ class AvsrConfig(PreTrainedConfig):
     audio_ctc: bool = False
     video_ctc: bool = False
     max_tokens_per_second: float = 16.0
-    default_beams: int = 1
-    default_ctc_weight: float = 0.0
     base_models: dict[str, dict[str, str | None]] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
+        kwargs = {name: value for name, value in kwargs.items() if name not in FORMER_FIELDS}
         self._refuse_misspelt(kwargs)
         super().__post_init__(**kwargs)
         self.prompts = {**PROMPTS, **(self.prompts or {})}
@@ -125,8 +120,6 @@ class AvsrConfig(PreTrainedConfig):
         self.modalities = possible if self.modalities is None else list(self.modalities)
         self._check_choices(possible)
         self._check_rates()
-        if self.decorrelation_weight:
-            decorrelated_layers(self.text_config.num_hidden_layers, self.decorrelation_layers)
 
     def _refuse_misspelt(self, unknown: dict[str, Any]) -> None:
         """The parent class takes any name; one that is nearly a field's is a mistake."""
@@ -144,9 +137,8 @@ class AvsrConfig(PreTrainedConfig):
         if unknown or not possible:
             raise ValueError(f"modalities {unknown} need an encoder that has no configuration")
         choices = {
-            "compression": ("average", "stack"),
+            "compression": tuple(COMPRESSORS),
             "audio_context": ("exact", "padded"),
-            "decorrelation_layers": ("paper", "released"),
             "lora_strategy": (*STRATEGIES, None),
         }
         for name, allowed in choices.items():
@@ -164,10 +156,23 @@ class AvsrConfig(PreTrainedConfig):
                 continue
             if not rates or min(rates) < 1 or len(set(rates)) < len(rates):
                 raise ValueError(f"{stream}_rates must be different positive integers, got {rates}")
-            if self.compression == "stack" and not self.projector_per_rate and len(rates) > 1:
-                raise ValueError("stacked rates need one projector each: set projector_per_rate")
+            shared = not self.projector_per_rate and len(rates) > 1
+            if self.compressor.fixes_rates and shared:
+                raise ValueError(
+                    f"{self.compression} compression needs one projector for each rate: set "
+                    "projector_per_rate"
+                )
             if stream == "video" and self.trim_video_to_rate and len(rates) > 1:
                 raise ValueError(f"trim_video_to_rate needs a single video rate, got {rates}")
+
+    @property
+    def compressor(self) -> Compressor:
+        """How streams are shortened."""
+        return COMPRESSORS[self.compression]
+
+    def rates(self, stream: Stream) -> list[int]:
+        """Trained rates of a stream."""
+        return list(self.audio_rates if stream == "audio" else self.video_rates)
 
     @property
     def tasks(self) -> list[str]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from avsr import __version__
 from avsr.errors import one_line
-from avsr.model_files.default_model import (
-    BUNDLED_DEFAULT,
+from avsr.model_files.bundled import BUNDLED_DEFAULT
+from avsr.model_files.store import (
     default_model,
     model_store,
     settings_folder,
 )
+from avsr.version import __version__
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
 _PACKAGES = {  # distribution: module
@@ -70,9 +70,7 @@ def examine() -> Iterator[Finding]:
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     yield Finding(
         about="network",
-        text="never used"
-        if offline
-        else "used only to fetch models you name; --offline forbids it",
+        text="never used" if offline else "used only to fetch models you name",
     )
 
 
@@ -130,19 +128,19 @@ def _media() -> str:
 def _face_models() -> str:
     import numpy as np
 
-    from avsr_frontends.landmarks import FaceTracker
+    from avsr.clips.mouth_tracker import MouthTracker
 
-    with FaceTracker() as tracker:
-        tracker.track([np.zeros((64, 64, 3), dtype=np.uint8)])
+    with MouthTracker() as tracker:
+        tracker.track_faces([np.zeros((64, 64, 3), dtype=np.uint8)])
     return "detector and mesh work, Apache-2.0"
 
 
 def _voice_detector() -> str:
     import numpy as np
 
-    from avsr_frontends.activity import voice_segments
+    from avsr_frontends.activity import voice_probabilities
 
-    voice_segments(np.zeros(16_000, dtype=np.float32))
+    voice_probabilities(np.zeros(16_000, dtype=np.float32))
     return "works, MIT"
 
 

@@ -2,15 +2,29 @@
 
 import os
 
+__all__ = [
+    "AvsrError",
+    "InputError",
+    "ModelUnavailableError",
+    "UsageError",
+    "one_line",
+    "printable",
+]
+
 
 class AvsrError(Exception):
     """A problem that the user can act on; ``str`` of it is the one line to show.
 
     Attributes:
         exit_code: what the command line returns when this ends it.
+        settings: names of what may be set otherwise, as Python calls it (``"num_beams"``).
     """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, settings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.settings = settings
 
 
 class InputError(AvsrError):
@@ -21,6 +35,10 @@ class UsageError(AvsrError):
     """A wrong option, manifest or combination of the two."""
 
     exit_code = 2
+
+
+class SettingError(UsageError, ValueError):
+    """A value of a setting that a model, or another setting, does not allow."""
 
 
 class ModelUnavailableError(AvsrError):

@@ -14,6 +14,18 @@ import numpy as np
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
 
+__all__ = [
+    "BABBLE_VOICES",
+    "Babble",
+    "NoiseSource",
+    "Recording",
+    "cut_noise",
+    "generator_for",
+    "measured_snr_db",
+    "mix_at_snr",
+    "rank_voices",
+]
+
 BABBLE_VOICES = 8  # voices in a babble: enough that no single one can be followed
 
 
@@ -167,6 +179,7 @@ class Babble:
         if n_voices < 2:
             raise UsageError(
                 f"babble needs at least two other clips with sound, got {n_voices}; name a "
-                "manifest that has more with --babble-from"
+                "manifest that has more",
+                settings=("babble_from",),
             )
         return total.astype(np.float32)

@@ -2,28 +2,32 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from avsr.config import MODALITIES, AvsrConfig, Modality
+from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
-from avsr.model_files.default_model import CONVERTED, default_model
+from avsr.model_files.store import ModelPlace, default_model, find_model
 from avsr.processing import AvsrProcessor
+from avsr.route import MODALITIES, Modality, Route, Stream, trained_route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
+__all__ = [
+    "DEFAULT_MODEL",
+    "MAX_SEGMENT_S",
+    "LoadedModel",
+    "choose_device",
+    "load_model",
+    "model_digest",
+]
+
 MAX_SEGMENT_S = 16.0  # longest clip that the published models were trained on
-DEFAULT_MODEL = "auto"  # see avsr.model_files.default_model
-_BUNDLED_FOLDER = Path(__file__).parent / "bundled"
-_LICENCES = {"grid-tiny": "CC BY 4.0"}
-_WHAT_IT_READS = {
-    "grid-tiny": "reads only the commands of the GRID corpus, such as 'bin blue at f two now'; "
-    "for open vocabulary see avsr models list",
-}
+DEFAULT_MODEL = "auto"  # see avsr.model_files.store
 _UNTRAINED_RATE = (  # the ablation of Llama-MTSK, LRS3, rates 2/4/6/8/10
     "expect many errors; pooling a published model that never saw rates 2/4/6/8/10 gave a WER of "
     "4/14/46/89/160 %, where trained rates gave 2.3 to 3.0 %"
@@ -42,7 +46,7 @@ class LoadedModel:
         note: what a user must know before trusting it; empty if nothing.
         licence: of the weights; empty if the model's folder does not tell.
         allow_untrained_rate: whether rates that the model was not trained at may be asked for.
-        location: what it was loaded from, a folder or hub id.
+        location: the folder it was loaded from.
     """
 
     name: str
@@ -67,63 +71,43 @@ class LoadedModel:
             return MAX_SEGMENT_S
         return min(MAX_SEGMENT_S, audio_config.max_source_positions / AUDIO_ENCODER_FPS)
 
-    def rates(self, stream: Literal["audio", "video"]) -> list[int]:
+    def rates(self, stream: Stream) -> list[int]:
         """Trained rates of a stream, finest first; empty for a model without its encoder."""
         config = self.model.config
-        if getattr(config, f"{stream}_config") is None:
-            return []
-        return sorted(getattr(config, f"{stream}_rates"))
+        return [] if getattr(config, f"{stream}_config") is None else sorted(config.rates(stream))
 
-    def check_request(
+    def route(
         self, modality: str, audio_rate: int | None = None, video_rate: int | None = None
-    ) -> None:
-        """Check that the model can do what is asked for; ``"auto"`` and None always pass.
+    ) -> Route:
+        """What is asked for, checked and with the finest trained rates in place of None.
 
         Raises:
-            UsageError: naming what the model was trained for. Rates that were not trained pass
-                where they are allowed, but never with a stacking compressor, which fixes them.
+            SettingError: naming what the model was trained for, see
+                :func:`avsr.route.trained_route`.
         """
-        if modality not in ("auto", *self.modalities):
-            raise UsageError(
-                f"modality must be auto or one that {self.name} was trained on "
-                f"({', '.join(self.modalities)}), got {modality!r}"
-            )
-        requests = (
-            ("audio", audio_rate, self.rates("audio")),
-            ("video", video_rate, self.rates("video")),
+        return trained_route(
+            self.model.config,
+            modality,
+            audio_rate,
+            video_rate,
+            allow_untrained_rate=self.allow_untrained_rate,
+            model=self.name,
         )
-        for stream, rate, trained in requests:
-            if rate is None or rate in trained:
-                continue
-            stacking = self.model.config.compression == "stack"
-            if self.allow_untrained_rate and trained and not stacking:
-                continue
-            allowed = " or ".join(map(str, trained)) or "another model: it has no such encoder"
-            hint = "" if stacking or not trained else " (or --allow-untrained-rate)"
-            raise UsageError(
-                f"{self.name} was not trained at {stream} rate {rate}; use {allowed}{hint}"
-            )
 
-    def doubts_about(
-        self, audio_rates: Sequence[int | None], video_rates: Sequence[int | None]
-    ) -> list[str]:
+    def doubts_about(self, routes: Iterable[Route]) -> list[str]:
         """A warning for each rate that the model was not trained at; empty where all is well."""
-        asked: tuple[tuple[Literal["audio", "video"], Sequence[int | None]], ...] = (
-            ("audio", audio_rates),
-            ("video", video_rates),
-        )
+        asked: set[tuple[Stream, int]] = {
+            (stream, rate)
+            for route in routes
+            for stream in route.streams
+            if (rate := route.rate(stream)) is not None
+        }
         return [
             f"{self.name} was not trained at {stream} rate {rate} (only at "
             f"{', '.join(map(str, self.rates(stream)))}): {_UNTRAINED_RATE}"
-            for stream, rates in asked
-            for rate in rates
-            if rate is not None and rate not in self.rates(stream)
+            for stream, rate in sorted(asked)
+            if rate not in self.rates(stream)
         ]
-
-
-def bundled_models() -> list[str]:
-    """Names of the models that come inside this package."""
-    return sorted(path.parent.name for path in _BUNDLED_FOLDER.glob("*/config.json"))
 
 
 def load_model(
@@ -138,7 +122,7 @@ def load_model(
 
     Args:
         name_or_folder: a bundled name, a folder with a ``config.json``, a hub id ``owner/name``,
-            or ``"auto"``, see :func:`avsr.model_files.default_model.default_model`.
+            or ``"auto"``, see :func:`avsr.model_files.store.default_model`.
         device: as :func:`choose_device` takes it.
         allow_untrained_rate: let the caller ask for rates that the model was not trained at.
         dtype: numbers to compute with; ``"auto"`` is what the weights are stored in, but float32 on
@@ -152,25 +136,25 @@ def load_model(
     chosen = choose_device(device)
     if name_or_folder == DEFAULT_MODEL:
         name_or_folder = default_model().name
-    name, location, note = _locate(name_or_folder, offline)
+    place = find_model(name_or_folder, offline=offline)
     try:
-        wanted = _cpu_dtype(location) if (dtype, chosen.type) == ("auto", "cpu") else dtype
+        wanted = _cpu_dtype(place.folder) if (dtype, chosen.type) == ("auto", "cpu") else dtype
         numbers: Any = "auto" if wanted == "auto" else getattr(torch, wanted)
-        model = AvsrForConditionalGeneration.from_pretrained(location, dtype=numbers)
-        processor = AvsrProcessor.from_pretrained(location)
+        model = AvsrForConditionalGeneration.from_pretrained(place.folder, dtype=numbers)
+        processor = AvsrProcessor.from_pretrained(place.folder)
     except Exception as error:  # any failure to load is the same to the user, with its cause
-        message = f"{name}: cannot load this model: {one_line(error)}"
+        message = f"{place.name}: cannot load this model: {one_line(error)}"
         raise ModelUnavailableError(message) from error
     model.to(chosen).eval()  # pyright: ignore[reportArgumentType]
     return LoadedModel(
-        name=name,
+        name=place.name,
         model=model,
         processor=processor,
         device=chosen,
-        note=note,
-        licence=_licence(name, Path(location)),
+        note=place.bundled.note if place.bundled else "",
+        licence=_licence(place),
         allow_untrained_rate=allow_untrained_rate,
-        location=location,
+        location=str(place.folder),
     )
 
 
@@ -189,14 +173,14 @@ def model_digest(folder: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _cpu_dtype(location: str) -> str:
+def _cpu_dtype(folder: Path) -> str:
     """The type that a CPU is quickest with.
 
     Weights stored as bfloat16 stay so where the CPU multiplies it in hardware (the layers of a
     large language model take a third of the time); otherwise half precision is slow.
     """
     able = torch.cpu.get_capabilities()
-    stored = str(AvsrConfig.from_pretrained(location).dtype)
+    stored = str(AvsrConfig.from_pretrained(folder).dtype)
     if stored.endswith("bfloat16") and (able.get("avx512_bf16") or able.get("amx_bf16")):
         return "bfloat16"
     return "float32"
@@ -220,52 +204,18 @@ def choose_device(device: str) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         cause = one_line(error).split(". ")[0]
-        raise UsageError(f"--device {device}: not usable here ({cause}); try auto or cpu") from None
+        message = f"device {device}: not usable here ({cause}); try auto or cpu"
+        raise UsageError(message, settings=("device",)) from None
     return chosen
 
 
-def _locate(name_or_folder: str | Path, offline: bool = False) -> tuple[str, str, str]:
-    """Name, location for ``from_pretrained``, and note of a model."""
-    name = str(name_or_folder)
-    if name in bundled_models():
-        return name, str(_BUNDLED_FOLDER / name), f"{name} {_WHAT_IT_READS[name]}"
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelUnavailableError(f"{folder}: not a model folder (it has no config.json)")
-        resolved = folder.resolve()
-        published = resolved.name == CONVERTED  # its folder's name says which
-        return resolved.parent.name if published else resolved.name, str(folder), ""
-    if isinstance(name_or_folder, str) and _looks_like_hub_id(name):
-        return name, _fetch(name, offline), ""
-    known = ", ".join(bundled_models()) or "none"
-    raise ModelUnavailableError(
-        f"{name}: no such model; give a bundled name ({known}), a folder, or a hub id owner/name"
-    )
-
-
-def _licence(name: str, folder: Path) -> str:
+def _licence(place: ModelPlace) -> str:
     """Licence of the weights: known for bundled models, else from the head of the model card."""
-    card = folder / "README.md"
-    if name in _LICENCES or not card.is_file():
-        return _LICENCES.get(name, "")
+    if place.bundled is not None:
+        return place.bundled.licence
+    card = place.folder / "README.md"
+    if not card.is_file():
+        return ""
     head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
     named = re.search(r"^license: *(\S.*)$", head.group(1), re.MULTILINE) if head else None
     return named.group(1).strip() if named else ""
-
-
-def _looks_like_hub_id(name: str) -> bool:
-    owner, _, repository = name.partition("/")
-    return bool(owner and repository) and "/" not in repository and not name.startswith((".", "~"))
-
-
-def _fetch(hub_id: str, offline: bool) -> str:
-    """Folder of a model from the hub, downloaded the first time unless that is forbidden."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return snapshot_download(hub_id, local_files_only=offline)
-    except Exception as error:  # any failure is the same to the user, with its cause
-        raise ModelUnavailableError(
-            f"{hub_id}: no such folder, and it cannot be fetched from the hub: {one_line(error)}"
-        ) from error

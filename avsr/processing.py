@@ -15,11 +15,13 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from avsr.config import AvsrConfig
-from avsr.model_files.tokenizer import plain_ids
-from avsr.model_parts.sequence import IGNORED_LABEL
+from avsr.decoding.sequence import IGNORED_LABEL
+from avsr.tokenizer import plain_ids
 from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.mouth import normalise_mouth
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
+
+__all__ = ["PROCESSOR_FILE", "AvsrProcessor", "fit_to_lips"]
 
 PROCESSOR_FILE = "processor_config.json"
 
@@ -103,7 +105,7 @@ class AvsrProcessor:
             if sampling_rate != SAMPLE_RATE:
                 raise ValueError(f"audio must be sampled at {SAMPLE_RATE} Hz, got {sampling_rate}")
             if crops is not None:
-                waves = [_fit(w, len(c)) for w, c in zip(waves, crops, strict=True)]
+                waves = [fit_to_lips(w, c) for w, c in zip(waves, crops, strict=True)]
             data.update(self._audio_inputs(waves))
         if crops is not None:
             data.update(_video_inputs(crops))
@@ -170,6 +172,20 @@ class AvsrProcessor:
         return cls(PreTrainedTokenizerFast.from_pretrained(folder, **options), **settings)
 
 
+def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:
+    """Cut or zero-fill a waveform to the length of the lips beside it, as models are trained.
+
+    Args:
+        waveform: [N] at 16 kHz.
+        mouth: [T, ...] at 25 frames a second.
+
+    Returns:
+        [640 T].
+    """
+    n_samples = len(mouth) * SAMPLES_PER_VIDEO_FRAME
+    return np.pad(waveform[:n_samples], (0, max(0, n_samples - len(waveform))))
+
+
 def _clips(
     stream: np.ndarray | Sequence[np.ndarray] | None, n_dimensions: tuple[int, ...]
 ) -> list[np.ndarray] | None:
@@ -204,12 +220,6 @@ def _choose_streams(
     if waves is not None and crops is not None and len(waves) != len(crops):
         raise ValueError(f"got {len(waves)} audio clips but {len(crops)} video clips")
     return waves, crops
-
-
-def _fit(wave: np.ndarray, n_video_frames: int) -> np.ndarray:
-    """Cut or zero-fill a waveform to the duration of the video."""
-    n_samples = n_video_frames * SAMPLES_PER_VIDEO_FRAME
-    return np.pad(wave[:n_samples], (0, max(0, n_samples - len(wave))))
 
 
 def _video_inputs(crops: Sequence[np.ndarray]) -> dict[str, Tensor]:

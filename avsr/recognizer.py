@@ -6,26 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from avsr import __version__
-from avsr.clips.reader import Roi
 from avsr.clips.saved_lips import SavedLips
 from avsr.clips.sources import Source, SourceLike
-from avsr.config import Modality
 from avsr.errors import InputError
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
 from avsr.recognition.every_face import read_every_face
-from avsr.recognition.hypotheses import check_search
+from avsr.recognition.hypotheses import resolved_search
 from avsr.recognition.long_form import LongForm
-from avsr.recognition.modality import RequestedModality
 from avsr.recognition.partial_file import PartialFile
-from avsr.recognition.rate_choice import Quality, choose_rates
-from avsr.recognition.request import FaceRequest, Request
+from avsr.recognition.rate_choice import choose_route
+from avsr.recognition.request import Request
 from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
+from avsr.route import Modality, Route
 from avsr.timings import Timings
-from avsr.transcription import Rates, Segment, TranscriptionResult
+from avsr.transcription import Segment, TranscriptionResult
+from avsr.version import __version__
 from avsr_frontends.media import MediaError
-from avsr_frontends.sound_tracks import AudioTrackWish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,54 +90,29 @@ class Recognizer:
     def transcribe(
         self,
         source: SourceLike,
+        request: Request | None = None,
         *,
-        modality: RequestedModality = "auto",
-        audio_rate: int | None = None,
-        video_rate: int | None = None,
-        num_beams: int | None = None,
-        ctc_weight: float | None = None,
-        draft: str | None = None,
-        start: float | None = None,
-        end: float | None = None,
-        keep_unsure: bool = False,
-        face: FaceRequest = "speaking",
-        roi: Roi | None = None,
-        quality: Quality | None = None,
-        max_tokens_per_second: float | None = None,
-        auto_rate: bool = False,
-        audio_track: AudioTrackWish | None = None,
         save_lips: Path | None = None,
         partial: Path | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        **changes: Any,
     ) -> TranscriptionResult:
         """Transcribe one input of any length; memory does not grow with it.
 
         Args:
             source: a media file; a waveform, [N] float at 16 kHz; pictures, [T, H, W, 3] uint8 RGB
                 at 25 fps; mouth crops, [T, 96, 96] uint8; or a :class:`~avsr.clips.clip.Clip`.
-            modality: what to use; ``"auto"`` takes sound and lips where both are there.
-            audio_rate: audio encoder frames per token; None is the finest trained.
-            video_rate: video encoder frames per token; None is the finest trained.
-            num_beams: beams of the search; 1 is greedy; None is what the model was made for.
-            ctc_weight: weight of the CTC heads in choosing among the beams; None likewise.
-            draft: "ctc" to let the encoder's CTC head propose the text; greedy only, same text.
-            start: seconds of the input at which to begin; None is its beginning.
-            end: seconds of the input at which to stop; None is its end.
-            keep_unsure: keep words that neither a voice nor moving lips support.
-            face: whose lips, where a file shows several faces: of the one that speaks, of the
-                largest, of the person of that number (from 1 on, by first appearance, left before
-                right), or ``"all"``: everybody's, each read by the lips alone where ``modality`` is
-                ``"auto"``.
-            roi: left, top, width and height in pixels of the part of the picture to look at.
-            quality: preset of the rates that are not given; None is ``"best"``.
-            max_tokens_per_second: most language-model tokens that a second may become.
-            auto_rate: begin at coarse rates, and read finely only what needs it.
-            audio_track: which of several sound tracks, by number from 1 on or by language; None is
-                the one that the file marks as default, else the first that is not silent.
+            request: how to transcribe.
             save_lips: write the mouth crops of a file to ``SAVE_LIPS-face1.mp4`` and so on.
             partial: a file that keeps what is done of a long input while it is transcribed; where
                 there is one of an interrupted run, that run goes on.
             on_progress: called after each stretch of 15 s.
+            changes: options by name, in place of ``request`` or to change it: ``modality``,
+                ``audio_rate``, ``video_rate``, ``quality``, ``max_tokens_per_second``,
+                ``auto_rate``, ``start``, ``end``, ``keep_unsure``, ``face``, ``roi``,
+                ``audio_track``, see :class:`~avsr.recognition.request.Request`; ``num_beams``,
+                ``ctc_weight``, ``draft``, ``max_new_tokens``, see
+                :class:`~avsr.decoding.options.SearchOptions`.
 
         Returns:
             The text, what it was read from and why. The text is empty where nothing was said.
@@ -147,31 +120,16 @@ class Recognizer:
         Raises:
             InputError: if the input cannot be read or lacks the modality asked for.
             UsageError: if the model was not trained for the modality or rate asked for.
+            TypeError: if there is no option of that name.
         """
-        request = Request(
-            modality=modality,
-            audio_rate=audio_rate,
-            video_rate=video_rate,
-            num_beams=num_beams,
-            ctc_weight=ctc_weight,
-            draft=draft,
-            start=start,
-            end=end,
-            keep_unsure=keep_unsure,
-            face=face,
-            roi=roi,
-            quality=quality,
-            max_tokens_per_second=max_tokens_per_second,
-            auto_rate=auto_rate,
-            audio_track=audio_track,
-        )
+        request = (request or Request()).changed(changes)
         lips = None if save_lips is None else SavedLips(save_lips)
-        if face == "all":
+        if request.face == "all":
             result = self._every_face(source, request, lips)
             if lips is not None:
                 _write_lips(lips, save_lips)
             return result
-        if lips is not None or isinstance(face, int):
+        if lips is not None or isinstance(request.face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
         timings = Timings()
         reader = LongForm(self.loaded, request, timings, self._lock)
@@ -215,18 +173,14 @@ class Recognizer:
                 lambda reader, stretches: self._result(reader, opened, stretches, begin, timings),
             )
 
-    def segments(self, source: SourceLike, request: Request | None = None) -> Iterator[Segment]:
+    def segments(
+        self, source: SourceLike, request: Request | None = None, **changes: Any
+    ) -> Iterator[Segment]:
         """Transcribe one input, giving each segment as soon as it is read.
 
-        Args:
-            source: as :meth:`transcribe` takes it.
-            request: how; None is as :meth:`transcribe` does by default.
-
-        Raises:
-            InputError: if the input cannot be read or lacks the modality asked for.
-            UsageError: if the model was not trained for the modality or rate asked for.
+        Takes and raises what :meth:`transcribe` does.
         """
-        request = request or Request()
+        request = (request or Request()).changed(changes)
         timings = Timings()
         reader = LongForm(self.loaded, request, timings, self._lock)
         opened = self._open(source, request, timings, request.start or 0.0)
@@ -248,20 +202,12 @@ class Recognizer:
         Raises:
             UsageError: naming what it was trained for.
         """
-        self.loaded.check_request(request.modality, request.audio_rate, request.video_rate)
         trained = self.loaded.modalities
-        read_as: list[Modality] = (
-            list(trained) if request.modality == "auto" else [request.modality]
-        )
-        for modality in read_as:
-            choose_rates(self.loaded, modality, request.rate_wish)
-        check_search(
-            self.loaded,
-            read_as,
-            num_beams=request.num_beams,
-            ctc_weight=request.ctc_weight,
-            draft=request.draft,
-        )
+        read_as: list[str] = list(trained) if request.modality == "auto" else [request.modality]
+        routes = [self.loaded.route(m, request.audio_rate, request.video_rate) for m in read_as]
+        for route in routes:
+            choose_route(self.loaded, route.modality, request)
+        resolved_search(self.loaded, request.search, routes)
 
     def _open(
         self,
@@ -305,14 +251,13 @@ class Recognizer:
             segments = tuple(replace(segment, face=None) for segment in segments)
         face = joint_report(stretch.face for stretch in stretches if stretch.face is not None)
         modality, reason = main_modality(stretches)
-        rates = _usual_rates(segments) or reader.rates(modality)
-        untrained = self.loaded.doubts_about([rates.audio], [rates.video])
+        route = _usual_route(segments, modality) or reader.route(modality)
+        untrained = self.loaded.doubts_about([route])
         return TranscriptionResult(
             text=" ".join(segment.text for segment in segments),
             segments=segments,
-            modality=modality,
+            route=route,
             reason=reason,
-            rates=rates,
             duration_s=stretches[-1].until - begin,
             face=face,
             warnings=(*untrained, *source.warnings, *doubts(stretches, face)),
@@ -330,15 +275,16 @@ def _input_errors(source: Source) -> Iterator[None]:
     except MediaError as error:
         raise InputError(str(error)) from error
     except InputError as error:
-        raise InputError(f"{source.path}: {error}" if source.path else str(error)) from error
+        message = f"{source.path}: {error}" if source.path else str(error)
+        raise InputError(message, settings=error.settings) from error
 
 
-def _usual_rates(segments: tuple[Segment, ...]) -> Rates | None:
-    """What most of the time was read at, where each segment has rates of its own."""
-    seconds: dict[Rates, float] = defaultdict(float)
+def _usual_route(segments: tuple[Segment, ...], modality: Modality) -> Route | None:
+    """What most of the time was read by, where each segment has a route of its own."""
+    seconds: dict[Route, float] = defaultdict(float)
     for segment in segments:
-        if segment.rates is not None:
-            seconds[segment.rates] += segment.end - segment.start
+        if segment.route is not None and segment.route.modality == modality:
+            seconds[segment.route] += segment.end - segment.start
     return max(seconds, key=seconds.__getitem__, default=None)
 
 

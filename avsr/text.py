@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import jiwer
 
+__all__ = ["WordErrors", "count_word_errors", "normalise"]
+
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'"})
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)")
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+__all__ = ["Timings"]
+
 Item = TypeVar("Item")
 
 

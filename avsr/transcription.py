@@ -1,32 +1,16 @@
 """What a transcription gives back, and its plain values for JSON."""
 
 import math
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from avsr.config import Modality
 from avsr.errors import printable
-from avsr.rendering import render
+from avsr.route import Modality, Route
 from avsr_frontends.landmarks import TrackReport
 
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Encoder frames per language-model token.
-
-    Attributes:
-        audio: for sound, or None where sound was not used.
-        video: for lips, or None where lips were not used.
-    """
-
-    audio: int | None
-    video: int | None
-
-    def __str__(self) -> str:
-        """For example ``audio rate 4, video rate 2``."""
-        named = (("audio", self.audio), ("video", self.video))
-        return ", ".join(f"{name} rate {rate}" for name, rate in named if rate is not None)
+LANGUAGE = "en"  # of every model that this package trains or converts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +56,8 @@ class Segment:
         words: the words with their times; empty where times are not available.
         modality: what this segment was read from; None where that is the whole result's.
         face: number of the person who speaks, where there are several faces.
-        rates: compression, where it was chosen for this segment; else the whole result's.
+        route: where it was chosen for this segment; else the whole result's.
+        tokens: ids of the text's tokens.
     """
 
     start: float
@@ -83,7 +68,20 @@ class Segment:
     words: tuple[Word, ...] = ()
     modality: Modality | None = None
     face: int | None = None
-    rates: Rates | None = None
+    route: Route | None = None
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """From the first word to the last, seconds; all of it where word times are not known."""
+        if not self.words:
+            return self.start, self.end
+        return self.words[0].start, max(word.end for word in self.words)
+
+    @property
+    def rates(self) -> Route | None:
+        """Compression, where it was chosen for this segment."""
+        return self.route
 
     @property
     def confidence(self) -> float:
@@ -91,12 +89,22 @@ class Segment:
         return math.exp(self.avg_logprob)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, under the keys that openai-whisper uses where it has them."""
+        """Plain values for JSON, under the keys that openai-whisper uses where it has them.
+
+        ``start`` and ``end`` span the words; ``seek`` is the start of the piece that they were
+        read from, in hundredths of a second.
+        """
+        start, end = self.span
+        written = self.text.encode(errors="replace")
         values = {
-            "start": round(self.start, 3),
-            "end": round(self.end, 3),
+            "seek": round(100 * self.start),
+            "start": round(start, 3),
+            "end": round(end, 3),
             "text": self.text,
+            "tokens": list(self.tokens),
+            "temperature": 0.0,
             "avg_logprob": round(self.avg_logprob, 4),
+            "compression_ratio": round(len(written) / len(zlib.compress(written)), 4),
             "no_speech_prob": round(self.no_speech_prob, 4),
             "words": [word.to_dict() for word in self.words],
         }
@@ -104,8 +112,9 @@ class Segment:
             values["modality"] = self.modality
         if self.face is not None:
             values["face"] = self.face
-        if self.rates is not None:
-            values |= {"audio_rate": self.rates.audio, "video_rate": self.rates.video}
+        if self.route is not None:
+            rates = {"audio_rate": self.route.audio_rate, "video_rate": self.route.video_rate}
+            values |= rates
         return values
 
 
@@ -116,9 +125,8 @@ class TranscriptionResult:
     Attributes:
         text: the words; empty where there is no speech.
         segments: the pieces it was transcribed in, in order.
-        modality: what was used.
+        route: modality and compression that were used.
         reason: why that was used.
-        rates: compression used.
         duration_s: length of the input in seconds.
         face: how well the face was followed, or None where no picture was looked at.
         warnings: one sentence for each thing that may have harmed the result.
@@ -129,15 +137,24 @@ class TranscriptionResult:
 
     text: str
     segments: tuple[Segment, ...]
-    modality: Modality
+    route: Route
     reason: str
-    rates: Rates
     duration_s: float
     face: TrackReport | None = None
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
     path: Path | None = None
+
+    @property
+    def modality(self) -> Modality:
+        """What was used."""
+        return self.route.modality
+
+    @property
+    def rates(self) -> Route:
+        """Compression used: ``rates.audio`` and ``rates.video``, None for what was not used."""
+        return self.route
 
     @property
     def confidence(self) -> float | None:
@@ -164,28 +181,19 @@ class TranscriptionResult:
         return {
             "text": self.text,
             "segments": [
-                {"id": index, **segment.to_dict()} for index, segment in enumerate(self.segments)
+                {"id": index, **segment.to_dict()}
+                for index, segment in enumerate(sorted(self.segments, key=lambda one: one.span))
             ],
+            "language": LANGUAGE,
             "file": None if self.path is None else printable(self.path),
             "duration": round(self.duration_s, 3),
             "model": self.model,
             "modality": self.modality,
             "reason": self.reason,
-            "audio_rate": self.rates.audio,
-            "video_rate": self.rates.video,
+            "audio_rate": self.route.audio_rate,
+            "video_rate": self.route.video_rate,
             "confidence": None if confidence is None else round(confidence, 4),
             "face": face,
             "warnings": list(self.warnings),
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
         }
-
-    def render(self, output_format: str) -> str:
-        """The content of a result file, see :func:`avsr.rendering.render`.
-
-        Args:
-            output_format: ``"txt"``, ``"srt"``, ``"vtt"``, ``"tsv"`` or ``"json"``.
-
-        Raises:
-            ValueError: on another format.
-        """
-        return render(self, output_format)

@@ -1,5 +1,7 @@
 """Fixtures that several suites share."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,18 @@ from tests.training_data import write_corpus
 torch.set_num_threads(1)
 
 WORDS = ["bin", "lay", "place", "set", "blue", "green", "red", "white", "at", "by", "in", "with"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What was written in tests is not noted among the user's own files."""
+    before = os.environ.get("AVSR_STATE")
+    os.environ["AVSR_STATE"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    if before is None:
+        del os.environ["AVSR_STATE"]
+    else:
+        os.environ["AVSR_STATE"] = before
 
 
 @pytest.fixture(scope="session")

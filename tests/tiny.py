@@ -1,13 +1,14 @@
 """Tiny configurations, models and inputs that the suites share."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import LlamaConfig, WhisperConfig
 
 from avsr.config import AvsrConfig
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_parts.streams import EncodedStream, EncodedStreams
 from avsr_frontends.avhubert import AvHubertConfig
 
 VOCAB_SIZE = 32
@@ -85,22 +86,30 @@ def tiny_model(seed: int = 0, **changes: Any) -> Any:
     return model
 
 
-def tiny_features(lengths: list[int], seed: int = 0) -> dict[str, Tensor]:
+def tiny_streams(lengths: list[int], seed: int = 0) -> EncodedStreams:
     """Encoder outputs of clips of so many video frames (two audio frames each)."""
     generator = torch.Generator().manual_seed(seed)
     longest = max(lengths)
-    return {
-        "audio_features": torch.randn(len(lengths), 2 * longest, 16, generator=generator),
-        "audio_frame_lengths": torch.tensor([2 * n for n in lengths]),
-        "video_features": torch.randn(len(lengths), longest, 16, generator=generator),
-        "video_frame_lengths": torch.tensor(lengths),
-    }
+    return EncodedStreams(
+        audio=EncodedStream(
+            stream="audio",
+            features=torch.randn(len(lengths), 2 * longest, 16, generator=generator),
+            lengths=torch.tensor([2 * n for n in lengths]),
+        ),
+        video=EncodedStream(
+            stream="video",
+            features=torch.randn(len(lengths), longest, 16, generator=generator),
+            lengths=torch.tensor(lengths),
+        ),
+    )
 
 
-def row_of(batch: dict[str, Tensor], row: int) -> dict[str, Tensor]:
-    """One clip of :func:`tiny_features`, without padding."""
-    single = {name: value[row : row + 1] for name, value in batch.items()}
-    for stream in ("audio", "video"):
-        n_frames = int(single[f"{stream}_frame_lengths"])
-        single[f"{stream}_features"] = single[f"{stream}_features"][:, :n_frames]
-    return single
+def clip_of(streams: EncodedStreams, row: int) -> EncodedStreams:
+    """One clip of :func:`tiny_streams`, without padding."""
+    single = streams.rows([row])
+    return EncodedStreams(
+        **{
+            stream.stream: replace(stream, features=stream.features[:, : int(stream.lengths)])
+            for stream in single.present
+        }
+    )

@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
-from avsr.training.run import train
+import avsr
 from avsr.training.run_folder import RunFolder
-from avsr.training.settings_file import load_settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +33,7 @@ def run(tree: dict[str, Any], folder: Path) -> RunFolder:
     """Train by settings; the log is in the run's folder."""
     path = folder / "settings.yaml"
     path.write_text(yaml.safe_dump(tree))
-    train(load_settings(path))
+    avsr.train(avsr.load_settings(path))
     return RunFolder(tree["output"])
 
 

@@ -3,7 +3,7 @@
 from avsr_adapters.attention_tap import AttentionTap, tapped_attention
 from avsr_adapters.compressors import (
     COMPRESSORS,
-    Compression,
+    Compressor,
     average_frames,
     compressed_lengths,
     stack_frames,
@@ -34,7 +34,7 @@ __all__ = [
     "AttentionRecycler",
     "AttentionStatistics",
     "AttentionTap",
-    "Compression",
+    "Compressor",
     "LayerObserver",
     "LayerRange",
     "LoraAdapters",

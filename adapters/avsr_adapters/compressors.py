@@ -4,13 +4,30 @@ Shapes: B batch, T frames, S tokens, D feature size. ``rate`` is the number of f
 """
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Compression = Literal["average", "stack"]
+
+@dataclass(frozen=True, kw_only=True)
+class Compressor:
+    """One way to shorten a stream.
+
+    Attributes:
+        shorten: takes features [B, T, D], a rate and the [B] real frames of each row (all T for
+            None); gives tokens [B, S, D'] and the real tokens of each row.
+        fixes_rates: D' is rate * D, not D, so that every rate needs a projector of its own and no
+            other rate can be used.
+    """
+
+    shorten: Callable[[Tensor, int, Tensor | None], tuple[Tensor, Tensor]]
+    fixes_rates: bool = False
+
+    def token_size(self, size: int, rate: int) -> int:
+        """Feature size of a token made of frames of ``size``."""
+        return rate * size if self.fixes_rates else size
 
 
 def compressed_lengths(lengths: Tensor, rate: int) -> Tensor:
@@ -67,9 +84,9 @@ def stack_frames(
     return _group_frames(features, rate, lengths, tokens).flatten(2), tokens
 
 
-COMPRESSORS: dict[str, Callable[[Tensor, int, Tensor | None], tuple[Tensor, Tensor]]] = {
-    "average": average_frames,
-    "stack": stack_frames,
+COMPRESSORS: dict[str, Compressor] = {
+    "average": Compressor(shorten=average_frames),
+    "stack": Compressor(shorten=stack_frames, fixes_rates=True),
 }
 
 

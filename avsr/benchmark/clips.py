@@ -14,7 +14,7 @@ import numpy as np
 from avsr.clips.read import MouthTracker, read_clip
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import fit_to_lips
+from avsr.processing import fit_to_lips
 from avsr.timings import Timings
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import (

@@ -8,19 +8,19 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import torch
 
 from avsr.benchmark import measurement
 from avsr.benchmark.clips import BenchClip
 from avsr.benchmark.reference import published_reading
-from avsr.model_parts.route import Route
+from avsr.decoding.options import SearchOptions
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import encode_audio, encode_video, generate
+from avsr.progress import Progress, show_nothing
+from avsr.recognition.hypotheses import encode, generate
 from avsr.recognition.joint_decoding import DecodingJob, job_groups, merged
+from avsr.route import Route
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 _MOST_ROWS = 16  # texts that we decode together where clips are fewer
 Texts = dict[Route, list[list[int]]]  # token ids of each clip, with the end
 
@@ -66,7 +66,7 @@ def compare(
     num_beams: int,
     batch_size: int,
     max_new_tokens: int | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> Comparison:
     """Read all clips in both ways.
 
@@ -80,16 +80,17 @@ def compare(
         progress: told how far the work is.
     """
     result = Comparison(readings=tuple(readings), num_beams=num_beams, batch_size=batch_size)
-    options = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    # the published search knows no CTC heads
+    search = SearchOptions(num_beams=num_beams, ctc_weight=0.0, max_new_tokens=max_new_tokens)
     ordered = sorted(clips, key=lambda clip: -clip.duration_s)  # equal lengths batch without waste
     batches = [ordered[i : i + batch_size] for i in range(0, len(ordered), batch_size)]
     ours, reference = _Timed(read_batch, loaded), _Timed(read_as_published, loaded)
     for first in (ours, reference):  # what happens only once is part of neither
-        first.run(batches[0][:1], readings[:1], options)
+        first.run(batches[0][:1], readings[:1], search)
     for number, batch in enumerate(batches):
         progress("comparing", number, len(batches))
         for way in (ours, reference) if number % 2 else (reference, ours):
-            way.run(batch, readings, options)
+            way.run(batch, readings, search)
         result.ours_s.append(ours.seconds)
         result.reference_s.append(reference.seconds)
         for reading in readings:
@@ -104,34 +105,20 @@ def read_batch(
     loaded: LoadedModel,
     clips: Sequence[BenchClip],
     readings: Sequence[Route],
-    *,
-    num_beams: int,
-    max_new_tokens: int | None,
+    search: SearchOptions,
 ) -> Texts:
     """Read clips together, encoders once for all readings, which are decoded together if few."""
-    hears = any(reading.modality != "video" for reading in readings)
-    sees = any(reading.modality != "audio" for reading in readings)
-    audio = encode_audio(loaded, [clip.waveform for clip in clips]) if hears else None
-    video = encode_video(loaded, [clip.mouth for clip in clips]) if sees else None
-    jobs = [
-        DecodingJob(
-            modality=reading.modality,
-            audio=None if reading.modality == "video" else audio,
-            video=None if reading.modality == "audio" else video,
-            audio_rate=reading.audio_rate,
-            video_rate=reading.video_rate,
-        )
-        for reading in readings
-    ]
+    hears = any(reading.has_audio for reading in readings)
+    sees = any(reading.has_video for reading in readings)
+    streams = encode(
+        loaded,
+        waveforms=[clip.waveform for clip in clips] if hears else None,
+        mouths=[clip.mouth for clip in clips] if sees else None,
+    )
+    jobs = [DecodingJob(streams=streams.of(reading), route=reading) for reading in readings]
     texts: Texts = {}
     for numbers in job_groups(loaded, jobs, max(len(clips), _MOST_ROWS)):
-        found = generate(
-            loaded,
-            **merged([jobs[number] for number in numbers]),
-            num_beams=num_beams,
-            ctc_weight=0.0,  # the published search knows no CTC heads
-            max_new_tokens=max_new_tokens,
-        )
+        found = generate(loaded, *merged([jobs[number] for number in numbers]), search)
         rows = zip(found.sequences.tolist(), found.lengths.tolist(), strict=True)
         ids = [row[:n_tokens] for row, n_tokens in rows]
         for place, number in enumerate(numbers):
@@ -143,20 +130,13 @@ def read_as_published(
     loaded: LoadedModel,
     clips: Sequence[BenchClip],
     readings: Sequence[Route],
-    *,
-    num_beams: int,
-    max_new_tokens: int | None,
+    search: SearchOptions,
 ) -> Texts:
     """Read clips one by one, everything anew for each reading."""
     return {
         reading: [
             published_reading(
-                loaded,
-                reading,
-                waveform=clip.waveform,
-                mouth=clip.mouth,
-                num_beams=num_beams,
-                max_new_tokens=max_new_tokens,
+                loaded, reading, waveform=clip.waveform, mouth=clip.mouth, search=search
             )
             for clip in clips
         ]
@@ -174,9 +154,9 @@ class _Timed:
         self.seconds = 0.0
 
     def run(
-        self, clips: Sequence[BenchClip], readings: Sequence[Route], options: dict[str, Any]
+        self, clips: Sequence[BenchClip], readings: Sequence[Route], search: SearchOptions
     ) -> None:
         def work() -> None:
-            self.texts = self._way(clips, readings, **options)
+            self.texts = self._way(clips, readings, search)
 
         self.seconds = measurement.seconds_of(work, self._device)

@@ -10,6 +10,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import ScalarFormatter
 
+from avsr.scoring.results import row_route
+
 _COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb")
 
 
@@ -36,7 +38,7 @@ def plot_latency(rows: Sequence[dict[str, Any]], path: Path, title: str) -> bool
     )
     for panel, clip_s in zip(panels[0], lengths, strict=True):
         shown = [row for row in alone if row["clip_s"] == clip_s]
-        names = [_reading(row) for row in shown]
+        names = [str(row_route(row)) for row in shown]
         below = [0.0] * len(shown)
         for stage, colour in zip(stages, _COLOURS, strict=False):
             heights = [1000 * row["seconds"].get(stage, 0.0) for row in shown]
@@ -66,7 +68,7 @@ def plot_throughput(rows: Sequence[dict[str, Any]], path: Path, title: str) -> b
     Returns:
         Whether there was anything to draw: batches of at least two sizes.
     """
-    shown = [row for row in rows if _reading(row) == _reading(rows[0])]
+    shown = [row for row in rows if row_route(row) == row_route(rows[0])]
     if len({row["n_clips"] for row in shown}) < 2:
         return False
     figure, axes = plt.subplots(figsize=(6, 4.2))
@@ -90,16 +92,10 @@ def plot_throughput(rows: Sequence[dict[str, Any]], path: Path, title: str) -> b
     axes.set_ylim(bottom=0)
     axes.set_xlabel("clips read together")
     axes.set_ylabel("times real time")
-    axes.set_title(f"{title}, {_reading(shown[0])}")
+    axes.set_title(f"{title}, {row_route(shown[0])}")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return True
-
-
-def _reading(row: dict[str, Any]) -> str:
-    audio = "" if row["audio_rate"] is None else f" A{row['audio_rate']}"
-    video = "" if row["video_rate"] is None else f" V{row['video_rate']}"
-    return f"{row['modality']}{audio}{video}"

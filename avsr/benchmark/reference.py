@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
+from avsr.decoding.options import SearchOptions
 from avsr.decoding.search import SearchSettings
-from avsr.model_parts.route import Route
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.sequence import TokenSequence
 from avsr.pretrained import LoadedModel
+from avsr.route import Route
 from avsr_frontends.rates import SAMPLE_RATE
 
 
@@ -47,8 +48,7 @@ def published_reading(
     *,
     waveform: np.ndarray | None,
     mouth: np.ndarray | None,
-    num_beams: int,
-    max_new_tokens: int | None = None,
+    search: SearchOptions,
 ) -> list[int]:
     """Read one clip as published evaluations do.
 
@@ -57,8 +57,7 @@ def published_reading(
         reading: what to read it by.
         waveform: [N] float32 at 16 kHz; used where the modality hears.
         mouth: [T, 96, 96] uint8; used where the modality sees.
-        num_beams: beams of the search.
-        max_new_tokens: bound on tokens; None: by the clip's duration.
+        search: beams, and bound on tokens; published searches know no CTC heads.
 
     Returns:
         New token ids up to and with the end.
@@ -66,18 +65,15 @@ def published_reading(
     model = loaded.model
     model.unfold_lora()
     batch = loaded.processor(
-        audio=None if reading.modality == "video" else waveform,
-        video=None if reading.modality == "audio" else mouth,
+        audio=waveform if reading.has_audio else None,
+        video=mouth if reading.has_video else None,
         sampling_rate=SAMPLE_RATE,
         modality=reading.modality,
     ).to(loaded.device)
     prefix, settings = model.search_inputs(
         **batch,
-        modality=reading.modality,
-        audio_rate=reading.audio_rate,
-        video_rate=reading.video_rate,
-        num_beams=num_beams,
-        max_new_tokens=max_new_tokens,
+        route=reading,
+        search=search,
     )
     ids = published_search(model.language_model, prefix, settings)[0].tolist()
     ends = [index for index, token in enumerate(ids) if token in settings.end_ids]

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from avsr import __version__
 from avsr.benchmark.comparison import Comparison
 from avsr.benchmark.stages import StageRow
 from avsr.pretrained import LoadedModel
+from avsr.scoring.results import row_route
+from avsr.version import __version__
 
 
 def circumstances(loaded: LoadedModel, command: str) -> dict[str, Any]:
@@ -81,17 +82,12 @@ def stage_table(rows: Sequence[dict[str, Any]]) -> str:
          "total ms", "x real time", "GFLOP", "MB"]
     ]  # fmt: skip
     for row in rows:
-        rates = "".join(
-            f" {letter}{row[name]}"
-            for letter, name in (("A", "audio_rate"), ("V", "video_rate"))
-            if row[name] is not None
-        )
         accepted = "" if row["accepted"] is None else f" {row['accepted']:.0%}"
         lines.append(
             [
                 f"{row['clip_s']:g}",
                 str(row["n_clips"]),
-                row["modality"] + rates,
+                str(row_route(row)),
                 row["search"] + accepted,
                 str(row["n_prefix"]),
                 str(row["n_tokens"]),

@@ -11,6 +11,8 @@ from avsr.pretrained import LoadedModel, choose_device
 from avsr.processing import AvsrProcessor
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
+__all__ = ["AUDIO_ENCODERS", "LANGUAGE_MODELS", "VIDEO_ENCODERS", "random_config", "random_model"]
+
 N_MARKERS = 5  # <pad>, <audio>, </audio>, <video>, </video>
 _PROMPT_LENGTHS = {"audio": 6, "video": 6, "av": 8}  # of the published prompts in Llama's tokens
 _LLAMA_3 = {"vocab_size": 128_256, "rms_norm_eps": 1e-5}
@@ -120,14 +122,18 @@ def random_config(names: str, *, layers: int | None = None, padded: bool = False
         part = next((part for part, table in tables.items() if name in table), None)
         if part is None:
             known = ", ".join(name for table in tables.values() for name in table)
-            raise UsageError(f"--random: there is no {name!r}; give some of {known}")
+            raise UsageError(
+                f"there is no size {name!r}; give some of {known}", settings=("random",)
+            )
         if part in parts:
-            raise UsageError(f"--random {names}: gives two sizes of one part; give one of each")
+            message = f"{names}: gives two sizes of one part; give one of each"
+            raise UsageError(message, settings=("random",))
         parts[part] = dict(tables[part][name])
     if "text" not in parts or len(parts) < 2:
         raise UsageError(
-            f"--random {names}: give a language model and an encoder, such as "
-            "llama-3.2-1b,whisper-medium,avhubert-large"
+            f"{names}: give a language model and an encoder, such as "
+            "llama-3.2-1b,whisper-medium,avhubert-large",
+            settings=("random",),
         )
     if layers is not None:
         for part, field in (("text", "num_hidden_layers"), ("audio", "encoder_layers")):

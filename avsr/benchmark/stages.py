@@ -8,31 +8,18 @@ import torch
 
 from avsr.benchmark.clips import BenchClip, seconds_of
 from avsr.benchmark.measurement import median_seconds, operations_of, peak_memory
+from avsr.decoding.generation import AvsrGeneration, generate_tokens
 from avsr.decoding.incremental import IncrementalReader
-from avsr.model_parts.generation import AvsrGeneration, generate_tokens
-from avsr.model_parts.route import Route
+from avsr.decoding.options import SearchOptions
+from avsr.model_parts.adapters import adapters_of
+from avsr.model_parts.ctc import ctc_heads
+from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import Encoded, encode_audio, encode_video, generate
+from avsr.recognition.hypotheses import generate
+from avsr.route import Route, Stream
 from avsr_frontends.rates import SAMPLE_RATE
 
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """How texts are looked for.
-
-    Attributes:
-        num_beams: 1 is greedy.
-        draft: "ctc" where a CTC head proposes the text; greedy only.
-        max_new_tokens: bound on tokens; None: by each clip's duration.
-    """
-
-    num_beams: int = 1
-    draft: str | None = None
-    max_new_tokens: int | None = None
-
-    def __str__(self) -> str:
-        greedy = "greedy" if self.draft is None else f"{self.draft} draft"
-        return greedy if self.num_beams == 1 else f"beam {self.num_beams}"
+_FIRST_STAGE: dict[Stream, str] = {"audio": "mel", "video": "crops"}
 
 
 @dataclass(kw_only=True)
@@ -43,7 +30,7 @@ class StageRow:
         clip_s: length of each clip in seconds, on average.
         n_clips: clips in the batch.
         reading: modality and rates.
-        search: how texts are looked for.
+        search: how texts are searched for, resolved.
         n_prefix: positions read before the text, of the longest clip.
         n_tokens: tokens generated, all clips together.
         seconds: median seconds of each stage.
@@ -55,7 +42,7 @@ class StageRow:
     clip_s: float
     n_clips: int
     reading: Route
-    search: Search
+    search: SearchOptions
     n_prefix: int = 0
     n_tokens: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -88,12 +75,17 @@ class StageBench:
         self._repeats = repeats
         self._seconds: dict[str, float] = {}
         self._operations: dict[str, int] = {}
-        self._audio: Encoded | None = None
-        self._video: Encoded | None = None
+        self._streams = EncodedStreams()  # what is encoded so far
 
     @torch.inference_mode()
-    def measure(self, reading: Route, search: Search) -> StageRow:
-        """Measure all stages of one reading."""
+    def measure(self, reading: Route, search: SearchOptions) -> StageRow:
+        """Measure all stages of one reading.
+
+        Raises:
+            ValueError: search options that the model cannot follow.
+        """
+        model = self._loaded.model
+        search = search.resolved(model.generation_config, ctc_heads(model, reading.streams))
         row = StageRow(
             clip_s=seconds_of(self._clips) / len(self._clips),
             n_clips=len(self._clips),
@@ -101,22 +93,11 @@ class StageBench:
             search=search,
         )
         self._encode(row)
-        streams: dict[str, Any] = {"modality": reading.modality}
-        if reading.modality != "video" and self._audio is not None:
-            streams["audio_features"] = self._audio.features
-            streams["audio_frame_lengths"] = self._audio.frame_lengths
-            streams["audio_rate"] = reading.audio_rate
-        if reading.modality != "audio" and self._video is not None:
-            streams["video_features"] = self._video.features
-            streams["video_frame_lengths"] = self._video.frame_lengths
-            streams["video_rate"] = reading.video_rate
-        model = self._loaded.model
-        adapters = model.adapters_of(reading.modality, reading.audio_rate, reading.video_rate)
-        model.fold_lora(adapters)
-        options = {"num_beams": search.num_beams, "max_new_tokens": search.max_new_tokens}
-        prefix, settings = model.search_inputs(**streams, **options)
+        model.fold_lora(adapters_of(model.config, reading))
+        asked: Any = {"streams": self._streams.of(reading), "route": reading, "search": search}
+        prefix, settings = model.search_inputs(**asked)
         row.n_prefix = prefix.embeds.shape[1]
-        self._time(row, "prefix", lambda: model.search_inputs(**streams, **options))
+        self._time(row, "prefix", lambda: model.search_inputs(**asked))
         language_model = model.language_model
         n_reserved = max(settings.budgets)
         self._time(
@@ -140,37 +121,32 @@ class StageBench:
 
     def _encode(self, row: StageRow) -> None:
         """Measure the front stages that the reading needs, unless that is done."""
-        waveforms = [clip.waveform for clip in self._clips]
-        mouths = [clip.mouth for clip in self._clips]
-        loaded, modality = self._loaded, row.reading.modality
-        if modality != "video":
-            if self._audio is None:
-                self._audio = encode_audio(loaded, waveforms)
-                self._measure_encoder("audio", {"audio": waveforms, "sampling_rate": SAMPLE_RATE})
-            self._share(row, "mel", "audio encoder")
-        if modality != "audio":
-            if self._video is None:
-                self._video = encode_video(loaded, mouths)
-                self._measure_encoder("video", {"video": mouths})
-            self._share(row, "crops", "video encoder")
+        for stream in row.reading.streams:
+            if getattr(self._streams, stream) is None:
+                self._measure_encoder(stream)
+            self._share(row, _FIRST_STAGE[stream], f"{stream} encoder")
 
-    def _measure_encoder(self, stream: str, given: dict[str, Any]) -> None:
+    def _measure_encoder(self, stream: Stream) -> None:
         loaded = self._loaded
+        given: Any = {"video": [clip.mouth for clip in self._clips]}
+        if stream == "audio":
+            waveforms = [clip.waveform for clip in self._clips]
+            given = {"audio": waveforms, "sampling_rate": SAMPLE_RATE}
 
         def prepare() -> Any:
             return loaded.processor(**given, modality=stream).to(loaded.device)
 
         batch = prepare()
-        names = ("input_features", "audio_lengths")
-        if stream == "video":
-            names = ("video_values", "video_lengths")
-        encode = getattr(loaded.model, f"encode_{stream}")
 
-        def run() -> Any:
-            return encode(*(batch[name] for name in names))
+        def run() -> EncodedStreams:
+            return loaded.model.encode(**batch)
 
+        done, found = self._streams, run()
+        self._streams = EncodedStreams(
+            audio=found.audio or done.audio, video=found.video or done.video
+        )
         stages: tuple[tuple[str, Callable[[], Any]], ...] = (
-            ("mel" if stream == "audio" else "crops", prepare),
+            (_FIRST_STAGE[stream], prepare),
             (f"{stream} encoder", run),
         )
         for name, work in stages:
@@ -190,18 +166,8 @@ class StageBench:
         row.operations[name] = operations - sum(row.operations[part] for part in contained)
 
     def _generate(self, row: StageRow) -> AvsrGeneration:
-        return generate(
-            self._loaded,
-            row.reading.modality,
-            audio=self._audio,
-            video=self._video,
-            audio_rate=row.reading.audio_rate,
-            video_rate=row.reading.video_rate,
-            num_beams=row.search.num_beams,
-            ctc_weight=0.0,
-            draft=row.search.draft,
-            max_new_tokens=row.search.max_new_tokens,
-        )
+        streams = self._streams.of(row.reading)
+        return generate(self._loaded, streams, row.reading, row.search)
 
 
 def all_readings(
@@ -216,7 +182,7 @@ def all_readings(
         loaded: the model.
         modalities: None for all trained ones.
         audio_rates: (None,) for all trained ones.
-        video_rates: likewise.
+        video_rates: (None,) for all trained ones.
 
     Raises:
         UsageError: something the model was not trained for.
@@ -227,12 +193,5 @@ def all_readings(
     for modality in modalities or loaded.modalities:
         for audio_rate in heard if modality != "video" else (None,):
             for video_rate in seen if modality != "audio" else (None,):
-                loaded.check_request(modality, audio_rate, video_rate)
-                readings.append(
-                    Route(
-                        modality=modality,  # pyright: ignore[reportArgumentType]
-                        audio_rate=audio_rate,
-                        video_rate=video_rate,
-                    )
-                )
+                readings.append(loaded.route(modality, audio_rate, video_rate))
     return readings

@@ -13,6 +13,8 @@ from avsr.clips.read import read_utterance
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
 
+__all__ = ["ClipCache", "source_key"]
+
 
 class ClipCache:
     """Clips of utterances, read from their media files the first time they are wanted.

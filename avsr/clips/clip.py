@@ -22,6 +22,17 @@ from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
+__all__ = [
+    "CLIP_SUFFIX",
+    "Clip",
+    "ClipNote",
+    "Lips",
+    "load_clip",
+    "read_note",
+    "save_clip",
+    "save_failure",
+]
+
 CLIP_SUFFIX = ".npz"
 CLIP_FORMAT = 2  # raised whenever crops or audio are made or stored differently
 SILENCE_PEAK = 1e-4  # full scale is 1; below -80 dB nothing was recorded

@@ -14,6 +14,8 @@ from avsr.manifest import Utterance
 from avsr.timings import Timings
 from avsr_frontends.landmarks import TrackReport
 
+__all__ = ["MIN_FACE_COVERAGE", "read_clip", "read_utterance"]
+
 MIN_FACE_COVERAGE = 0.5  # share of frames with a face below which lips are not trusted
 
 

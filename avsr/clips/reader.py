@@ -28,6 +28,8 @@ from avsr_frontends.mouth_clip import ReplayedFrames
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from avsr_frontends.sound_tracks import AudioTrackWish
 
+__all__ = ["ClipReader", "FaceWish", "Roi", "part_of_pictures"]
+
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
 _LATE_S = 0.2  # a picture that begins later than this has a time without it
 
@@ -88,6 +90,7 @@ class ClipReader:
         whole_s = math.inf if info.duration_s is None else info.duration_s
         length_s = min(whole_s, math.inf if end is None else end) - self._start
         self.duration_s = max(0.0, length_s) if math.isfinite(length_s) else None
+        self.whole_s = info.duration_s
         self._heard, self._seen = DecodeReport(), DecodeReport()
         self._failures: dict[str, MediaError] = {}
         self._choice = ""  # which of several sound tracks is read
@@ -113,11 +116,20 @@ class ClipReader:
         failures = [str(error) for error in self._failures.values()]
         if self._choice:
             failures.insert(0, self._choice)
-        if self._is_missing:
-            failures.append(
-                f"there is no face {self._face}: {len(self._roster.people)} were followed"
-            )
         return [*self._heard.warnings, *self._seen.warnings, *failures]
+
+    @property
+    def is_beyond_end(self) -> bool:
+        """Whether reading begins after the end that the file names."""
+        return self.whole_s is not None and 0 < self.whole_s <= self._start
+
+    @property
+    def lack_of_face(self) -> str:
+        """Why the person of the wanted number is not there; empty where it is, or nobody is."""
+        n_people = len(self._roster.people)
+        if not self._is_missing or not n_people:
+            return ""
+        return f"shows {n_people} face{'s' * (n_people > 1)}, there is no face {self._face}"
 
     def read(self, n_frames: int | None = None) -> Clip | None:
         """Read the next stretch.
@@ -135,6 +147,8 @@ class ClipReader:
         seen = self._read_picture(n_frames)
         face = seen.face
         if self._failures and audio is None and face is None:
+            if self.is_beyond_end:
+                raise MediaError(f"{self._path}: {beyond_end(self._start, self.whole_s)}")
             raise next(iter(self._failures.values()))
         n_samples = 0 if audio is None else len(audio)
         if n_samples == 0 and (face is None or face.n_frames == 0) and self._has_begun:
@@ -249,6 +263,12 @@ class ClipReader:
         return itertools.islice(part_of_pictures(frames, self._roi), n_frames)
 
 
+def beyond_end(start: float, whole_s: float | None) -> str:
+    """What to say where nothing is left from a start on."""
+    length = "" if whole_s is None else f", it is {whole_s:.2f} s long"
+    return f"ends before the start that was asked for ({start:g} s){length}"
+
+
 def part_of_pictures(
     frames: Iterator[np.ndarray], roi: Roi | None
 ) -> Generator[np.ndarray, None, None]:
@@ -264,8 +284,9 @@ def part_of_pictures(
         left, top, width, height = roi
         if left + width > frame.shape[1] or top + height > frame.shape[0]:
             raise InputError(
-                f"--roi {left},{top},{width},{height} leaves the picture, which is "
-                f"{frame.shape[1]}x{frame.shape[0]}"
+                f"the part {left},{top},{width},{height} leaves the picture, which is "
+                f"{frame.shape[1]}x{frame.shape[0]}",
+                settings=("roi",),
             )
         yield frame[top : top + height, left : left + width]
 

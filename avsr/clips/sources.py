@@ -35,6 +35,7 @@ class Source:
         path: the file; None for arrays.
         start: where reading begins, in seconds of the file.
         duration_s: length of what is read, once known; None before, for live recordings.
+        whole_s: length of the whole input, once known; None before.
         warnings: damage met while reading; complete after the last stretch.
     """
 
@@ -56,6 +57,7 @@ class Source:
         self.path = Path(source) if isinstance(source, str | Path) else None
         self.start = start or 0.0
         self.duration_s: float | None = None
+        self.whole_s: float | None = None
         self.warnings: tuple[str, ...] = ()
         self._source, self._end = source, end
         self._sound, self._picture = sound, picture
@@ -69,13 +71,15 @@ class Source:
 
         Raises:
             MediaError: if a file cannot be read.
-            InputError: if an array is neither sound nor pictures.
+            InputError: if an array is neither sound nor pictures, or the wanted face is not there.
         """
         if self.path is None or self.path.suffix == CLIP_SUFFIX:
             clip = self._at_once()
+            whole_s = clip.duration_s
             if self.start or self._end is not None:
                 clip = _cut(clip, self.start, self._end)
             self.duration_s, self.warnings = clip.duration_s, clip.warnings
+            self.whole_s = whole_s
             yield replace(clip, warnings=()), True
             return
         n_frames = STRETCH_S * VIDEO_FPS
@@ -90,7 +94,7 @@ class Source:
             roi=self._roi,
             audio_track=self._audio_track,
         ) as reader:
-            self.duration_s = reader.duration_s
+            self.duration_s, self.whole_s = reader.duration_s, reader.whole_s
             is_last = False
             while not is_last:
                 clip = reader.read(n_frames) or Clip()
@@ -98,6 +102,8 @@ class Source:
                     self._lips.add(clip)
                 is_last = clip.duration_s < STRETCH_S
                 self.warnings = tuple(reader.warnings)
+                if is_last and reader.lack_of_face:
+                    raise InputError(f"{reader.lack_of_face}; choose among them")
                 yield clip, is_last
 
     def _at_once(self) -> Clip:

@@ -2,12 +2,12 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from avsr.atomic import write_text_atomically
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import (
     Debug,
@@ -18,12 +18,17 @@ from avsr.commands.options import (
     split_list,
     split_rates,
 )
-from avsr.errors import UsageError
+from avsr.errors import SettingError, UsageError
+from avsr.outputs import check_outputs, note_output, write_output
 
 if TYPE_CHECKING:
     from avsr.benchmark.clips import BenchClip
-    from avsr.model_parts.route import Route
     from avsr.pretrained import LoadedModel
+    from avsr.route import Route
+
+
+_PURPOSE = "speed"
+_PLOTS = ("latency.png", "throughput.png")
 
 
 def bench(
@@ -47,7 +52,8 @@ def bench(
         bool, typer.Option("--padded", help="With --random: encode sound padded to 30 s.")
     ] = False,
     dtype: Annotated[
-        str, typer.Option(help="float32 or bfloat16. Default: what is quick; random, float32.")
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="auto: what is quick; random, float32."),
     ] = "auto",
     seconds: Annotated[str, typer.Option(help="List of lengths of noise clips.")] = "3,10,30",
     clips: Annotated[
@@ -65,7 +71,8 @@ def bench(
     ] = None,
     beam: Annotated[str, typer.Option(help="List of beams; 1 is greedy.")] = "1,5",
     draft: Annotated[
-        str | None, typer.Option(help="ctc: also measure verifying what a CTC head proposes.")
+        Literal["ctc"] | None,
+        typer.Option(help="ctc: also measure verifying what a CTC head proposes."),
     ] = None,
     max_tokens: Annotated[
         int | None,
@@ -108,12 +115,10 @@ def bench(
         split_choices(modality, "--modality", ("av", "audio", "video")) if modality else None
     )
     rates = split_rates(audio_rate, "--audio-rate"), split_rates(video_rate, "--video-rate")
-    if draft not in (None, "ctc"):
-        raise UsageError(f"--draft {draft}: there is only ctc")
-    if dtype not in ("auto", "float32", "bfloat16"):
-        raise UsageError(f"--dtype {dtype}: give auto, float32 or bfloat16")
     if random is None and (layers is not None or padded):
         raise UsageError("--layers and --padded go with --random")
+
+    _check_outputs(files or [], output, plots)
 
     import torch
 
@@ -145,12 +150,22 @@ def bench(
         rows = _measure(loaded, groups, readings, (beams, draft, max_tokens), repeats)
     results["rows"] = rows
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(output, json.dumps(results, indent=1) + "\n")
+        write_output(output, json.dumps(results, indent=1) + "\n", _PURPOSE)
     _print(rows, reference)
     if plots is not None and not reference:
         _plot(rows, plots, results)
     return 0
+
+
+def _check_outputs(files: list[Path], output: Path | None, plots: Path | None) -> None:
+    """Find out before the work whether results may be written.
+
+    Raises:
+        UsageError: if one may not.
+    """
+    outputs = [] if output is None else [output]
+    outputs += [] if plots is None else [plots / name for name in _PLOTS]
+    check_outputs(outputs, _PURPOSE, inputs=files)
 
 
 def _read(files: list[Path], results: dict[str, Any]) -> "list[BenchClip]":
@@ -194,12 +209,14 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """Stages of every group, reading and search."""
     from avsr.benchmark.report import stage_row
-    from avsr.benchmark.stages import Search, StageBench
+    from avsr.benchmark.stages import StageBench
+    from avsr.decoding.options import SearchOptions
 
     beams, draft, max_tokens = asked
-    searches = [Search(num_beams=n, max_new_tokens=max_tokens) for n in beams]
+    plain = SearchOptions(ctc_weight=0.0, max_new_tokens=max_tokens)
+    searches = [replace(plain, num_beams=n) for n in beams]
     if draft is not None:
-        searches.append(Search(draft=draft, max_new_tokens=max_tokens))
+        searches.append(replace(plain, draft=draft))
     progress, rows = ProgressLine(), []
     total = len(groups) * len(readings) * len(searches)
     for clips, n_together in groups:
@@ -209,8 +226,9 @@ def _measure(
                 progress("measuring", len(rows), total)
                 try:
                     rows.append(stage_row(batch.measure(reading, search)))
-                except ValueError as error:
-                    raise UsageError(f"{loaded.name}: {error}") from error
+                except SettingError as error:
+                    message = f"{loaded.name}: {error}"
+                    raise SettingError(message, settings=error.settings) from error
     progress("measuring", total, total)
     return rows
 
@@ -252,10 +270,10 @@ def _print(rows: list[dict[str, Any]], reference: bool) -> None:
 def _plot(rows: list[dict[str, Any]], folder: Path, results: dict[str, Any]) -> None:
     from avsr.benchmark.plots import plot_latency, plot_throughput
 
-    folder.mkdir(parents=True, exist_ok=True)
     title = f"{results['model']}, {results['dtype']}"
-    for draw, name in ((plot_latency, "latency.png"), (plot_throughput, "throughput.png")):
+    for draw, name in zip((plot_latency, plot_throughput), _PLOTS, strict=True):
         if draw(rows, folder / name, title):
+            note_output(folder / name, _PURPOSE)
             say(f"wrote {folder / name}")
 
 

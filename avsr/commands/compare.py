@@ -1,16 +1,13 @@
 """``avsr compare``: results of several evaluations side by side, with paired tests."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from avsr.commands.messages import say
-from avsr.commands.options import Debug, print_version, split_choices
+from avsr.commands.options import Debug, print_version
 from avsr.errors import UsageError
-
-_STYLES = ("text", "markdown", "csv", "latex")
-_NORMALISERS = ("lrs3", "whisper")
 
 
 def compare(
@@ -22,9 +19,12 @@ def compare(
         str | None,
         typer.Option(help="List of names to show, one for each file. Default: the file names."),
     ] = None,
-    normaliser: Annotated[str, typer.Option(help="lrs3 or whisper.")] = "lrs3",
+    normaliser: Annotated[
+        Literal["lrs3", "whisper"], typer.Option(help="How texts are made comparable.")
+    ] = "lrs3",
     style: Annotated[
-        str, typer.Option("--format", "-f", help="text, markdown, csv or latex.")
+        Literal["text", "markdown", "csv", "latex"],
+        typer.Option("--format", "-f", help="Of the table."),
     ] = "text",
     seed: Annotated[int, typer.Option(help="Of the tests' random draws.")] = 0,
     debug: Debug = False,
@@ -36,8 +36,6 @@ def compare(
     each are compared whatever their rates. A small p means that chance explains the difference
     badly.
     """
-    (chosen,) = split_choices(normaliser, "--normaliser", _NORMALISERS)[:1]
-    (shown,) = split_choices(style, "--format", _STYLES)[:1]
     names = [item.strip() for item in name.split(",")] if name else _names(results)
     if len(names) != len(results):
         raise UsageError(f"--name gives {len(names)} names for {len(results)} files")
@@ -48,8 +46,8 @@ def compare(
     systems = [read_results(path, label) for path, label in zip(results, names, strict=True)]
     if len(systems) < 2:
         raise UsageError(f"{results[0]} is one results file: give the one to compare it with too")
-    comparison = run_comparison(systems, chosen, seed=seed)
-    print(comparison.table().render(shown), end="", flush=True)  # pyright: ignore[reportArgumentType]
+    comparison = run_comparison(systems, normaliser, seed=seed)
+    print(comparison.table().render(style), end="", flush=True)
     for note in comparison.notes:
         say(note)
     return 0

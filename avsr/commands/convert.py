@@ -1,9 +1,8 @@
 """``avsr convert``: a published checkpoint in, a model folder out."""
 
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,12 +14,7 @@ if TYPE_CHECKING:
     from avsr.conversion import Conversion
 
 
-class DtypeOption(str, Enum):
-    """Type of the stored weights."""
-
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
+_Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 def convert(
@@ -65,7 +59,7 @@ def convert(
         bool, typer.Option("--official-numerics", help="Round as the published runs did.")
     ] = False,
     dtype: Annotated[
-        DtypeOption | None, typer.Option(help="Type of the weights. Default: as in FILE.")
+        _Dtype | None, typer.Option(help="Type of the weights. Default: as in FILE.")
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
     debug: Debug = False,
@@ -82,6 +76,11 @@ def convert(
         split_choices(modalities, "--modalities", ("audio", "video", "av")) if modalities else None
     )
 
+    inputs = [
+        file,
+        *(Path(base) for base in (language_model, audio_encoder, video_encoder) if base),
+    ]
+
     import torch
 
     from avsr.conversion import (
@@ -93,7 +92,7 @@ def convert(
     )
 
     if is_avhubert_file(file):
-        with new_model_folder(output) as folder:
+        with new_model_folder(output, inputs) as folder:
             _report_notes(file, convert_avhubert(file, folder))
         say(f"{file}: AV-HuBERT encoder -> {output}")
         return 0
@@ -108,10 +107,10 @@ def convert(
         modalities=chosen_modalities,
         lora_scaling=lora_scaling,
         official_numerics=official_numerics,
-        dtype=None if dtype is None else getattr(torch, dtype.value),
+        dtype=None if dtype is None else getattr(torch, dtype),
         local_files_only=offline,
     )
-    with new_model_folder(output) as folder:
+    with new_model_folder(output, inputs) as folder:
         conversion = convert_checkpoint(file, folder, options, ProgressLine())
         _report_notes(file, conversion.notes)
     say(f"{file}: {_describe(conversion)} -> {output}")

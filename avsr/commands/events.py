@@ -1,13 +1,12 @@
 """What ``avsr transcribe`` tells while it works: text for people, or JSON lines for programs."""
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avsr.commands.messages import clock, say
+from avsr.commands.messages import clock, json_line, say
 from avsr.errors import printable
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Events:
         else:
             print(text, flush=True)
         how = f"{result.modality} ({result.reason})"
-        rates = f", {result.rates}" if str(result.rates) else ""
+        rates = f", {result.rates.in_words}" if result.rates.in_words else ""
         sure = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
         empty = "" if result.text else ", no speech found"
         where = f" -> {', '.join(map(str, paths.values()))}" if paths else ""
@@ -98,12 +97,7 @@ class Events:
             self.note(f"{result.path}: warning: {warning}")
 
     def _print(self, values: dict[str, Any]) -> None:
-        line = json.dumps(values, ensure_ascii=False)
-        try:
-            line.encode()
-        except UnicodeEncodeError:  # a file name that is no UTF-8
-            line = json.dumps(values)
-        print(line, flush=True)
+        print(json_line(values), flush=True)
 
     def _end_line(self) -> None:
         if self._is_open:

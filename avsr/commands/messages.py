@@ -1,7 +1,11 @@
 """What commands say on standard error while they work."""
 
+import io
+import json
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 _SECONDS_BETWEEN_LINES = 10.0  # where progress cannot be redrawn in place
 
@@ -9,6 +13,23 @@ _SECONDS_BETWEEN_LINES = 10.0  # where progress cannot be redrawn in place
 def say(message: str) -> None:
     """Print one line to standard error."""
     print(" ".join(message.split()), file=sys.stderr, flush=True)
+
+
+def escape_unprintable() -> None:
+    """Let both outputs take any text: what their encoding lacks becomes a backslash escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """Values as JSON on one line that standard output can take as it is."""
+    line = json.dumps(values, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values)
+    return line
 
 
 class ProgressLine:

@@ -1,11 +1,13 @@
 """Options that several commands share."""
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from avsr import __version__
 from avsr.errors import UsageError
+from avsr.version import __version__
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,6 +42,7 @@ Device = Annotated[
         help="auto, cpu, cuda, cuda:1, mps ... auto takes a GPU if there is one.",
     ),
 ]
+FileModality = Literal["auto", "av", "audio", "video"]
 Beam = Annotated[
     int | None,
     typer.Option(min=1, help="Beams of the search; 1 is greedy. Default: the model's own."),
@@ -90,17 +93,18 @@ def split_list(value: str, option: str) -> list[str]:
     return items
 
 
-def split_choices(value: str, option: str, choices: tuple[str, ...]) -> list[str]:
+def split_choices(value: str, option: str, choices: tuple[Choice, ...]) -> list[Choice]:
     """Split a comma-separated option whose items come from a closed list.
 
     Raises:
         UsageError: if an item is not one of ``choices``.
     """
+    known: dict[str, Choice] = {choice: choice for choice in choices}
     items = split_list(value, option)
     for item in items:
-        if item not in choices:
+        if item not in known:
             raise UsageError(f"{option}: {item!r} is not one of {', '.join(choices)}")
-    return items
+    return [known[item] for item in items]
 
 
 def split_rates(value: str | None, option: str) -> list[int | None]:

@@ -8,7 +8,7 @@ import typer
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug, Layout, Split, print_version
 from avsr.datasets.cutting import LONGEST_S
-from avsr.errors import UsageError
+from avsr.errors import InputError
 
 
 def prepare(
@@ -39,28 +39,20 @@ def prepare(
     DIR/manifest.jsonl then serves evaluate and train. A run that was stopped goes on where it was
     when started again. Clips that fail, or show no face, stay in the manifest, marked and listed.
     """
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"-o {output}: is a file; give a folder")
+    from avsr.preparation.corpus import PreparationSettings
+    from avsr.preparation.corpus import prepare as run
 
-    from dataclasses import replace
-
-    from avsr.datasets import read_dataset
-    from avsr.preparation.prepare import MANIFEST
-    from avsr.preparation.prepare import prepare as run_preparation
-    from avsr.worker_pool import available_cores
-
-    dataset = read_dataset(source, layout, split)
-    say(f"{source}: layout {dataset.layout}, {len(dataset.clips)} clips")
-    report = run_preparation(
-        replace(dataset, clips=dataset.clips[:limit]),
-        output,
+    settings = PreparationSettings(
+        source=source,
+        output=output,
+        layout=layout,
+        split=split,
+        jobs=jobs,
         longest_s=max_seconds,
-        n_workers=jobs or available_cores(),
-        progress=ProgressLine(),
+        limit=limit,
     )
-    for line in report.lines():
-        say(line)
-    if report.n_kept:
-        say(f"{report.n_kept} clips were prepared already")
-    say(f"-> {output / MANIFEST}")
+    report = run(settings, say=say, progress=ProgressLine())
+    if report.n_failed == report.n_clips:
+        first = next(one.detail for one in report.problems if one.kind == "unreadable")
+        raise InputError(f"no clip could be read; the first reason: {first}")
     return 1 if strict and report.problems else 0

@@ -1,6 +1,7 @@
 """``avsr sinks``: attention sinks of the language model while it reads files."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avsr.atomic import write_text_atomically
+from avsr.commands.flags import told
 from avsr.commands.messages import ProgressLine, say
-from avsr.commands.options import Debug, Device, Model, print_version
-from avsr.commands.transcribe import ModalityOption
-from avsr.errors import InputError, UsageError, one_line
+from avsr.commands.options import Debug, Device, FileModality, Model, print_version
+from avsr.errors import InputError, UsageError
+from avsr.outputs import check_folder, check_outputs, note_output, write_output
 
 if TYPE_CHECKING:
     from avsr.sinks import ClipAnalysis
 
 _DEFAULT_FACTOR, _DEFAULT_COVERAGE, _DEFAULT_MASSIVE = 5.0, 0.5, 1000.0
+
+
+_PURPOSE = "sinks"
+_RESULTS, _REPORT = "sinks.json", "report.html"
 
 
 def sinks(
@@ -27,9 +32,9 @@ def sinks(
     ],
     model: Model = "grid-tiny",
     modality: Annotated[
-        ModalityOption,
+        FileModality,
         typer.Option(help="What to read; auto: sound and lips where both are there."),
-    ] = ModalityOption.auto,
+    ] = "auto",
     audio_rate: Annotated[
         int | None, typer.Option(min=1, help="Audio frames per token. Default: the finest trained.")
     ] = None,
@@ -57,10 +62,7 @@ def sinks(
     One line for each input goes to standard output.
     """
     stems = _stems(inputs)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"-o {output}: cannot make this folder ({error.strerror})") from None
+    _check_outputs(inputs, stems, output)
     from avsr.pretrained import load_model  # PyTorch and transformers: seconds
     from avsr.sinks import SinkSettings, analyse_clip
     from avsr.sinks.figures import save_figures
@@ -79,27 +81,42 @@ def sinks(
             found = analyse_clip(
                 loaded,
                 path,
-                modality=modality.value,
+                modality=modality,
                 audio_rate=audio_rate,
                 video_rate=video_rate,
                 settings=settings,
             )
         except InputError as error:
-            say(f"avsr: {one_line(error)}")
+            say(f"avsr: {told(error)}")
             n_failed += 1
             continue
         for number, piece in enumerate(found, start=1):
             name = stem if len(found) == 1 else f"{stem}-{number}"
             figures.append(save_figures(piece, output, name))
+            for figure in figures[-1].values():
+                note_output(figure, _PURPOSE)
             print(f"{path}: {_summary(piece)}", flush=True)
         pieces += found
     if pieces:
         results = to_dict(pieces, loaded.name)
-        write_text_atomically(output / "sinks.json", json.dumps(results, indent=1) + "\n")
+        write_output(output / _RESULTS, json.dumps(results, indent=1) + "\n", _PURPOSE)
         page = report_page(pieces, figures, loaded.name)
-        write_text_atomically(output / "report.html", page)
-        say(f"report: {output / 'report.html'}")
+        write_output(output / _REPORT, page, _PURPOSE)
+        say(f"report: {output / _REPORT}")
     return 1 if n_failed else 0
+
+
+def _check_outputs(inputs: Sequence[Path], stems: Sequence[str], folder: Path) -> None:
+    """Find out before the work whether everything may be written.
+
+    Raises:
+        UsageError: if something may not.
+    """
+    check_folder(folder)
+    figure = re.compile(rf"({'|'.join(map(re.escape, stems))})(-\d+)?-[a-z-]+\.png")
+    there = [path for path in sorted(folder.iterdir()) if figure.fullmatch(path.name)]
+    outputs = [folder / _RESULTS, folder / _REPORT, *there]
+    check_outputs(outputs, _PURPOSE, inputs=inputs)
 
 
 def _summary(piece: "ClipAnalysis") -> str:

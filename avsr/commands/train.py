@@ -14,10 +14,12 @@ def train(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG.yaml", help="Settings.", show_default=False)
     ],
-    overrides: Annotated[
+    more: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Settings to change, such as optimizer.epochs=4."
+            metavar="[MORE.yaml]... [KEY=VALUE]...",
+            help="More files, whose settings win over those before them, and settings to change, "
+            "such as optimizer.epochs=4.",
         ),
     ] = None,
     check: Annotated[
@@ -37,9 +39,15 @@ def train(
     """
     from avsr.training.settings_file import dump_settings, load_settings
 
+    files, overrides = [config], []
+    for word in more or ():
+        if word.endswith((".yaml", ".yml")) and "=" not in word:
+            files.append(Path(word))
+        else:
+            overrides.append(word)
     if check:
-        print(dump_settings(load_settings(config, overrides or ())), end="", flush=True)
-    settings = load_settings(config, overrides or (), files=True)
+        print(dump_settings(load_settings(files, overrides)), end="", flush=True)
+    settings = load_settings(files, overrides, files=True)
     if check:
         return 0
 
@@ -47,7 +55,7 @@ def train(
     from avsr.training.run import train as run
     from avsr.training.run_folder import RunFolder
 
-    model = run(settings, say=say, progress=ProgressLine())
+    model = run(settings, inputs=[config], say=say, progress=ProgressLine())
     problems = RunFolder(settings.output).problems()
     if os.environ.get("RANK", "0") == "0":  # one process of several speaks
         for line in problem_lines(problems, f"{settings.output}/run.json"):

@@ -1,18 +1,16 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
 import os
-import time
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from enum import Enum
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from avsr.commands.delivery import deliver
 from avsr.commands.events import Events
+from avsr.commands.flags import parse_face, parse_roi
 from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -21,50 +19,21 @@ from avsr.commands.options import (
     Debug,
     Device,
     Draft,
+    FileModality,
     Model,
     print_version,
 )
-from avsr.commands.results import ResultFiles, make_folder, plan_results, printed, split_formats
-from avsr.errors import AvsrError, one_line
-from avsr.inputs import InputFile, expand_inputs, spooled
+from avsr.commands.results import (
+    ResultFiles,
+    check_results,
+    plan_results,
+    split_formats,
+)
+from avsr.inputs import InputFile, expand_inputs
 from avsr.timings import Timings
 
-if TYPE_CHECKING:
-    from avsr.transcription import TranscriptionResult
-
-Read = Callable[..., "TranscriptionResult"]
-
-
-class ModalityOption(str, Enum):
-    """What to read a file from."""
-
-    auto = "auto"
-    av = "av"
-    audio = "audio"
-    video = "video"
-
-
-class QualityOption(str, Enum):
-    """Preset of the rates."""
-
-    best = "best"
-    balanced = "balanced"
-    fast = "fast"
-
-
-class RateOption(str, Enum):
-    """How rates are chosen for each piece."""
-
-    auto = "auto"
-
-
-class DtypeOption(str, Enum):
-    """Numbers that the model computes with."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
+_Quality = Literal["best", "balanced", "fast"]
+_Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def transcribe(
@@ -78,9 +47,9 @@ def transcribe(
     ],
     model: Model = "auto",
     modality: Annotated[
-        ModalityOption,
+        FileModality,
         typer.Option(help="auto uses sound and lips where both are there, and says what it used."),
-    ] = ModalityOption.auto,
+    ] = "auto",
     audio_rate: Annotated[
         int | None, typer.Option(min=1, help="Audio frames per token. Default: the finest trained.")
     ] = None,
@@ -89,7 +58,7 @@ def transcribe(
     ] = None,
     allow_untrained_rate: AllowUntrainedRate = False,
     quality: Annotated[
-        QualityOption | None,
+        _Quality | None,
         typer.Option(
             help="Rates: best is the finest, fast the coarsest, balanced fine sound and coarse "
             "lips. Default: best."
@@ -100,7 +69,7 @@ def transcribe(
         typer.Option(min=0.1, help="Most language-model tokens that a second may become."),
     ] = None,
     rate: Annotated[
-        RateOption | None,
+        Literal["auto"] | None,
         typer.Option(help="auto: begin coarse, and read finely only what is unsure or noisy."),
     ] = None,
     face: Annotated[
@@ -144,8 +113,8 @@ def transcribe(
     ] = False,
     device: Device = "auto",
     dtype: Annotated[
-        DtypeOption, typer.Option(help="auto: as stored, but float32 on a CPU slow at bfloat16.")
-    ] = DtypeOption.auto,
+        _Dtype, typer.Option(help="auto: as stored, but float32 on a CPU slow at bfloat16.")
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
     ] = None,
@@ -162,6 +131,23 @@ def transcribe(
             "commas, or all.",
         ),
     ] = "txt",
+    max_line_width: Annotated[
+        int, typer.Option(min=1, help="Subtitles: characters of a line.")
+    ] = 42,
+    max_line_count: Annotated[
+        int, typer.Option(min=1, help="Subtitles: lines at once, a label included.")
+    ] = 2,
+    highlight_words: Annotated[
+        bool,
+        typer.Option("--highlight-words", help="Subtitles: underline each word as it is said."),
+    ] = False,
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="Subtitles: say always whose face it is, not only where two talk at once.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -200,56 +186,61 @@ def transcribe(
     """
     formats = split_formats(output_format)
     inputs = expand_inputs(files, recursive=recursive)
-    results = plan_results(inputs, output, formats)
+    results = plan_results(inputs, output, formats, save_lips)
     events = Events(formats=formats, json_lines=json_lines, quiet=quiet)
-    if save_lips is not None:
-        make_folder(save_lips, "--save-lips")
     if skip_existing:
         inputs, results = _without_existing(inputs, results, events)
         if not inputs:
             return 0
+    check_results(inputs, results)
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported, below
     total = Timings()
     with total.measure("imports"):
         import torch
 
-        from avsr.recognition.request import Request, parse_face, parse_roi
+        from avsr.decoding.options import SearchOptions
+        from avsr.recognition.request import Request
         from avsr.recognizer import load  # transformers: seconds
+        from avsr.rendering import SubtitleStyle
     if threads is not None:
         torch.set_num_threads(threads)
     with total.measure("model"):
         recognizer = load(
             model,
             device,
-            dtype=dtype.value,
+            dtype=dtype,
             offline=offline,
             allow_untrained_rate=allow_untrained_rate,
         )
     request = Request(
-        modality=modality.value,
+        modality=modality,
         audio_rate=audio_rate,
         video_rate=video_rate,
-        num_beams=beam,
-        ctc_weight=ctc_weight,
-        draft=draft,
+        search=SearchOptions(num_beams=beam, ctc_weight=ctc_weight, draft=draft),
         start=start,
         end=end,
         keep_unsure=keep_unsure,
         face=parse_face(face),
         roi=None if roi is None else parse_roi(roi),
-        quality=None if quality is None else quality.value,
+        quality=quality,
         max_tokens_per_second=max_tokens_per_second,
-        auto_rate=rate is RateOption.auto,
+        auto_rate=rate == "auto",
         audio_track=int(audio_track) if audio_track and audio_track.isdecimal() else audio_track,
     )
     recognizer.check(request)
     if recognizer.loaded.note:
         events.note(f"note: {recognizer.loaded.note}")
+    style = SubtitleStyle(
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        highlight_words=highlight_words,
+        labels=labels,
+    )
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
-        result = _attempt(
-            partial(recognizer.transcribe, **asdict(request)), file, where, save_lips, events, debug
+        result = deliver(
+            partial(recognizer.transcribe, request=request), file, where, style, events, debug
         )
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
@@ -263,42 +254,6 @@ def transcribe(
         others = "stopped there" if fail_fast else "the others are done"
         say(f"{n_failed} of {len(inputs)} files failed; {others}")
     return 1 if n_failed else 0
-
-
-def _attempt(
-    read: Read,
-    file: InputFile,
-    where: ResultFiles,
-    save_lips: Path | None,
-    events: Events,
-    debug: bool,
-) -> "TranscriptionResult | None":
-    """Transcribe and deliver one file; None, after saying why, where that fails."""
-    started = time.perf_counter()
-    events.begin()
-    path = file.path
-    try:
-        with spooled(file.path) as path:
-            result = read(
-                path,
-                partial=where.partial,
-                save_lips=None if save_lips is None else save_lips / file.name.name,
-                on_progress=lambda progress: events.progress(file.path, progress),
-            )
-        result = replace(result, path=file.path)
-        where.write(result)
-    except Exception as error:  # whatever is wrong with one file, the others come next
-        if debug:
-            traceback.print_exception(error)
-        known = isinstance(error, AvsrError)
-        cause = one_line(error).replace(str(path), str(file.path))
-        if not known:
-            cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
-        events.failure(file.path, cause)
-        return None
-    text = printed(result, events.formats, bool(where.paths))
-    events.result(result, text, where.paths, time.perf_counter() - started)
-    return result
 
 
 def _without_existing(

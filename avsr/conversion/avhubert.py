@@ -12,8 +12,9 @@ from transformers.initialization import no_init_weights
 from avsr.conversion.keys import is_unused, leftover_names
 from avsr.conversion.layout import checkpoint_tensors, name_some
 from avsr.conversion.pickles import Opaque, StoredTensor, read_torch_file
-from avsr.conversion.streaming import StreamedTensor, streamed, write_safetensors
+from avsr.conversion.streaming import streamed
 from avsr.errors import InputError
+from avsr.model_files.tensor_writer import StreamedTensor, write_safetensors
 from avsr.model_files.weights import WEIGHTS_FILE, state_names
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
@@ -230,7 +231,8 @@ def _hidden_settings(
         if width % _HEAD_SIZE:
             raise InputError(
                 f"{path}: the head count of an AV-HuBERT of width {width} is unknown; give the "
-                "AV-HuBERT file that it comes from with --video-encoder"
+                "AV-HuBERT file that it comes from",
+                settings=("video_encoder",),
             )
         heads = width // _HEAD_SIZE
         notes.append(f"AV-HuBERT: assumed {heads} heads and norms first, as in all published files")

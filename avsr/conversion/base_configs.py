@@ -15,7 +15,7 @@ from transformers import (
 
 from avsr.conversion.pickles import StoredTensor
 from avsr.errors import InputError, ModelUnavailableError, one_line
-from avsr.model_files.tokenizer import load_tokenizer
+from avsr.tokenizer import load_tokenizer
 
 _HEAD_SIZE = 64  # of every published Whisper
 _Read = TypeVar("_Read")
@@ -28,12 +28,13 @@ def read_text_config(source: str | Path, *, local_files_only: bool) -> PreTraine
         ModelUnavailableError: it is not there.
         InputError: it is no causal language model.
     """
-    config = _fetch(AutoConfig.from_pretrained, "--language-model", source, local_files_only)
+    config = _fetch(AutoConfig.from_pretrained, "language_model", source, local_files_only)
     config.name_or_path = ""  # a place on the machine that converts: of no use elsewhere
     if config.is_encoder_decoder or getattr(config, "num_key_value_heads", None) is None:
         raise InputError(
-            f"--language-model {source}: is a {config.model_type} model; give the folder of the "
-            "Llama or Qwen language model that the checkpoint was trained with"
+            f"{source}: is a {config.model_type} model; give the folder of the Llama or Qwen "
+            "language model that the checkpoint was trained with",
+            settings=("language_model",),
         )
     return config
 
@@ -54,7 +55,7 @@ def read_tokenizer(
     Raises:
         ModelUnavailableError: it is not there.
     """
-    tokenizer = _fetch(load_tokenizer, "--language-model", source, local_files_only)
+    tokenizer = _fetch(load_tokenizer, "language_model", source, local_files_only)
     if tokenizer.pad_token is not None and n_vocabulary == len(tokenizer) + 5:
         tokenizer.pad_token = None
     return tokenizer
@@ -67,10 +68,11 @@ def read_audio_config(source: str | Path, *, local_files_only: bool) -> WhisperC
         ModelUnavailableError: it is not there.
         InputError: it is no Whisper.
     """
-    config = _fetch(AutoConfig.from_pretrained, "--audio-encoder", source, local_files_only)
+    config = _fetch(AutoConfig.from_pretrained, "audio_encoder", source, local_files_only)
     config.name_or_path = ""
     if not isinstance(config, WhisperConfig):
-        raise InputError(f"--audio-encoder {source}: is a {config.model_type}, not a whisper model")
+        message = f"{source}: is a {config.model_type}, not a whisper model"
+        raise InputError(message, settings=("audio_encoder",))
     return config
 
 
@@ -87,8 +89,8 @@ def guess_audio_config(tensors: Mapping[str, StoredTensor], path: Path) -> Whisp
     width, n_mels, _ = tensors["conv1.weight"].shape
     if width % _HEAD_SIZE:
         raise InputError(
-            f"{path}: the head count of a Whisper of width {width} is unknown; give its folder "
-            "with --audio-encoder"
+            f"{path}: the head count of a Whisper of width {width} is unknown; give its folder",
+            settings=("audio_encoder",),
         )
     n_positions = tensors["embed_positions.weight"].shape[0]
     layers = {name.split(".")[1] for name in tensors if name.startswith("layers.")}
@@ -103,13 +105,14 @@ def guess_audio_config(tensors: Mapping[str, StoredTensor], path: Path) -> Whisp
 
 
 def _fetch(
-    read: Callable[..., _Read], option: str, source: str | Path, local_files_only: bool
+    read: Callable[..., _Read], setting: str, source: str | Path, local_files_only: bool
 ) -> _Read:
     """Read one thing of a base model, its troubles turned into one line."""
     folder = Path(source)
     if not folder.is_dir() and len(folder.parts) != 2:
         raise ModelUnavailableError(
-            f"{option} {source}: no such folder; give a folder or a hub id owner/name"
+            f"{source}: no such folder; give a folder or a hub id owner/name",
+            settings=(setting,),
         )
     try:
         with _quiet():
@@ -117,11 +120,12 @@ def _fetch(
     except Exception as error:
         if "gated" in str(error):
             raise ModelUnavailableError(
-                f"{option} {source}: is gated; ask for access on its page of the Hugging Face hub, "
-                "then run hf auth login and repeat"
+                f"{source}: is gated; ask for access on its page of the Hugging Face hub, then run "
+                "hf auth login and repeat",
+                settings=(setting,),
             ) from error
         raise ModelUnavailableError(
-            f"{option} {source}: cannot be read ({one_line(error)[:200]})"
+            f"{source}: cannot be read ({one_line(error)[:200]})", settings=(setting,)
         ) from error
 
 

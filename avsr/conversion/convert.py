@@ -14,11 +14,13 @@ from avsr.conversion.keys import EMBEDDING, OUTPUT_LAYER, leftover_names, publis
 from avsr.conversion.layout import Tensors, checkpoint_tensors, name_some, read_layout
 from avsr.conversion.model_config import ConversionOptions, build_config
 from avsr.conversion.pickles import read_torch_file
-from avsr.conversion.streaming import Progress, StreamedTensor, streamed, write_safetensors
+from avsr.conversion.streaming import streamed
 from avsr.errors import InputError, UsageError
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files.tensor_writer import StreamedTensor, write_safetensors
 from avsr.model_files.weights import WEIGHTS_FILE, state_names
 from avsr.processing import AvsrProcessor
+from avsr.progress import Progress
 
 ORIGIN_FILE = "conversion.json"
 

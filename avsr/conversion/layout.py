@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avsr.config import Modality
 from avsr.conversion.pickles import StoredTensor
 from avsr.errors import InputError
+from avsr.route import Modality
 
 PUBLISHED_MODALITIES: dict[str, Modality] = {  # published name -> ours
     "audio": "audio",

@@ -21,7 +21,7 @@ from avsr.conversion.layout import Layout, Tensors
 from avsr.conversion.pickles import StoredTensor
 from avsr.conversion.rates import choose_rates, stacking_rates
 from avsr.errors import InputError
-from avsr.model_files.tokenizer import add_model_tokens, plain_ids
+from avsr.tokenizer import add_model_tokens, plain_ids
 from avsr_frontends.avhubert import AvHubertConfig
 
 AVHUBERT_LORA_SCALING = 2.0  # fixed in the published code
@@ -36,10 +36,10 @@ class ConversionOptions:
 
     Attributes:
         language_model: folder or hub id of the base language model (configuration, tokenizer).
-        audio_encoder: folder or hub id of the base Whisper; None: published sizes are assumed.
-        video_encoder: fairseq file, or folder, of the base AV-HuBERT; None: likewise.
-        audio_rates: trained audio rates in the order of the projectors; None: by the file's name.
-        video_rates: trained video rates, likewise.
+        audio_encoder: folder or hub id of the base Whisper; None: published sizes.
+        video_encoder: fairseq file, or folder, of the base AV-HuBERT; None: published sizes.
+        audio_rates: trained audio rates in the order of the projectors; None: by file name.
+        video_rates: trained video rates in the order of the projectors; None: by file name.
         modalities: what the model was trained on; None: decided from the checkpoint.
         lora_scaling: factor on the language model's LoRA; None: alpha 8 over a divisor of 64,
             otherwise alpha 4 over the divisor, as in the published recipes.
@@ -107,7 +107,6 @@ def build_config(
         lora_strategy=layout.lora_strategy,
         lora_rank=layout.lora_rank,
         lora_scaling=scaling or 0.0,
-        decorrelation_layers="released",
         audio_context="padded",
         trim_video_to_rate=single and "video" in rates,
         official_numerics=options.official_numerics,
@@ -224,7 +223,7 @@ def lora_scaling(hidden_size: int, bottleneck: int) -> tuple[float, str | None]:
         return scaling, None
     return scaling, (
         f"LoRA: assumed alpha {alpha:g} over {divisor} = {scaling:g}; if it was trained with "
-        "another alpha, set --lora-scaling"
+        "another alpha, give its scaling"
     )
 
 

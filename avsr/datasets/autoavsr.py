@@ -100,6 +100,7 @@ def _choose_label_file(source: Path, split: str | None) -> Path:
         names = ", ".join(path.name for path in chosen or there)
         raise UsageError(
             f"{source}: {'several label files' if chosen else f'no label file for {split!r}'} "
-            f"({names}); name one with --split, or give the file itself"
+            f"({names}); name a split that one of them is of, or give the file itself",
+            settings=("split",),
         )
     return chosen[0]

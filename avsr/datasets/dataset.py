@@ -6,6 +6,7 @@ from pathlib import Path
 
 from avsr.datasets.problems import Problem, ProblemKind, count_problems
 from avsr.errors import UsageError
+from avsr.lines import read_lines
 from avsr.manifest import Utterance
 
 VIDEO_SUFFIXES = frozenset(
@@ -46,8 +47,8 @@ class Dataset:
 
     Attributes:
         layout: the name of the layout it was read by.
-        clips: in a fixed order, with unique ids and texts that are not empty.
-        problems: clips that had to be left out because of their labels.
+        clips: in a fixed order, with unique ids; the text of one in which nothing is said is empty.
+        problems: clips that had to be left out because of their labels, and empty texts.
     """
 
     layout: str
@@ -58,6 +59,11 @@ class Dataset:
     def utterances(self) -> list[Utterance]:
         """The clips without what only preparation needs."""
         return [clip.utterance for clip in self.clips]
+
+    @property
+    def spoken(self) -> list[Utterance]:
+        """Those of them whose text is not empty."""
+        return [utterance for utterance in self.utterances if utterance.text.strip()]
 
 
 @dataclass
@@ -71,13 +77,13 @@ class DatasetBuilder:
     def add(self, clip: SourceClip) -> None:
         """Take a clip, or note why it cannot be taken."""
         utterance = clip.utterance
-        if not utterance.text.strip():
-            self.note("empty text", utterance.id, f"{utterance.path}: its transcript is empty")
-        elif (first := self._clips.get(utterance.id)) is not None:
+        if (first := self._clips.get(utterance.id)) is not None:
             same = first.utterance.path
             self.note("duplicate id", utterance.id, f"{utterance.path}: the id is that of {same}")
-        else:
-            self._clips[utterance.id] = clip
+            return
+        if not utterance.text.strip():
+            self.note("empty text", utterance.id, f"{utterance.path}: its transcript is empty")
+        self._clips[utterance.id] = clip
 
     def note(self, kind: ProblemKind, clip_id: str, detail: str) -> None:
         """Note a problem."""
@@ -91,8 +97,10 @@ class DatasetBuilder:
         """
         if not self._clips:
             found = ", ".join(f"{n} {kind}" for kind, n in count_problems(self._problems).items())
+            first = f"; the first: {self._problems[0].detail}" if self._problems else ""
             raise UsageError(
-                f"{source}: no clip with a transcript in layout {self.layout} ({found or 'empty'})"
+                f"{source}: no clip with a transcript in layout {self.layout} "
+                f"({found or 'empty'}){first}"
             )
         return Dataset(
             layout=self.layout,
@@ -108,8 +116,8 @@ def read_label_lines(path: Path) -> list[str]:
         UsageError: if it cannot be read as UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_lines(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot read these labels ({error})") from None
 
 

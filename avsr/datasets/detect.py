@@ -26,7 +26,7 @@ class Layout:
     read: Callable[[Path, str | None], Dataset]
 
 
-# In the order of --layout auto: label files first, as they may lie among the media of others.
+# In the order that they are tried: label files first, as they may lie among the media of others.
 LAYOUTS: dict[str, Layout] = {
     module.NAME: Layout(
         looked_for=module.LOOKED_FOR, recognises=module.recognises, read=module.read

@@ -16,6 +16,7 @@ from avsr.datasets.dataset import (
     TimedWord,
     choose_split,
 )
+from avsr.lines import split_lines
 from avsr.manifest import Utterance
 
 NAME = "grid"
@@ -109,7 +110,7 @@ def parse_alignment(content: str) -> tuple[TimedWord, ...]:
         ValueError: if a line is malformed.
     """
     words = []
-    for line in filter(str.strip, content.splitlines()):
+    for line in filter(str.strip, split_lines(content)):
         try:
             start, end, word = line.split()
             times = int(start) / TICKS_PER_SECOND, int(end) / TICKS_PER_SECOND

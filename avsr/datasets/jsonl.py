@@ -20,6 +20,10 @@ _DEFAULT = "manifest"
 
 def recognises(source: Path) -> bool:
     """Whether a path is a manifest or a folder with one."""
+    if source.is_file() and source.suffix != ".jsonl":
+        with source.open("rb") as file:
+            head = file.read(200).lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
+        return head.startswith((b"{", b"["))
     return bool(_manifests(source))
 
 
@@ -43,8 +47,9 @@ def read(source: Path, split: str | None = None) -> Dataset:
 
 
 def _manifests(source: Path) -> dict[str, Path]:
+    """Manifests by name: the file itself, or those in the folder that are called so."""
     found = [source] if source.is_file() else sorted(source.glob("*.jsonl"))
-    return {path.stem: path for path in found if path.suffix == ".jsonl"}
+    return {path.stem: path for path in found}
 
 
 def _add_manifest(builder: DatasetBuilder, path: Path, split: str | None) -> None:
@@ -56,13 +61,9 @@ def _add_manifest(builder: DatasetBuilder, path: Path, split: str | None) -> Non
         except json.JSONDecodeError:
             entry = None
         known = entry if isinstance(entry, dict) else {}
-        place = str(known.get("id") or f"{path.name} line {number}")
-        text = known.get("text")
-        if text is None and known.get("id"):
+        place = str(known.get("id", f"{path.name} line {number}"))
+        if known.get("text") is None and "id" in known:
             builder.note("missing label", place, f"{path} line {number}: no text")
-            continue
-        if isinstance(text, str) and not text.strip():
-            builder.note("empty text", place, f"{path} line {number}: its transcript is empty")
             continue
         try:
             utterance = parse_line(line, path.parent)

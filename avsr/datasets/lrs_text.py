@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsr.datasets.dataset import DatasetBuilder, SourceClip, TimedWord
+from avsr.lines import split_lines
 from avsr.manifest import Utterance
 
 _BRACES = str.maketrans("", "", "{}")
@@ -26,7 +27,7 @@ def parse_lrs_text(content: str) -> LrsText:
     Raises:
         ValueError: if the first line has no label or the word table is malformed.
     """
-    lines = content.lstrip("\ufeff").splitlines()
+    lines = split_lines(content.lstrip("\ufeff"))
     label, _, transcript = lines[0].partition(":") if lines else ("", "", "")
     if label.strip().lower() != "text":
         raise ValueError("the first line must be 'Text:' and the transcript")

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from avsr.decoding.beams import beam_reader
 from avsr.decoding.ctc_scores import CtcRescorer
-from avsr.decoding.search import Search, SearchResult, SearchSettings
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.search import BatchSearch, SearchResult, SearchSettings
+from avsr.decoding.sequence import TokenSequence
 
 _IMPOSSIBLE = -1.0e9  # score of what must not be chosen; finite, so that differences stay numbers
 
@@ -76,7 +76,7 @@ class _Texts:
         return joined.chosen(joined.scores.topk(n_texts, dim=1).indices)
 
 
-class BeamSearch(Search):
+class BeamSearch(BatchSearch):
     """The text of the highest mean log-probability found with K unfinished ones in sight.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from avsr.decoding.incremental import IncrementalReader
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.sequence import TokenSequence
 
 
 class TreeReader(IncrementalReader):

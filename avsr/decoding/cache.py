@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from avsr.model_parts.rows import restore_rows
+from avsr.decoding.rows import restore_rows
 
 _GROWTH = 32  # positions added at a time where more are needed than were reserved
 
@@ -66,7 +66,7 @@ class ReservedLayer(DynamicLayer):
 
         Args:
             layers: of unlike lengths; what the shorter ones lack at the beginning means nothing.
-            order: puts the rows in order, see :func:`avsr.model_parts.rows.row_order`.
+            order: puts the rows in order, see :func:`avsr.decoding.rows.row_order`.
         """
         longest = max(layer.get_seq_length() for layer in layers)
         joined = cls(layers[0]._n_reserved)

@@ -16,8 +16,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from avsr.decoding.incremental import IncrementalReader
-from avsr.decoding.search import Search, SearchResult, SearchSettings
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.search import BatchSearch, SearchResult, SearchSettings
+from avsr.decoding.sequence import TokenSequence
 
 
 def ctc_draft(logits: Tensor, lengths: Tensor) -> list[list[int]]:
@@ -61,7 +61,7 @@ class _Row:
     log_probs: list[float] = field(default_factory=list)
 
 
-class DraftSearch(Search):
+class DraftSearch(BatchSearch):
     """Greedy search that verifies proposals instead of finding every token by itself.
 
     Args:
@@ -72,7 +72,7 @@ class DraftSearch(Search):
         embed: embeds token ids, [B, n] to [B, n, D].
 
     Raises:
-        ValueError: more than one beam, or a model that forgets what it has read.
+        ValueError: a model that forgets what it has read.
     """
 
     def __init__(
@@ -85,10 +85,6 @@ class DraftSearch(Search):
     ) -> None:
         super().__init__(prefix, settings)
         self.reader = IncrementalReader(language_model, max(settings.budgets))
-        if settings.num_beams != 1:
-            raise ValueError(
-                f"a draft goes with greedy search only, got {settings.num_beams} beams"
-            )
         if not self.reader.keeps_all_positions:
             raise ValueError("a draft needs a language model whose layers attend to everything")
         self._embed = embed

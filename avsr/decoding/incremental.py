@@ -12,8 +12,8 @@ from torch.nn import functional
 from transformers import Cache
 
 from avsr.decoding.cache import attends_to_everything, join_caches, reserve_cache
-from avsr.model_parts.rows import restore_rows, row_order
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.rows import restore_rows, row_order
+from avsr.decoding.sequence import TokenSequence
 
 _LIKE = 0.75  # rows at least so long as the longest are read with it
 _WORTH_IT = 128  # positions of padding that cost more than a pass of their own

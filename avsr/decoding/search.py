@@ -9,28 +9,48 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
 from avsr.decoding.incremental import IncrementalReader
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.options import SearchOptions
+from avsr.decoding.sequence import TokenSequence
 
 _SHRINK_AT = 0.75  # finished rows are dropped once no more than this share is left
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """How to search.
+    """What one search is given: its options, and what the clips and the tokenizer decide.
 
     Attributes:
+        options: resolved, see :meth:`~avsr.decoding.options.SearchOptions.resolved`.
         budgets: [B] most tokens of each clip.
         end_ids: tokens that end a text.
         pad_id: fills short rows.
-        num_beams: 1 is greedy.
     """
 
+    options: SearchOptions
     budgets: Sequence[int]
     end_ids: Sequence[int]
     pad_id: int
-    num_beams: int = 1
+
+    @classmethod
+    def of_batch(
+        cls, options: SearchOptions, tokens: GenerationConfig, budgets: Sequence[int]
+    ) -> "SearchSettings":
+        """Settings for clips of these budgets, with a model's special tokens."""
+        ends: Any = tokens.eos_token_id
+        return cls(
+            options=options,
+            budgets=budgets,
+            end_ids=() if ends is None else (ends,) if isinstance(ends, int) else tuple(ends),
+            pad_id=tokens.pad_token_id or 0,  # pyright: ignore[reportArgumentType]
+        )
+
+    @property
+    def num_beams(self) -> int:
+        """1 is greedy."""
+        return self.options.num_beams or 1
 
     def of_clips(self, rows: Sequence[int]) -> "SearchSettings":
         """The settings for some clips of the batch."""
@@ -54,7 +74,7 @@ class SearchResult:
     n_accepted: Tensor | None = None
 
 
-class Search:
+class BatchSearch:
     """What all searches share: the results so far, and which clips are still read."""
 
     def __init__(self, prefix: TokenSequence, settings: SearchSettings) -> None:
@@ -78,7 +98,7 @@ class Search:
         return torch.isin(token_ids, self.ends)
 
 
-class GreedySearch(Search):
+class GreedySearch(BatchSearch):
     """The likeliest token at each step.
 
     Args:

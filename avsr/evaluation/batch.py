@@ -7,33 +7,21 @@ from typing import TypeVar
 import numpy as np
 
 from avsr.clips.clip import Clip
-from avsr.config import Modality
+from avsr.decoding.options import SearchOptions
 from avsr.evaluation.conditions import Condition, Sound, UtteranceOutcome
+from avsr.model_parts.streams import EncodedStreams
 from avsr.noise import NoiseSource, measured_snr_db, mix_at_snr
 from avsr.pretrained import LoadedModel
+from avsr.processing import fit_to_lips
 from avsr.recognition.borders import cut_at_borders
-from avsr.recognition.hypotheses import Encoded, encode_audio, encode_video, fit_to_lips
+from avsr.recognition.hypotheses import encode
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.recognition.modality import fallback_modality
 from avsr.recognition.segmentation import whole_spans
+from avsr.route import Modality, Route
 from avsr_frontends.rates import VIDEO_FPS
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """How texts are searched for.
-
-    Attributes:
-        num_beams: 1 is greedy.
-        ctc_weight: of the CTC heads in choosing among the beams.
-        draft: "ctc" to verify what a CTC head proposes; does not change the texts.
-    """
-
-    num_beams: int = 1
-    ctc_weight: float = 0.0
-    draft: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +52,7 @@ class BatchRun:
         outcomes: Sequence[UtteranceOutcome],
         clips: Sequence[Clip],
         noises: dict[str, NoiseSource],
-        search: Search,
+        search: SearchOptions,
         batch_size: int,
     ) -> None:
         """Prepare a batch.
@@ -89,7 +77,7 @@ class BatchRun:
             for part in _parts(owner, clip, loaded.max_segment_s)
         ]
         self._video: dict[int, int] = {}  # part -> row of the encoded lips
-        self._lips: Encoded | None = None
+        self._lips = EncodedStreams()
         self._added: dict[tuple[str, int], np.ndarray] = {}  # noise and clip -> its samples
 
     def run(self, conditions: Sequence[Condition]) -> None:
@@ -99,38 +87,39 @@ class BatchRun:
         for sound in dict.fromkeys(condition.sound for condition in conditions):
             members = [condition for condition in conditions if condition.sound == sound]
             waveforms = self._mixed(sound, members)
-            heard: dict[tuple[int, ...], Encoded] = {}  # parts and fit -> encoded sound
+            heard: dict[tuple[int, ...], EncodedStreams] = {}  # parts and fit -> encoded sound
             jobs: list[tuple[Condition, list[int], DecodingJob]] = []
             for condition in members:
-                if condition.modality == "video" and condition.clean() in read_lips:
+                if condition.route.modality == "video" and condition.clean() in read_lips:
                     continue
                 for modality, parts in self._groups(condition).items():
-                    audio = self._encode_sound(waveforms, modality, parts, heard)
-                    jobs.append((condition, parts, self._job(condition, modality, parts, audio)))
+                    route = condition.route.by(modality)
+                    sound_of = self._encode_sound(waveforms, route, parts, heard)
+                    jobs.append((condition, parts, self._job(route, parts, sound_of)))
             texts = self._decode(jobs)
             for condition in members:
-                if condition.modality == "video" and condition.clean() in read_lips:
+                if condition.route.modality == "video" and condition.clean() in read_lips:
                     self._copy(read_lips[condition.clean()], condition)
                     continue
                 self._write_down(condition, texts.get(condition, {}))
-                if condition.modality == "video":
+                if condition.route.modality == "video":
                     read_lips[condition.clean()] = condition
 
     def _encode_lips(self, conditions: Sequence[Condition]) -> None:
         """Encode the lips of all parts that show any, once."""
         mouths: list[np.ndarray] = []
-        if all(condition.modality == "audio" for condition in conditions):
+        if all(condition.route.modality == "audio" for condition in conditions):
             return
         for index, part in enumerate(self._parts):
             if part.clip.mouth is not None and len(part.clip.mouth):
                 self._video[index] = len(mouths)
                 mouths.append(part.clip.mouth)
         if mouths:
-            self._lips = encode_video(self._loaded, mouths)
+            self._lips = encode(self._loaded, mouths=mouths)
 
     def _mixed(self, sound: Sound, members: Sequence[Condition]) -> dict[int, np.ndarray]:
         """The sound of each part that has any, with the noise; notes the ratios achieved."""
-        members = [condition for condition in members if condition.modality != "video"]
+        members = [condition for condition in members if condition.route.modality != "video"]
         if not members:
             return {}
         whole: dict[int, np.ndarray] = {}
@@ -162,7 +151,7 @@ class BatchRun:
         """Which parts are read by which modality; notes what each clip allows."""
         groups: dict[Modality, list[int]] = {}
         for outcome, clip in zip(self._outcomes, self._clips, strict=True):
-            outcome.used[condition] = self._readable(clip, condition.modality)
+            outcome.used[condition] = self._readable(clip, condition.route.modality)
         for index, part in enumerate(self._parts):
             used = self._outcomes[part.owner].used[condition]
             if used is not None:
@@ -178,38 +167,28 @@ class BatchRun:
     def _encode_sound(
         self,
         waveforms: dict[int, np.ndarray],
-        modality: Modality,
+        route: Route,
         parts: Sequence[int],
-        done: dict[tuple[int, ...], Encoded],
-    ) -> Encoded | None:
+        done: dict[tuple[int, ...], EncodedStreams],
+    ) -> EncodedStreams:
         """Encode the sound of some parts, unless ``done`` holds it already."""
-        if modality == "video":
-            return None
+        if not route.has_audio:
+            return EncodedStreams()
         wanted = [waveforms[index] for index in parts]
-        if modality == "av":
-            pairs = zip(wanted, parts, strict=True)
-            wanted = [
-                fit_to_lips(wave, _present(self._parts[index].clip.mouth)) for wave, index in pairs
-            ]
+        if route.has_video:
+            mouths = [_present(self._parts[index].clip.mouth) for index in parts]
+            wanted = [fit_to_lips(wave, mouth) for wave, mouth in zip(wanted, mouths, strict=True)]
         key = (*parts, *(len(waveform) for waveform in wanted))
         if key not in done:
-            done[key] = encode_audio(self._loaded, wanted)
+            done[key] = encode(self._loaded, waveforms=wanted)
         return done[key]
 
-    def _job(
-        self, condition: Condition, modality: Modality, parts: Sequence[int], audio: Encoded | None
-    ) -> DecodingJob:
-        """Some parts, to be read as the condition asks."""
-        video = None
-        if modality != "audio":
-            video = _present(self._lips).rows([self._video[index] for index in parts])
-        return DecodingJob(
-            modality=modality,
-            audio=audio,
-            video=video,
-            audio_rate=None if audio is None else condition.audio_rate,
-            video_rate=None if video is None else condition.video_rate,
-        )
+    def _job(self, route: Route, parts: Sequence[int], sound: EncodedStreams) -> DecodingJob:
+        """Some parts, to be read by a route."""
+        lips = EncodedStreams()
+        if route.has_video:
+            lips = self._lips.rows([self._video[index] for index in parts])
+        return DecodingJob(streams=EncodedStreams(audio=sound.audio, video=lips.video), route=route)
 
     def _decode(
         self, jobs: Sequence[tuple[Condition, list[int], DecodingJob]]
@@ -220,9 +199,7 @@ class BatchRun:
             self._loaded,
             [job for _, _, job in jobs],
             max_rows=self._batch_size,
-            num_beams=self._search.num_beams,
-            ctc_weight=self._search.ctc_weight,
-            draft=self._search.draft,
+            search=self._search,
         )
         for (condition, parts, _), hypotheses in zip(jobs, found, strict=True):
             for index, hypothesis in zip(parts, hypotheses, strict=True):

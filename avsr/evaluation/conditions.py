@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Literal
 
-from avsr.config import Modality
 from avsr.errors import UsageError
 from avsr.manifest import Utterance
 from avsr.pretrained import LoadedModel
-from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
+from avsr.route import Modality, Route
 
 Sound = tuple[str | None, float | None]  # name of the noise and its ratio in dB; None, None: clean
 
@@ -19,16 +17,12 @@ class Condition:
     """One row of the results.
 
     Attributes:
-        modality: what the model is given.
-        audio_rate: None where the modality does not use sound.
-        video_rate: None where the modality does not use lips.
+        route: what the model is given.
         noise: name of the noise, or None for clean sound.
         snr_db: wanted signal-to-noise ratio, or None for clean sound.
     """
 
-    modality: Modality
-    audio_rate: int | None
-    video_rate: int | None
+    route: Route
     noise: str | None = None
     snr_db: float | None = None
 
@@ -36,18 +30,6 @@ class Condition:
     def sound(self) -> Sound:
         """What the sound is like: rows that share it share the audio encoder's output."""
         return self.noise, self.snr_db
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens that the language model reads for a second of clip."""
-        return sum(
-            fps / rate
-            for fps, rate in (
-                (AUDIO_ENCODER_FPS, self.audio_rate),
-                (VIDEO_FPS, self.video_rate),
-            )
-            if rate is not None
-        )
 
     def clean(self) -> "Condition":
         """The same without noise."""
@@ -107,20 +89,6 @@ def plan_conditions(
         for audio_rate, video_rate in product(audio_rates, video_rates):
             if modality == "auto":
                 raise UsageError("evaluation needs named modalities: av, audio or video")
-            audio_rate = None if modality == "video" else audio_rate or _finest(loaded, "audio")
-            video_rate = None if modality == "audio" else video_rate or _finest(loaded, "video")
-            loaded.check_request(modality, audio_rate, video_rate)
-            condition = Condition(
-                modality=modality,  # pyright: ignore[reportArgumentType] checked above
-                audio_rate=audio_rate,
-                video_rate=video_rate,
-                noise=noise,
-                snr_db=snr_db,
-            )
-            conditions[condition] = None
+            route = loaded.route(modality, audio_rate, video_rate)
+            conditions[Condition(route=route, noise=noise, snr_db=snr_db)] = None
     return tuple(conditions)
-
-
-def _finest(loaded: LoadedModel, stream: Literal["audio", "video"]) -> int | None:
-    rates = loaded.rates(stream)
-    return rates[0] if rates else None

@@ -11,7 +11,6 @@ from typing import Any
 from avsr.datasets import read_dataset
 from avsr.datasets.jsonl import NAME as JSONL
 from avsr.datasets.problems import Problem
-from avsr.errors import UsageError
 from avsr.manifest import Utterance
 from avsr.text import normalise
 
@@ -24,8 +23,8 @@ class EvaluationData:
     """Clips with texts.
 
     Attributes:
-        utterances: each with at least one word; at most as many as asked for.
-        voices: all clips, of which babble can be made.
+        utterances: at most as many as asked for; where nothing is said, the text has no word.
+        voices: all clips with words, of which babble can be made.
         problems: clips that had to be left out because of their labels.
         about: what results say: names, digest of ids and texts.
         notes: what a reader of the results must know, one sentence each.
@@ -50,20 +49,12 @@ def read_evaluation_data(
         limit: keep only the first so many clips.
 
     Raises:
-        UsageError: if it cannot be read or holds no clip with a word in its text.
+        UsageError: if it cannot be read or holds no clip.
     """
     dataset = read_dataset(source, layout, split)
-    problems = list(dataset.problems)
-    utterances = []
-    for utterance in dataset.utterances:
-        if normalise(utterance.text):
-            utterances.append(utterance)
-        else:
-            detail = f"{utterance.path}: there is no word in its text {utterance.text!r}"
-            problems.append(Problem(kind="empty text", id=utterance.id, detail=detail))
-    if not utterances:
-        raise UsageError(f"{source}: no clip has a word in its text")
-    voices, utterances = tuple(utterances), tuple(utterances[:limit])
+    problems = [problem for problem in dataset.problems if problem.kind != "empty text"]
+    voices = tuple(clip for clip in dataset.utterances if normalise(clip.text))
+    utterances = tuple(dataset.utterances[:limit])
     labels = json.dumps([[utterance.id, utterance.text] for utterance in utterances])
     about: dict[str, Any] = {"source": source.name, "layout": dataset.layout, "split": split}
     if dataset.layout == JSONL and source.is_file():

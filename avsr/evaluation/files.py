@@ -1,14 +1,45 @@
 """The files that an evaluation leaves beside ``results.json``."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from avsr.atomic import write_text_atomically
-from avsr.errors import InputError
+from avsr.errors import InputError, UsageError
+from avsr.outputs import check_outputs, note_output, write_output
 from avsr.scoring.card import card
+from avsr.scoring.results import read_results
 from avsr.scoring.tables import results_table
 from avsr.scoring.utterances import utterance_lines
+
+_PURPOSE = "evaluation"
+_TEXTS = ("card.md", "md", "csv", "utterances.tsv")
+_PLOTS = ("tokens.png", "snr.png", "rate.png")
+
+
+def check_results(output: Path, inputs: Iterable[Path], *, plots: bool) -> None:
+    """Find out before the work whether results may be written; makes their folder.
+
+    Args:
+        output: the results file.
+        inputs: what the evaluation reads.
+        plots: whether plots are written too.
+
+    Raises:
+        UsageError: if one would replace an input or a file that no evaluation wrote.
+    """
+    siblings = [sibling(output, ending) for ending in (*_TEXTS, *(_PLOTS if plots else ()))]
+    is_ours = _is_results(output)
+    check_outputs([output], _PURPOSE, inputs=inputs, is_ours=lambda path: is_ours)
+    check_outputs(siblings, _PURPOSE, inputs=inputs, is_ours=lambda path: is_ours)
+
+
+def _is_results(path: Path) -> bool:
+    try:
+        read_results(path)
+    except UsageError:
+        return False
+    return True
 
 
 def write_results(output: Path, results: dict[str, Any], *, plots: bool) -> list[Path]:
@@ -34,12 +65,14 @@ def write_results(output: Path, results: dict[str, Any], *, plots: bool) -> list
     }
     try:
         for path, text in texts.items():
-            write_text_atomically(path, text)
+            write_output(path, text, _PURPOSE)
         written = list(texts)
         if plots:
             from avsr.scoring.plots import write_plots
 
-            written += write_plots(results, lambda name: sibling(output, f"{name}.png"))
+            for path in write_plots(results, lambda name: sibling(output, f"{name}.png")):
+                note_output(path, _PURPOSE)
+                written.append(path)
     except OSError as error:
         raise InputError(f"{error.filename or output}: cannot write ({error.strerror})") from error
     return written

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip
-from avsr.evaluation.batch import BatchRun, Search
+from avsr.decoding.options import SearchOptions
+from avsr.evaluation.batch import BatchRun
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
@@ -35,7 +36,7 @@ class EvaluationJob:
     cache_folder: Path
     conditions: tuple[Condition, ...]
     noises: dict[str, NoiseSource]
-    search: Search
+    search: SearchOptions
     batch_size: int
 
     def inspect(self, cache: ClipCache, utterance: Utterance) -> UtteranceOutcome:
@@ -58,8 +59,8 @@ class EvaluationJob:
         Raises:
             MediaError: if one cannot be read.
         """
-        sound = any(condition.modality != "video" for condition in self.conditions)
-        picture = any(condition.modality != "audio" for condition in self.conditions)
+        sound = any(condition.route.has_audio for condition in self.conditions)
+        picture = any(condition.route.has_video for condition in self.conditions)
         return [cache.clip(utterance, sound=sound, picture=picture) for utterance in utterances]
 
     def recognise(

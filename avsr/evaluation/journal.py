@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from avsr.atomic import write_text_atomically
+from avsr.atomic import is_unfinished, write_text_atomically
 from avsr.errors import UsageError
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
+from avsr.lines import read_lines
 
 _RUN = "run.txt"
 _OUTCOMES = "outcomes.jsonl"
@@ -27,12 +28,17 @@ class Journal:
         run: tells runs apart; what another run recognised is forgotten, its clips stay.
 
     Raises:
-        UsageError: if the folder cannot be written to.
+        UsageError: if the folder cannot be written to, or holds anything else.
     """
 
     def __init__(self, folder: Path, run: str) -> None:
         self._folder = folder
         self._file = folder / _OUTCOMES
+        foreign = set(_names(folder)) - {_RUN, _OUTCOMES, _CLIPS}
+        if foreign:
+            raise UsageError(
+                f"{folder}: holds {min(foreign)}, which is of no evaluation; move it away"
+            )
         try:
             self.clips.mkdir(parents=True, exist_ok=True)
             note = folder / _RUN
@@ -85,9 +91,16 @@ class Journal:
     def _lines(self) -> Iterable[tuple[str, dict[str, Any]]]:
         if not self._file.is_file():
             return
-        for line in self._file.read_text(encoding="utf-8").splitlines():
+        for line in read_lines(self._file):
             try:
                 values = json.loads(line)
                 yield values["id"], values
             except (json.JSONDecodeError, KeyError, TypeError):
                 continue  # cut short by a kill: this utterance is recognised again
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir() if not is_unfinished(path)]
+    except OSError:
+        return []

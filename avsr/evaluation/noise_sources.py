@@ -15,6 +15,8 @@ from avsr.noise import BABBLE_VOICES, Babble, NoiseSource, Recording
 from avsr_frontends.media import MediaError, read_audio
 from avsr_frontends.rates import SAMPLE_RATE
 
+__all__ = ["BABBLE", "VoiceReader", "build_noises"]
+
 BABBLE = "babble"
 _KEPT_VOICES = 4000  # clips of babble voices held in memory, 0.2 MB each for three seconds
 
@@ -73,9 +75,11 @@ def build_noises(
         try:
             audio = read_audio(name)
         except MediaError as error:
-            raise UsageError(f"--noise {error} (or use babble)") from None
+            message = f"noise {error}; give another sound file, or babble"
+            raise UsageError(message, settings=("noises",)) from None
         if not audio.any():
-            raise UsageError(f"--noise {name}: this recording is silent; give another")
+            message = f"noise {name}: this recording is silent; give another"
+            raise UsageError(message, settings=("noises",))
         sources[name] = Recording(audio=audio, seed=seed)
         described[name] = {
             "sha256": hashlib.sha256(Path(name).read_bytes()).hexdigest(),

@@ -43,7 +43,7 @@ def _unreadable(outcomes: Sequence[UtteranceOutcome]) -> Iterator[Problem]:
 def _missing_streams(outcome: UtteranceOutcome) -> Iterator[Problem]:
     if outcome.failure is not None:
         return
-    given = {(row.modality, used) for row, used in outcome.used.items()}
+    given = {(row.route.modality, used) for row, used in outcome.used.items()}
     coverage = outcome.face_coverage
     if not coverage and given & {("video", None), ("av", "audio"), ("av", None)}:
         detail = "no lips to read: av rows use its sound, video rows count its words as deleted"

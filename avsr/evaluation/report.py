@@ -6,12 +6,12 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from avsr import __version__
 from avsr.datasets.problems import Problem, count_problems
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.run import Evaluation
 from avsr.scoring.normalisers import LRS3, WHISPER
 from avsr.scoring.scores import Score, score_rows
+from avsr.version import __version__
 
 _RECORDED_VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "mediapipe", "jiwer",
                       "whisper-normalizer")  # fmt: skip
@@ -62,30 +62,50 @@ def _row(
     achieved = [o.snr_db[condition] for o in outcomes if condition in o.snr_db]
     used = [outcome.used.get(condition) for outcome in outcomes]
     return {
-        "modality": condition.modality,
-        "audio_rate": condition.audio_rate,
-        "video_rate": condition.video_rate,
-        "tokens_per_second": round(condition.tokens_per_second, 3),
+        "modality": condition.route.modality,
+        "audio_rate": condition.route.audio_rate,
+        "video_rate": condition.route.video_rate,
+        "tokens_per_second": round(condition.route.tokens_per_second, 3),
         "noise": condition.noise,
         "snr_db": condition.snr_db,
         **_counts(lrs3),
         WHISPER: _counts(whisper),
+        "wordless": _wordless(outcomes, lrs3),
         "n_utterances": len(outcomes),
         "n_unreadable": sum(outcome.failure is not None for outcome in outcomes),
         "n_without_input": sum(
             modality is None and outcome.failure is None
             for modality, outcome in zip(used, outcomes, strict=True)
         ),
-        "n_fallback": sum(modality not in (None, condition.modality) for modality in used),
+        "n_fallback": sum(modality not in (None, condition.route.modality) for modality in used),
         "snr_db_achieved": [_rounded(min(achieved)), _rounded(max(achieved))] if achieved else None,
+    }
+
+
+def _wordless(outcomes: Sequence[UtteranceOutcome], score: Score) -> dict[str, Any] | None:
+    """What was invented in clips in which nothing is said; None where there are none."""
+    clips = [
+        (outcome, errors)
+        for outcome, errors in zip(outcomes, score.utterances, strict=True)
+        if errors.n_words == 0
+    ]
+    if not clips:
+        return None
+    minutes = sum(outcome.duration_s for outcome, _ in clips) / 60
+    invented = [errors.insertions for _, errors in clips]
+    return {
+        "n_clips": len(clips),
+        "n_clips_with_words": sum(count > 0 for count in invented),
+        "insertions": sum(invented),
+        "insertions_per_minute": round(sum(invented) / minutes, 3) if minutes else None,
     }
 
 
 def _counts(score: Score) -> dict[str, Any]:
     total = score.total
     return {
-        "wer": total.n_errors / max(1, total.n_words),  # a normaliser may leave no word
-        "wer_interval": [round(limit, 6) for limit in score.interval],
+        "wer": total.n_errors / total.n_words if total.n_words else None,
+        "wer_interval": [round(limit, 6) for limit in score.interval] if total.n_words else None,
         "substitutions": total.substitutions,
         "deletions": total.deletions,
         "insertions": total.insertions,

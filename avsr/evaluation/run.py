@@ -6,14 +6,13 @@ what a row needs, counts with an empty hypothesis.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
-from avsr.errors import UsageError
-from avsr.evaluation.batch import Search
+from avsr.decoding.options import SearchOptions
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.job import EvaluationJob
 from avsr.evaluation.journal import Journal
@@ -21,9 +20,7 @@ from avsr.evaluation.workers import inspect_in_processes, recognise_in_processes
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
-from avsr.text import normalise
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+from avsr.progress import Progress, show_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,28 +59,28 @@ class Evaluation:
         return sum(outcome.n_accepted for outcome in self.outcomes)
 
 
-def evaluate(
+def run_evaluation(
     loaded: LoadedModel,
     utterances: Sequence[Utterance],
     conditions: Sequence[Condition],
     *,
     cache: ClipCache,
     noises: dict[str, NoiseSource] | None = None,
-    search: Search | None = None,
+    search: SearchOptions | None = None,
     batch_size: int = 16,
     jobs: int = 1,
     journal: Journal | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> Evaluation:
     """Run a model over utterances under all conditions.
 
     Args:
         loaded: the model.
-        utterances: with texts of at least one word.
+        utterances: with texts, which are empty where nothing is said.
         conditions: from :func:`avsr.evaluation.conditions.plan_conditions`.
         cache: where decoded clips are kept.
         noises: a source for each noise that the conditions name.
-        search: how texts are searched for; None is greedy.
+        search: how texts are searched for; None: as the model was made for.
         batch_size: clips encoded and texts decoded together; does not change the results.
         jobs: processes; with more than one, each loads the model again.
         journal: where finished utterances are written down, and read from first.
@@ -93,14 +90,9 @@ def evaluate(
         The outcomes, in the order of ``utterances``.
 
     Raises:
-        UsageError: if an utterance's text has no word, or a noise recording is silent.
+        UsageError: if a noise recording is silent.
         InputError: if a process died that was recognising.
     """
-    for utterance in utterances:
-        if not normalise(utterance.text):
-            raise UsageError(
-                f"utterance {utterance.id!r} has no word in its text: mend the manifest"
-            )
     conditions = tuple(conditions)
     job = EvaluationJob(
         location=loaded.location,
@@ -109,7 +101,7 @@ def evaluate(
         cache_folder=cache.folder,
         conditions=conditions,
         noises=noises or {},
-        search=search or Search(),
+        search=search or SearchOptions(),
         batch_size=batch_size,
     )
     found: dict[str, UtteranceOutcome] = {}

@@ -76,8 +76,9 @@ def recognise_in_processes(
             if outcomes is None:
                 raise InputError(
                     f"{task.batch[0].utterance.id} and the clips of its batch: the process that "
-                    "recognised them died, perhaps for want of memory; run again with a smaller "
-                    "--batch-size or --jobs (what is finished is kept)"
+                    "recognised them died, perhaps for want of memory; what is finished is kept: "
+                    "run again with smaller batches or fewer processes",
+                    settings=("batch_size", "jobs"),
                 )
             yield outcomes
 

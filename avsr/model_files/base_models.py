@@ -18,9 +18,9 @@ from transformers import (
 )
 
 from avsr.config import PROMPTS, AvsrConfig
-from avsr.model_files.tokenizer import add_model_tokens, load_tokenizer, plain_ids
 from avsr.model_files.weights import assign_weights, state_names
 from avsr.processing import AvsrProcessor
+from avsr.tokenizer import add_model_tokens, load_tokenizer, plain_ids
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
 ADDED_ROWS = "added_rows."  # prefix of the vocabulary rows that a base model lacks

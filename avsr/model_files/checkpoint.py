@@ -3,21 +3,24 @@
 A self-contained folder holds ``config.json`` and every weight in ``model.safetensors``. A folder of
 trained parts holds projectors, CTC heads, encoder LoRA and added embedding rows in
 ``model.safetensors``, each LoRA adapter of the language model as a peft folder below ``lora/``, and
-names the frozen models and their revisions in ``config.json``.
+names the frozen models and their revisions in ``config.json``. Both hold what searches begin from,
+``num_beams`` and ``ctc_weight``, in ``generation_config.json``.
 """
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import init_empty_weights
-from huggingface_hub import snapshot_download
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from avsr.config import AvsrConfig
 from avsr.model_files.base_models import ADDED_ROWS, added_rows, base_weights, is_base_weight
+from avsr.model_files.store import hub_folder
 from avsr.model_files.weights import (
     assign_weights,
     read_safetensors,
@@ -73,6 +76,8 @@ def save_model(
     if self_contained:
         saved_config.base_models = {}
     saved_config.save_pretrained(folder)
+    generation_config: Any = model.generation_config
+    generation_config.save_pretrained(folder)
     if not self_contained:
         tensors = _save_adapters(model, tensors, folder, storage_dtype)
     save_weights(tensors, folder, storage_dtype)
@@ -105,19 +110,35 @@ def load_model(
     """
     folder = Path(name_or_path)
     if not folder.is_dir():
-        folder = _download(str(name_or_path), revision, local_files_only)
+        try:
+            folder = hub_folder(str(name_or_path), revision=revision, offline=local_files_only)
+        except OSError as error:
+            message = f"{name_or_path}: is no folder, and {error}"
+            raise FileNotFoundError(message) from error
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no config.json: it is no model folder")
     config = AvsrConfig.from_pretrained(folder, **changes)
     weights_dtype = _torch_dtype(dtype) or _torch_dtype(config.dtype)
     with init_empty_weights(include_buffers=False), no_init_weights():
         model = cls(config)
+    _read_search_defaults(model, folder)
     model.language_model.tie_weights()  # pyright: ignore
     tensors = read_weights(folder)
     if config.base_models:
         tensors = _with_base_models(model, dict(tensors), folder, weights_dtype, local_files_only)
     assign_weights(model, tensors, source=str(folder), dtype=weights_dtype)
     return model.eval()
+
+
+def _read_search_defaults(model: PreTrainedModel, folder: Path) -> None:
+    """What searches begin from; folders of older versions keep it in ``config.json``."""
+    if (folder / GENERATION_CONFIG_NAME).is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder)
+        return
+    former = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for name, former_name in (("num_beams", "default_beams"), ("ctc_weight", "default_ctc_weight")):
+        if former.get(former_name):
+            setattr(model.generation_config, name, former[former_name])
 
 
 def _torch_dtype(name: torch.dtype | str | None) -> torch.dtype | None:
@@ -130,16 +151,6 @@ def _base_parts(config: AvsrConfig) -> list[str]:
     """Names of the frozen parts a model has."""
     present = {"text": True, "audio": config.audio_config, "video": config.video_config}
     return [part for part, there in present.items() if there is not None]
-
-
-def _download(name: str, revision: str | None, local_files_only: bool) -> Path:
-    try:
-        path = snapshot_download(name, revision=revision, local_files_only=local_files_only)
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{name} is neither a folder nor a model that can be fetched: {error}"
-        ) from error
-    return Path(path)
 
 
 def _save_adapters(

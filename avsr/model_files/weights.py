@@ -1,72 +1,49 @@
 """Weights on disk: streaming safetensors in and out of a model, names checked one by one."""
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from avsr.model_files.tensor_writer import StreamedTensor, write_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-SHARD_BYTES = 2 * 1024**3  # written at once; bounds the memory of saving
 
 
 def save_weights(
-    tensors: Mapping[str, Tensor | Callable[[], Tensor]],
+    tensors: Mapping[str, Tensor],
     folder: Path,
     storage_dtype: torch.dtype | None = None,
 ) -> None:
-    """Write tensors as one safetensors file, or as several with an index.
+    """Write tensors as one safetensors file, in the place of all that were there.
 
-    A file is replaced only when the new one is complete, so that a model may be saved into the
+    The file is replaced only when the new one is complete, so that a model may be saved into the
     folder it was loaded (and is still mapped) from.
 
     Args:
-        tensors: by name; a function is called when its tensor is due, so that files larger than
-            memory can be written.
+        tensors: by name.
         folder: existing folder.
         storage_dtype: floating-point tensors are stored in it; None keeps each one's own.
     """
-    written: list[tuple[Path, list[str]]] = []
-    shard: dict[str, Tensor] = {}
-    size = total = 0
-
-    def flush() -> None:
-        nonlocal size
-        path = folder / f"shard-{len(written)}.tmp"
-        save_file(shard, path, metadata={"format": "pt"})
-        written.append((path, list(shard)))
-        shard.clear()
-        size = 0
-
-    for name, source in tensors.items():
-        tensor = source.detach() if isinstance(source, Tensor) else source()
-        if storage_dtype is not None and tensor.is_floating_point():
-            tensor = tensor.to(storage_dtype)
-        n_bytes = tensor.numel() * tensor.element_size()
-        if shard and size + n_bytes > SHARD_BYTES:
-            flush()
-        shard[name] = tensor.cpu().contiguous()
-        size += n_bytes
-        total += n_bytes
-    flush()
+    write_safetensors(
+        folder / WEIGHTS_FILE,
+        [_stored_as(name, tensor.detach(), storage_dtype) for name, tensor in tensors.items()],
+    )
     for old in (*folder.glob("model-*-of-*.safetensors"), folder / INDEX_FILE):
         old.unlink(missing_ok=True)
-    if len(written) == 1:
-        os.replace(written[0][0], folder / WEIGHTS_FILE)
-        return
-    (folder / WEIGHTS_FILE).unlink(missing_ok=True)
-    weight_map = {}
-    for number, (path, names) in enumerate(written, start=1):
-        file = f"model-{number:05d}-of-{len(written):05d}.safetensors"
-        os.replace(path, folder / file)
-        weight_map.update(dict.fromkeys(names, file))
-    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _stored_as(name: str, tensor: Tensor, storage_dtype: torch.dtype | None) -> StreamedTensor:
+    is_kept = storage_dtype is None or not tensor.is_floating_point()
+    dtype = tensor.dtype if is_kept else storage_dtype
+    assert dtype is not None
+    return StreamedTensor(
+        name=name, dtype=dtype, shape=tuple(tensor.shape), read=lambda: tensor.to(dtype)
+    )
 
 
 def read_weights(folder: Path) -> Iterator[tuple[str, Tensor]]:

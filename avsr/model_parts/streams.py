@@ -1,6 +1,6 @@
-"""The audio and video of a batch, before and after the encoders.
+"""Sound and lips of a batch after their encoders: what goes into and comes out of the model.
 
-Shapes: B batch, T encoder frames, W encoder width, M mel bands, F mel frames.
+Shapes: B clips, T encoder frames, W encoder width.
 """
 
 from collections.abc import Sequence
@@ -8,112 +8,122 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from avsr.route import Route, Stream
 from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamInputs:
-    """What a caller gives: processor outputs, or encoder outputs in their place.
-
-    Attributes:
-        input_features: [B, M, F] log-mel.
-        audio_lengths: [B] samples at 16 kHz.
-        video_values: [B, T, 1, 88, 88] normalised mouth crops.
-        video_lengths: [B] frames.
-        audio_features: [B, T, W] output of the audio encoder.
-        audio_frame_lengths: [B] real frames of ``audio_features``; None when all are.
-        video_features: [B, T, W] output of the video encoder.
-        video_frame_lengths: [B] real frames of ``video_features``; None when all are.
-    """
-
-    input_features: Tensor | None = None
-    audio_lengths: Tensor | None = None
-    video_values: Tensor | None = None
-    video_lengths: Tensor | None = None
-    audio_features: Tensor | None = None
-    audio_frame_lengths: Tensor | None = None
-    video_features: Tensor | None = None
-    video_frame_lengths: Tensor | None = None
-
-    @property
-    def audio(self) -> Tensor | None:
-        """The audio stream in the form given, or None."""
-        return self.input_features if self.audio_features is None else self.audio_features
-
-    @property
-    def video(self) -> Tensor | None:
-        """The video stream in the form given, or None."""
-        return self.video_values if self.video_features is None else self.video_features
-
-    @property
-    def batch_size(self) -> int:
-        """Number of clips.
-
-        Raises:
-            ValueError: no stream is given, or the two disagree.
-        """
-        sizes = {len(stream) for stream in (self.audio, self.video) if stream is not None}
-        if len(sizes) != 1:
-            raise ValueError(
-                "neither audio nor video is given"
-                if not sizes
-                else f"audio and video have different batch sizes: {sorted(sizes)}"
-            )
-        return sizes.pop()
-
-
-@dataclass(frozen=True, kw_only=True)
 class EncodedStream:
-    """One stream after its encoder.
+    """One stream of a batch after its encoder.
 
     Attributes:
+        stream: "audio" or "video".
         features: [B, T, W].
-        lengths: [B] real frames.
-        fps: frames per second.
+        lengths: [B] real frames of each clip.
     """
 
+    stream: Stream
     features: Tensor
     lengths: Tensor
-    fps: int
 
-    def rows(self, indices: Tensor) -> "EncodedStream":
-        """Keep some clips."""
-        indices = indices.to(self.features.device)
+    @property
+    def fps(self) -> int:
+        """Frames per second."""
+        return AUDIO_ENCODER_FPS if self.stream == "audio" else VIDEO_FPS
+
+    def rows(self, indices: Sequence[int]) -> "EncodedStream":
+        """Some clips, in the given order."""
+        chosen = torch.tensor(list(indices), device=self.features.device)
         return EncodedStream(
-            features=self.features[indices], lengths=self.lengths[indices], fps=self.fps
+            stream=self.stream, features=self.features[chosen], lengths=self.lengths[chosen]
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedStreams:
-    """Both streams of a batch after their encoders; None for one that no row uses."""
+    """Both streams of a batch after their encoders; None for one that is not there."""
 
-    audio: EncodedStream | None
-    video: EncodedStream | None
+    audio: EncodedStream | None = None
+    video: EncodedStream | None = None
 
-    def rows(self, indices: Sequence[int]) -> "EncodedStreams":
-        """Keep some clips."""
-        chosen = torch.tensor(indices)
-        return EncodedStreams(
-            audio=None if self.audio is None else self.audio.rows(chosen),
-            video=None if self.video is None else self.video.rows(chosen),
+    @classmethod
+    def whole(cls, audio: Tensor | None = None, video: Tensor | None = None) -> "EncodedStreams":
+        """Streams all of whose frames are real, from their features [B, T, W]."""
+        features: tuple[tuple[Stream, Tensor | None], ...] = (("audio", audio), ("video", video))
+        return cls(
+            **{
+                stream: EncodedStream(
+                    stream=stream,
+                    features=values,
+                    lengths=torch.full((len(values),), values.shape[1], device=values.device),
+                )
+                for stream, values in features
+                if values is not None
+            }
         )
 
-    def durations_s(self) -> list[float]:
-        """Length of each clip in seconds, by its longer stream."""
-        lengths = [s.lengths / s.fps for s in (self.audio, self.video) if s is not None]
-        return torch.stack(lengths).amax(dim=0).tolist()
+    @property
+    def present(self) -> tuple[EncodedStream, ...]:
+        """The streams that are there, sound first."""
+        return tuple(stream for stream in (self.audio, self.video) if stream is not None)
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips.
+
+        Raises:
+            ValueError: there is no stream, or the two disagree.
+        """
+        return batch_size([len(stream.features) for stream in self.present])
+
+    def of(self, route: Route) -> "EncodedStreams":
+        """What a route uses of them."""
+        return EncodedStreams(
+            audio=self.audio if route.has_audio else None,
+            video=self.video if route.has_video else None,
+        )
+
+    def rows(self, indices: Sequence[int]) -> "EncodedStreams":
+        """Some clips, in the given order."""
+        return EncodedStreams(
+            audio=None if self.audio is None else self.audio.rows(indices),
+            video=None if self.video is None else self.video.rows(indices),
+        )
+
+    def durations_s(self, routes: Sequence[Route]) -> list[float]:
+        """Length of each clip in seconds, by the longer of the streams that its route uses."""
+        seconds = {s.stream: (s.lengths / s.fps).tolist() for s in self.present}
+        return [
+            max(seconds[stream][row] for stream in route.streams)
+            for row, route in enumerate(routes)
+        ]
 
 
-def given_audio(inputs: StreamInputs) -> EncodedStream | None:
-    """The audio encoder's output, if the caller gave it."""
-    return _given(inputs.audio_features, inputs.audio_frame_lengths, AUDIO_ENCODER_FPS)
+def join_streams(parts: Sequence[EncodedStreams]) -> EncodedStreams:
+    """One batch of several; clips without a stream that others have get no frames of it."""
+    if len(parts) == 1:
+        return parts[0]
+    return EncodedStreams(
+        audio=_joined([part.audio for part in parts], parts),
+        video=_joined([part.video for part in parts], parts),
+    )
 
 
-def given_video(inputs: StreamInputs) -> EncodedStream | None:
-    """The video encoder's output, if the caller gave it."""
-    return _given(inputs.video_features, inputs.video_frame_lengths, VIDEO_FPS)
+def batch_size(sizes: Sequence[int]) -> int:
+    """The one size that all streams have.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    if len(set(sizes)) != 1:
+        raise ValueError(
+            "neither audio nor video is given"
+            if not sizes
+            else f"audio and video have different batch sizes: {sorted(set(sizes))}"
+        )
+    return sizes[0]
 
 
 def frame_mask(lengths: Tensor, n_frames: int) -> Tensor | None:
@@ -123,10 +133,24 @@ def frame_mask(lengths: Tensor, n_frames: int) -> Tensor | None:
     return torch.arange(n_frames, device=lengths.device) < lengths[:, None]
 
 
-def _given(features: Tensor | None, lengths: Tensor | None, fps: int) -> EncodedStream | None:
-    if features is None:
+def _joined(
+    streams: Sequence[EncodedStream | None], parts: Sequence[EncodedStreams]
+) -> EncodedStream | None:
+    first = next((stream for stream in streams if stream is not None), None)
+    if first is None:
         return None
-    if lengths is None:
-        batch, n_frames = features.shape[:2]
-        lengths = torch.full((batch,), n_frames)
-    return EncodedStream(features=features, lengths=lengths.to(features.device), fps=fps)
+    n_frames = max(stream.features.shape[1] for stream in streams if stream is not None)
+    features: list[Tensor] = []
+    lengths: list[Tensor] = []
+    for stream, part in zip(streams, parts, strict=True):
+        if stream is None:
+            width = first.features.shape[2]
+            features.append(first.features.new_zeros(part.n_clips, n_frames, width))
+            lengths.append(first.lengths.new_zeros(part.n_clips))
+        else:
+            missing = n_frames - stream.features.shape[1]
+            features.append(functional.pad(stream.features, (0, 0, 0, missing)))
+            lengths.append(stream.lengths)
+    return EncodedStream(
+        stream=first.stream, features=torch.cat(features), lengths=torch.cat(lengths)
+    )

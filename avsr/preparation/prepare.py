@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from avsr.atomic import write_text_atomically
+from avsr.atomic import remove_unfinished, write_text_atomically
 from avsr.clips.cache import source_key
 from avsr.clips.clip import CLIP_SUFFIX, ClipNote, read_note, save_clip, save_failure
 from avsr.clips.read import MouthTracker, read_utterance
@@ -22,16 +22,25 @@ from avsr.datasets.cutting import LONGEST_S, cut_clip
 from avsr.datasets.dataset import Dataset, SourceClip
 from avsr.errors import InputError, one_line
 from avsr.manifest import Utterance
-from avsr.preparation.report import PreparationReport, PreparedClip, manifest_text
+from avsr.outputs import check_outputs, write_output
+from avsr.preparation.report import (
+    PreparationReport,
+    PreparedClip,
+    is_report,
+    is_untouched,
+    manifest_text,
+)
+from avsr.progress import Progress, show_nothing
 from avsr.worker_pool import run_tasks
 from avsr_frontends.media import MediaError
 
 CLIP_FOLDER = "clips"
 MANIFEST = "manifest.jsonl"
 REPORT = "report.json"
+_PURPOSE = "preparation"
 _LONGEST_NAME = 120  # characters of one part of a file name
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +52,13 @@ class _Task:
     key: list[Any]
 
 
-def prepare(
+def prepare_dataset(
     dataset: Dataset,
     folder: Path,
     *,
     longest_s: float = LONGEST_S,
     n_workers: int = 1,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> PreparationReport:
     """Prepare all clips of a dataset; those that are prepared already are kept.
 
@@ -64,12 +73,14 @@ def prepare(
         What was made and what is wrong with it. Clips that failed are in the manifest, marked.
 
     Raises:
+        UsageError: if it would replace a file that it reads, or one that no preparation made.
         InputError: if the folder cannot be written to.
     """
     clips = [piece for clip in dataset.clips for piece in cut_clip(clip, longest_s)]
+    _check_targets(clips, folder)
     try:
         (folder / CLIP_FOLDER).mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder / CLIP_FOLDER)
+        remove_unfinished(folder / CLIP_FOLDER)
         notes, tasks = _find_work(clips, folder)
         n_kept = len(notes)
         if tasks:
@@ -90,9 +101,13 @@ def prepare(
             for clip in clips
         ]
         report = PreparationReport.of(dataset, prepared, longest_s, n_kept)
-        for name, members in _manifests(prepared).items():
-            write_text_atomically(folder / name, manifest_text(members))
-        write_text_atomically(folder / REPORT, report.to_json())
+        manifests = {
+            name: manifest_text(members)
+            for name, members in _manifests(prepared, lambda clip: clip.source.split).items()
+        }
+        for name, text in manifests.items():
+            write_output(folder / name, text, _PURPOSE)
+        write_text_atomically(folder / REPORT, report.to_json(manifests))
     except OSError as error:
         raise InputError(
             f"{folder}: cannot write here ({error.strerror or error}); what is done is kept, "
@@ -159,22 +174,39 @@ def _find_work(
     return notes, tasks
 
 
-def _manifests(clips: Sequence[PreparedClip]) -> dict[str, list[PreparedClip]]:
+def _check_targets(clips: Sequence[SourceClip], folder: Path) -> None:
+    """Find out before the work whether everything may be written."""
+    utterances = [clip.utterance for clip in clips]
+    inputs = [path for utterance in utterances for path in utterance.files]
+    manifests = _manifests(clips, lambda clip: clip.split)
+    check_outputs(
+        [folder / name for name in manifests],
+        _PURPOSE,
+        inputs=inputs,
+        is_ours=lambda path: is_untouched(path, folder / REPORT),
+    )
+    check_outputs([folder / REPORT], _PURPOSE, inputs=inputs, is_ours=is_report)
+    targets = (folder / clip_path(utterance.id) for utterance in utterances)
+    check_outputs(
+        [target for target in targets if target.exists()],
+        _PURPOSE,
+        inputs=inputs,
+        is_ours=lambda path: read_note(path) is not None,
+    )
+
+
+def _manifests(
+    clips: Sequence[Item], split_of: Callable[[Item], str | None]
+) -> dict[str, list[Item]]:
     """The clips of each manifest by file name: all, and those of each split."""
     manifests = {MANIFEST: list(clips)}
     for clip in clips:
-        if clip.source.split is not None:
-            name = f"{quote(clip.source.split, safe='')}.jsonl"
+        split = split_of(clip)
+        if split is not None:
+            name = f"{quote(split, safe='')}.jsonl"
             if name != MANIFEST:
                 manifests.setdefault(name, []).append(clip)
     return manifests
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete what a killed run was about to write; no clip file has a hidden name."""
-    for path in folder.rglob(".*"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
 
 
 @cache

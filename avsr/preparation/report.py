@@ -1,14 +1,17 @@
 """What came of a preparation: the manifest's lines, and every problem by clip."""
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from avsr.clips.clip import ClipNote
+from avsr.clips.clip import CLIP_SUFFIX, ClipNote
 from avsr.clips.read import MIN_FACE_COVERAGE
 from avsr.datasets.dataset import Dataset, SourceClip
 from avsr.datasets.problems import Problem, count_problems, problem_lines
+from avsr.lines import read_lines
 from avsr_frontends.rates import VIDEO_FPS
 
 
@@ -76,8 +79,13 @@ class PreparationReport:
         )
         yield from problem_lines(self.problems, "report.json")
 
-    def to_json(self) -> str:
-        """Everything as JSON text; the same source gives the same text."""
+    def to_json(self, manifests: Mapping[str, str]) -> str:
+        """Everything as JSON text; the same source gives the same text.
+
+        Args:
+            manifests: the text of each manifest by file name; their digests tell later runs
+                whether anybody has changed them.
+        """
         values: dict[str, Any] = {
             "layout": self.layout,
             "n_clips": self.n_clips,
@@ -85,6 +93,7 @@ class PreparationReport:
             "duration": round(self.duration_s, 3),
             "counts": count_problems(self.problems),
             "problems": [asdict(problem) for problem in self.problems],
+            "manifests": {name: _digest(text.encode()) for name, text in manifests.items()},
         }
         return json.dumps(values, ensure_ascii=False, indent=1) + "\n"
 
@@ -115,11 +124,48 @@ def clip_problems(clip: PreparedClip, longest_s: float) -> Iterator[Problem]:
 def manifest_text(clips: Sequence[PreparedClip]) -> str:
     """A manifest of prepared clips, JSON Lines.
 
-    Beside what every manifest has: ``duration`` (s), ``n_frames`` (mouth crops), ``n_samples``,
-    ``face_coverage`` (0 to 1), ``words`` where their times are known, ``split``, and the marks
-    ``failure`` (the reason) and ``low_coverage`` (true).
+    Beside what every manifest has: ``duration`` (s, of the longer stream), ``n_frames`` (mouth
+    crops), ``n_samples``, ``face_coverage`` (0 to 1), ``words`` where their times are known,
+    ``split``, and the marks ``failure`` (the reason) and ``low_coverage`` (true).
     """
     return "".join(json.dumps(_entry(clip), ensure_ascii=False) + "\n" for clip in clips)
+
+
+def is_untouched(path: Path, report: Path) -> bool:
+    """Whether a file is a manifest that :func:`manifest_text` wrote, and nobody has changed.
+
+    Args:
+        path: the file.
+        report: the report of the same preparation; one without digests vouches for all manifests.
+    """
+    try:
+        entries = [json.loads(line) for line in read_lines(path)]
+        digests = json.loads(report.read_text(encoding="utf-8")).get("manifests", {})
+        is_same = digests.get(path.name) in (None, _digest(path.read_bytes()))
+    except (OSError, ValueError, AttributeError):
+        return False
+    return is_same and bool(entries) and all(_is_entry(entry) for entry in entries)
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report of ours."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    keys = {"layout", "n_clips", "n_failed", "duration", "counts", "problems"}
+    return isinstance(values, dict) and keys <= set(values)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    is_clip = str(entry.get("path")).endswith(CLIP_SUFFIX)
+    return is_clip and ("failure" in entry or {"duration", "n_frames", "n_samples"} <= set(entry))
 
 
 def _entry(clip: PreparedClip) -> dict[str, Any]:

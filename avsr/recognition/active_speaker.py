@@ -18,8 +18,20 @@ import torch
 
 from avsr.clips.clip import SILENCE_PEAK, Clip, Lips
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import decode, encode_audio
+from avsr.recognition.hypotheses import decode, encode
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
+
+__all__ = [
+    "RESTING",
+    "Agreement",
+    "SpeakerChoice",
+    "can_compare_words",
+    "choose_speaker",
+    "mean_motion",
+    "speaking_clip",
+    "synchrony",
+    "words_on_lips",
+]
 
 RESTING = 0.05  # lip motion per second, below which nobody speaks
 _LIVELY = 0.4  # of the liveliest face's lip motion: less does not compete with it
@@ -126,12 +138,12 @@ def words_on_lips(loaded: LoadedModel, audio: np.ndarray, faces: Sequence[Lips])
     Returns:
         Mean log-probability of the heard text's tokens for each face.
     """
-    heard = decode(loaded, "audio", audio=encode_audio(loaded, [audio]))[0]
+    heard = decode(loaded, encode(loaded, waveforms=[audio]), loaded.route("audio"))[0]
     scores = []
     for face in faces:
         batch = loaded.processor(video=face.mouth, text=heard.text, modality="video")
         output = loaded.model(**batch.to(loaded.device), modality="video")
-        scores.append(-float(output.ce_loss))
+        scores.append(-float(output.loss))
     return scores
 
 
@@ -140,11 +152,18 @@ def can_compare_words(loaded: LoadedModel) -> bool:
     return {"audio", "video"} <= set(loaded.modalities)
 
 
-def speaking_clip(loaded: LoadedModel, clip: Clip) -> tuple[Clip, int | None]:
+def speaking_clip(
+    loaded: LoadedModel, clip: Clip, *, compare_words: bool = True
+) -> tuple[Clip, int | None]:
     """Give a clip with several faces the lips of the one that speaks.
 
     Where that face is hidden, those of the liveliest other one are shown: in edited films the
     speaker's picture changes.
+
+    Args:
+        loaded: the model.
+        clip: with the faces to choose from.
+        compare_words: look on the lips for the words that are heard, where the model can.
 
     Returns:
         The clip, and the number of the person; as it was, and None, where there is no choice.
@@ -154,7 +173,7 @@ def speaking_clip(loaded: LoadedModel, clip: Clip) -> tuple[Clip, int | None]:
         return clip, None
     audio = clip.audio if clip.audio is not None and len(clip.audio) else None
     agreement: Agreement | None = None
-    if audio is not None and can_compare_words(loaded):
+    if audio is not None and compare_words and can_compare_words(loaded):
         agreement = partial(words_on_lips, loaded, audio)
     chosen = faces[choose_speaker(faces, audio, agreement).index]
     others = sorted((f for f in faces if f is not chosen), key=mean_motion)

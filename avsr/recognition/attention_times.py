@@ -8,16 +8,14 @@ Shapes: H attention heads of all layers, L text tokens, S stream tokens.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from avsr.config import Modality
+from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import Encoded
-from avsr.transcription import Rates
+from avsr.route import Route
 from avsr_adapters import compressed_lengths, tapped_attention
 
 _SMOOTH = 3  # stream tokens over which attention is averaged
@@ -26,33 +24,27 @@ _BEST_HEADS = 3
 
 @torch.inference_mode()
 def attention_marks(
-    loaded: LoadedModel,
-    modality: Modality,
-    rates: Rates,
-    audio: Encoded | None,
-    video: Encoded | None,
-    token_ids: Sequence[int],
+    loaded: LoadedModel, streams: EncodedStreams, route: Route, token_ids: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Find encoder frames inside each token of a text, of the sound if it is used, else the lips.
 
     Args:
         loaded: the model.
-        modality: what the text was read from.
-        rates: compression used.
-        audio: one clip's encoded sound.
-        video: its encoded lips.
+        streams: one clip.
+        route: what the text was read by.
         token_ids: the text.
 
     Returns:
         First frame and last frame + 1 of each token; empty where the stream is too short.
     """
-    stream, rate = (audio, rates.audio) if modality != "video" else (video, rates.video)
+    stream = next(iter(streams.of(route).present), None)
+    rate = None if stream is None else route.rate(stream.stream)
     if stream is None or rate is None or not token_ids:
         return []
-    n_stream = int(compressed_lengths(stream.frame_lengths, rate)[0])
+    n_stream = int(compressed_lengths(stream.lengths, rate)[0])
     if n_stream < len(token_ids):
         return []
-    weights = _attention(loaded, modality, rates, audio, video, token_ids)
+    weights = _attention(loaded, streams, route, token_ids)
     first = 1 + (loaded.model.config.bos_token_id is not None)  # after BOS and the stream's marker
     weights = following_heads(weights[..., first : first + n_stream])
     edges = monotonic_edges(weights)
@@ -113,26 +105,12 @@ def monotonic_edges(weights: np.ndarray) -> list[int]:
 
 
 def _attention(
-    loaded: LoadedModel,
-    modality: Modality,
-    rates: Rates,
-    audio: Encoded | None,
-    video: Encoded | None,
-    token_ids: Sequence[int],
+    loaded: LoadedModel, streams: EncodedStreams, route: Route, token_ids: Sequence[int]
 ) -> np.ndarray:
     """[H, L, all positions]: where each head looks when the model predicts each token."""
     model = loaded.model
-    streams: dict[str, Any] = {}
-    if modality != "video" and audio is not None:
-        streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
-    if modality != "audio" and video is not None:
-        streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
     prefix, _ = model.search_inputs(
-        **streams,
-        modality=modality,
-        audio_rate=rates.audio,
-        video_rate=rates.video,
-        allow_untrained_rate=loaded.allow_untrained_rate,
+        streams=streams, route=route, allow_untrained_rate=loaded.allow_untrained_rate
     )
     ids = torch.tensor([list(token_ids)], device=prefix.embeds.device)
     embeds = torch.cat([prefix.embeds, model.get_input_embeddings()(ids)], dim=1)

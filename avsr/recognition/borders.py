@@ -14,9 +14,9 @@ from itertools import pairwise
 import numpy as np
 
 from avsr.clips.clip import Clip
-from avsr.config import Modality
 from avsr.recognition.segmentation import Span
 from avsr.recognition.speech_evidence import VOICE_ON
+from avsr.route import Modality
 from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
 
 _TOLERATED_S = 0.5  # streams that differ by less than this end together

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from avsr.config import Modality
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.speech_evidence import Evidence
+from avsr.route import Modality
 
 _LONGEST_LOOP = 8  # words that are repeated together
 _LOOP_WORDS = 6  # so many words in repetitions are no longer speech ("no no no" is)

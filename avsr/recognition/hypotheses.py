@@ -2,36 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from avsr.config import Modality
-from avsr.errors import UsageError
-from avsr.model_parts.generation import AvsrGeneration
-from avsr.model_parts.generative_model import DRAFTS
+from avsr.decoding.generation import AvsrGeneration
+from avsr.decoding.options import SearchOptions
+from avsr.errors import SettingError
+from avsr.model_parts.adapters import adapters_of
+from avsr.model_parts.ctc import ctc_heads
+from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
-from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME
+from avsr.route import Route, Stream
+from avsr_frontends.rates import SAMPLE_RATE
 
-
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """One stream of a batch after its encoder.
-
-    Attributes:
-        features: [B, T, W].
-        frame_lengths: [B] real frames of each row.
-    """
-
-    features: Tensor
-    frame_lengths: Tensor
-
-    def rows(self, indices: Sequence[int]) -> "Encoded":
-        """Some clips of the batch, in the given order."""
-        chosen = torch.tensor(list(indices), device=self.features.device)
-        return Encoded(features=self.features[chosen], frame_lengths=self.frame_lengths[chosen])
+__all__ = ["Hypothesis", "decode", "encode", "generate", "resolved_search"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,171 +40,87 @@ class Hypothesis:
     token_log_probs: tuple[float, ...] = ()
 
 
-def fit_to_lips(waveform: np.ndarray, mouth: np.ndarray) -> np.ndarray:
-    """Cut or zero-fill a waveform to the length of the lips beside it, as models are trained."""
-    n_samples = len(mouth) * SAMPLES_PER_VIDEO_FRAME
-    return np.pad(waveform[:n_samples], (0, max(0, n_samples - len(waveform))))
-
-
-def check_search(
-    loaded: LoadedModel,
-    modalities: Sequence[str],
-    *,
-    num_beams: int | None = None,
-    ctc_weight: float | None = None,
-    draft: str | None = None,
-) -> None:
-    """Check that CTC heads can draft and weigh texts for any of ``modalities``; None passes.
-
-    Raises:
-        UsageError: naming what stands against it.
-    """
-    config = loaded.model.config
-    heard = config.audio_ctc and any(modality != "video" for modality in modalities)
-    seen = config.video_ctc and any(modality != "audio" for modality in modalities)
-    if ctc_weight and not heard and not seen:
-        raise UsageError(
-            f"--ctc-weight: {loaded.name} has no CTC head for {', '.join(modalities)}; leave it out"
-        )
-    if draft is None:
-        return
-    if draft not in DRAFTS:
-        raise UsageError(f"--draft {draft}: must be one of {', '.join(DRAFTS)}")
-    if (num_beams or 1) > 1:
-        raise UsageError(f"--draft {draft} goes with greedy search: leave out --beam {num_beams}")
-    if not heard and not seen:
-        raise UsageError(
-            f"--draft {draft}: {loaded.name} has no CTC head for {', '.join(modalities)}, so "
-            "nothing can propose a text; leave out --draft"
-        )
-
-
-def search_defaults(
-    loaded: LoadedModel, num_beams: int | None, ctc_weight: float | None, draft: str | None
-) -> tuple[int, float]:
-    """Beams, and weight of the CTC heads, with what the model was made for in place of None."""
-    config = loaded.model.config
-    if num_beams is None:
-        num_beams = 1 if draft else config.default_beams
-    return num_beams, config.default_ctc_weight if ctc_weight is None else ctc_weight
-
-
 @torch.inference_mode()
-def encode_audio(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> Encoded:
-    """Run the audio encoder on waveforms ([N] float32 each, 16 kHz).
+def encode(
+    loaded: LoadedModel,
+    *,
+    waveforms: Sequence[np.ndarray] | None = None,
+    mouths: Sequence[np.ndarray] | None = None,
+) -> EncodedStreams:
+    """Run the encoders on clips; where both are given, the sound is fitted to the lips.
 
-    For use beside lips, pass what :func:`fit_to_lips` gives.
+    Args:
+        loaded: the model.
+        waveforms: [N] float32 each, 16 kHz; to be used beside lips that are encoded apart, as
+            :func:`avsr.processing.fit_to_lips` gives them.
+        mouths: crops of the same clips, [T, 96, 96] or [T, 96, 96, 3] uint8 each.
     """
     batch = loaded.processor(
-        audio=list(waveforms), sampling_rate=SAMPLE_RATE, modality="audio", return_tensors="pt"
-    ).to(loaded.device)
-    features, lengths = loaded.model.encode_audio(batch["input_features"], batch["audio_lengths"])
-    return Encoded(features=features, frame_lengths=lengths)
-
-
-@torch.inference_mode()
-def encode_video(loaded: LoadedModel, mouths: Sequence[np.ndarray]) -> Encoded:
-    """Run the video encoder on mouth crops ([T, 96, 96] or [T, 96, 96, 3] uint8 each)."""
-    batch = loaded.processor(video=list(mouths), modality="video", return_tensors="pt").to(
-        loaded.device
+        audio=None if waveforms is None else list(waveforms),
+        video=None if mouths is None else list(mouths),
+        sampling_rate=SAMPLE_RATE,
     )
-    features, lengths = loaded.model.encode_video(batch["video_values"], batch["video_lengths"])
-    return Encoded(features=features, frame_lengths=lengths)
+    return loaded.model.encode(**batch.to(loaded.device))
 
 
 @torch.inference_mode()
 def decode(
     loaded: LoadedModel,
-    modality: Modality | Sequence[Modality],
-    *,
-    audio: Encoded | None = None,
-    video: Encoded | None = None,
-    audio_rate: int | Sequence[int | None] | None = None,
-    video_rate: int | Sequence[int | None] | None = None,
-    num_beams: int | None = None,
-    ctc_weight: float | None = None,
-    draft: str | None = None,
+    streams: EncodedStreams,
+    route: Route | Sequence[Route],
+    search: SearchOptions | None = None,
 ) -> list[Hypothesis]:
     """Let the language model read encoded streams, see :func:`generate`.
 
     Returns:
         One hypothesis for each clip of the batch.
     """
-    output = generate(
-        loaded,
-        modality,
-        audio=audio,
-        video=video,
-        audio_rate=audio_rate,
-        video_rate=video_rate,
-        num_beams=num_beams,
-        ctc_weight=ctc_weight,
-        draft=draft,
-    )
+    output = generate(loaded, streams, route, search)
     return [_hypothesis(loaded, output, row) for row in range(len(output.sequences))]
 
 
 @torch.inference_mode()
 def generate(
     loaded: LoadedModel,
-    modality: Modality | Sequence[Modality],
-    *,
-    audio: Encoded | None = None,
-    video: Encoded | None = None,
-    audio_rate: int | Sequence[int | None] | None = None,
-    video_rate: int | Sequence[int | None] | None = None,
-    num_beams: int | None = None,
-    ctc_weight: float | None = None,
-    draft: str | None = None,
-    max_new_tokens: int | None = None,
+    streams: EncodedStreams,
+    route: Route | Sequence[Route],
+    search: SearchOptions | None = None,
 ) -> AvsrGeneration:
     """Let the language model read encoded streams, its LoRA folded.
 
     Args:
         loaded: the model.
-        modality: which streams are used, the others are ignored: of all clips, or of each.
-        audio: encoded sound.
-        video: encoded lips, of the same clips.
-        audio_rate: encoder frames per token, of all clips or of each; None is the finest trained.
-            The same adapters must serve all clips.
-        video_rate: likewise.
-        num_beams: beams of the search; 1 is greedy; None: what the model was made for.
-        ctc_weight: weight of the CTC heads in choosing among the beams; None: likewise.
-        draft: "ctc": verify the text that the encoder's CTC head proposes; greedy only.
-        max_new_tokens: bound on the tokens of each clip; None: by its own duration.
+        streams: the clips; what their route does not use is ignored.
+        route: of all clips, or of each; the same adapters must serve all.
+        search: how to search; None: as the model was made for.
 
     Returns:
         The tokens of each clip of the batch.
     """
-    audio = None if modality == "video" else audio
-    video = None if modality == "audio" else video
-    audio_rate = None if audio is None else audio_rate
-    video_rate = None if video is None else video_rate
-    streams: dict[str, Any] = {}
-    if audio is not None:
-        streams |= {"audio_features": audio.features, "audio_frame_lengths": audio.frame_lengths}
-    if video is not None:
-        streams |= {"video_features": video.features, "video_frame_lengths": video.frame_lengths}
-    num_beams, ctc_weight = search_defaults(loaded, num_beams, ctc_weight, draft)
-    untrained = loaded.allow_untrained_rate
-    adapters = loaded.model.adapters_of(
-        modality if isinstance(modality, str) else modality[0],
-        audio_rate[0] if isinstance(audio_rate, Sequence) else audio_rate,
-        video_rate[0] if isinstance(video_rate, Sequence) else video_rate,
-        allow_untrained_rate=untrained,
+    model = loaded.model
+    first = route if isinstance(route, Route) else route[0]
+    model.fold_lora(adapters_of(model.config, first))
+    return model.generate_with_scores(
+        streams=streams,
+        route=route,
+        search=search or SearchOptions(),
+        allow_untrained_rate=loaded.allow_untrained_rate,
     )
-    loaded.model.fold_lora(adapters)
-    return loaded.model.generate_with_scores(
-        **streams,
-        modality=modality,
-        audio_rate=audio_rate,
-        video_rate=video_rate,
-        num_beams=num_beams,
-        ctc_weight=ctc_weight,
-        draft=draft,
-        max_new_tokens=max_new_tokens,
-        allow_untrained_rate=untrained,
-    )
+
+
+def resolved_search(
+    loaded: LoadedModel, search: SearchOptions, routes: Sequence[Route]
+) -> SearchOptions:
+    """What is asked of a search with the model's own in place of None, for these routes.
+
+    Raises:
+        SettingError: naming what stands against it.
+    """
+    used: list[Stream] = [stream for route in routes for stream in route.streams]
+    try:
+        return search.resolved(loaded.model.generation_config, ctc_heads(loaded.model, used))
+    except SettingError as error:
+        raise SettingError(f"{loaded.name}: {error}", settings=error.settings) from error
 
 
 def _hypothesis(loaded: LoadedModel, output: AvsrGeneration, row: int) -> Hypothesis:

@@ -10,15 +10,15 @@ from dataclasses import replace
 from avsr.clips.buffer import ClipBuffer
 from avsr.clips.clip import Clip
 from avsr.clips.read_ahead import read_ahead
+from avsr.clips.reader import beyond_end
 from avsr.clips.sources import Source
-from avsr.config import MODALITIES, Modality
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
 from avsr.recognition.active_speaker import speaking_clip
 from avsr.recognition.borders import borders_of, cut_at_borders, holds_border
 from avsr.recognition.gates import judge
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
-from avsr.recognition.rate_choice import choose_rates
+from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.reading import Reading, read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
@@ -30,8 +30,9 @@ from avsr.recognition.segmentation import (
 )
 from avsr.recognition.speech_evidence import Evidence, gather_evidence
 from avsr.recognition.stretch import Stretch
+from avsr.route import MODALITIES, Modality, Route
 from avsr.timings import Timings
-from avsr.transcription import Rates, Segment
+from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
 
 MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
@@ -63,9 +64,9 @@ class LongForm:
         wanted = self._request.modality
         return trained[0] if wanted == "auto" and len(trained) == 1 else wanted
 
-    def rates(self, modality: Modality) -> Rates:
-        """Compression of what a modality uses."""
-        return choose_rates(self._loaded, modality, self._request.rate_wish)
+    def route(self, modality: Modality) -> Route:
+        """What is read by a modality, unless rates are chosen for each piece."""
+        return choose_route(self._loaded, modality, self._request)
 
     def stretches(self, source: Source, is_resumed: bool = False) -> Iterator[Stretch]:
         """Yield what is said, a stretch at a time.
@@ -80,7 +81,7 @@ class LongForm:
         """
         self.begin(source.start, is_resumed)
         for clip, is_last in read_ahead(source.stretches()):
-            yield self.add(clip, is_last)
+            yield self.add(clip, is_last, source.whole_s)
 
     def begin(self, start: float, is_resumed: bool = False) -> None:
         """Prepare for the clips of an input, from ``start`` seconds on."""
@@ -88,8 +89,13 @@ class LongForm:
         self._face: TrackReport | None = None
         self._is_first, self._any_read = not is_resumed, is_resumed
 
-    def add(self, clip: Clip, is_last: bool) -> Stretch:
+    def add(self, clip: Clip, is_last: bool, whole_s: float | None = None) -> Stretch:
         """Take the next clip of the input; what is said up to where nothing more can change.
+
+        Args:
+            clip: it.
+            is_last: nothing comes after it.
+            whole_s: length of the whole input, where known.
 
         Raises:
             InputError: with the last clip, if the input lacks what was asked for, or holds
@@ -98,6 +104,8 @@ class LongForm:
         buffer = self._buffer
         is_first, self._is_first = self._is_first, False
         buffer.append(clip)
+        if is_first and is_last and clip.duration_s == 0 and buffer.start > 0:
+            raise InputError(beyond_end(buffer.start, whole_s))
         self._face = clip.face or self._face
         try:
             choice = choose_modality(replace(buffer.clip, face=self._face), self._modality)
@@ -179,7 +187,8 @@ class LongForm:
                         words=tuple(word.moved(start) for word in reading.words),
                         modality=None if modality == choice.modality else modality,
                         face=person,
-                        rates=reading.rates,
+                        route=reading.route,
+                        tokens=reading.hypothesis.token_ids,
                     )
                 )
         return Stretch(
@@ -210,8 +219,7 @@ class LongForm:
                 done = read_pieces(
                     self._loaded,
                     [pieces[index][1] for index in indices],
-                    modality,
-                    self.rates(modality),
+                    self.route(modality),
                     self._request,
                     self._timings,
                 )

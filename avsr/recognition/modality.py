@@ -5,8 +5,8 @@ from typing import Literal
 
 from avsr.clips.clip import Clip
 from avsr.clips.read import MIN_FACE_COVERAGE
-from avsr.config import Modality
 from avsr.errors import InputError
+from avsr.route import Modality
 
 RequestedModality = Literal["auto", "audio", "video", "av"]
 
@@ -44,11 +44,13 @@ def choose_modality(clip: Clip, requested: RequestedModality) -> ModalityChoice 
     no_sound, no_lips = _lack_of_sound(clip), _lack_of_lips(clip, coverage_needed=0.0)
     if requested in ("audio", "av") and clip.audio is None:
         raise InputError(
-            f"{no_sound}, so modality {requested!r} is impossible; use 'video' or 'auto'"
+            f"{no_sound}, so modality {requested!r} is impossible; use 'video' or 'auto'",
+            settings=("modality",),
         )
     if requested in ("video", "av") and no_lips:
         raise InputError(
-            f"{no_lips}, so modality {requested!r} is impossible; use 'audio' or 'auto'"
+            f"{no_lips}, so modality {requested!r} is impossible; use 'audio' or 'auto'",
+            settings=("modality",),
         )
     if requested == "audio" and no_sound:
         return None

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from avsr.atomic import write_text_atomically
+from avsr.lines import read_lines
 from avsr.recognition.stretch import Stretch
-from avsr.transcription import Rates, Segment, Word
+from avsr.route import Route
+from avsr.transcription import Segment, Word
 from avsr_frontends.landmarks import TrackReport
 
 
@@ -34,8 +36,8 @@ class PartialFile:
     def load(self) -> list[Stretch]:
         """The stretches that are done, in order; none where the file is missing or foreign."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = read_lines(self.path)
+        except (OSError, ValueError):
             return []
         try:
             if not lines or json.loads(lines[0]) != self._key:
@@ -65,7 +67,8 @@ def _stretch(values: dict[str, Any]) -> Stretch:
             **{
                 **segment,
                 "words": tuple(Word(**word) for word in segment["words"]),
-                "rates": None if segment["rates"] is None else Rates(**segment["rates"]),
+                "tokens": tuple(segment["tokens"]),
+                "route": None if segment["route"] is None else Route(**segment["route"]),
             }
         )
         for segment in values["segments"]

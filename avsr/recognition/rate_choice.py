@@ -1,24 +1,28 @@
-"""Which compression rates to use: presets, a budget of tokens, or as fine as each piece needs.
-
-A pair of rates costs 50 / audio rate + 25 / video rate language-model tokens a second.
-"""
+"""Which compression rates to use: presets, a budget of tokens, or as fine as each piece needs."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from avsr.config import Modality
 from avsr.errors import UsageError
+from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
-from avsr.recognition.hypotheses import Encoded, Hypothesis, decode
-from avsr.transcription import Rates
-from avsr_frontends.rates import AUDIO_ENCODER_FPS, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from avsr.recognition.hypotheses import Hypothesis, decode
+from avsr.recognition.request import Request
+from avsr.route import Modality, Route
+from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 
-Quality = Literal["best", "balanced", "fast"]
-QUALITIES: tuple[Quality, ...] = ("best", "balanced", "fast")
+__all__ = [
+    "NOISY_SNR_DB",
+    "SURE_LOGPROB",
+    "RoutedHypothesis",
+    "choose_route",
+    "decode_as_fine_as_needed",
+    "estimate_snr_db",
+    "possible_routes",
+]
 
 # Tuned on GRID s1_dev, clean and in babble: python recipes/grid/rate_auto.py --tune
 SURE_LOGPROB = math.log(0.6)  # a coarse reading as sure as this stands
@@ -26,142 +30,106 @@ NOISY_SNR_DB = 6.0  # sound worse than this is read finely from the start
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateWish:
-    """What a user says about rates; everything may be left open.
-
-    Attributes:
-        audio_rate: a fixed audio rate.
-        video_rate: a fixed video rate.
-        quality: a preset for what is not fixed; None is "best".
-        max_tokens_per_second: what both streams together may cost.
-    """
-
-    audio_rate: int | None = None
-    video_rate: int | None = None
-    quality: Quality | None = None
-    max_tokens_per_second: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RatedHypothesis:
-    """What was read from a clip, and at what expense.
-
-    Attributes:
-        hypothesis: the text.
-        rates: those it was read at.
-        tokens_per_second: language-model tokens spent on a second of it, at all rates tried.
-    """
+class RoutedHypothesis:
+    """What was read from a clip, and by which route."""
 
     hypothesis: Hypothesis
-    rates: Rates
-    tokens_per_second: float = 0.0
+    route: Route
 
 
-def tokens_per_second(rates: Rates) -> float:
-    """Language-model tokens that one second of input becomes."""
-    audio = AUDIO_ENCODER_FPS / rates.audio if rates.audio else 0.0
-    return audio + (VIDEO_FPS / rates.video if rates.video else 0.0)
-
-
-def possible_rates(loaded: LoadedModel, modality: Modality, wish: RateWish) -> list[Rates]:
-    """The rates that a model and a wish allow for a modality, most tokens first.
+def possible_routes(loaded: LoadedModel, modality: Modality, request: Request) -> list[Route]:
+    """The routes that a model and a request allow for a modality, most tokens first.
 
     Raises:
-        UsageError: if the budget excludes all of them.
+        UsageError: a rate that was not trained, or a budget that excludes all routes.
     """
-    audio = [None] if modality == "video" else _allowed(loaded.rates("audio"), wish.audio_rate)
-    video = [None] if modality == "audio" else _allowed(loaded.rates("video"), wish.video_rate)
-    pairs = [Rates(audio=a, video=v) for a in audio for v in video]
-    pairs.sort(key=lambda rates: (-tokens_per_second(rates), rates.audio or 0))
-    budget = wish.max_tokens_per_second
+    finest = loaded.route(modality, request.audio_rate, request.video_rate)
+    fixed = {"audio": request.audio_rate, "video": request.video_rate}
+    rates: dict[str, list[int | None]] = {"audio": [None], "video": [None]}
+    for stream in finest.streams:
+        rates[stream] = [*(loaded.rates(stream) if fixed[stream] is None else [fixed[stream]])]
+    routes = [
+        Route(modality=modality, audio_rate=audio, video_rate=video)
+        for audio in rates["audio"]
+        for video in rates["video"]
+    ]
+    routes.sort(key=lambda route: (-route.tokens_per_second, route.audio_rate or 0))
+    budget = request.max_tokens_per_second
     if budget is None:
-        return pairs
-    affordable = [rates for rates in pairs if tokens_per_second(rates) <= budget]
+        return routes
+    affordable = [route for route in routes if route.tokens_per_second <= budget]
     if not affordable:
-        least = tokens_per_second(pairs[-1])
+        coarsest = routes[-1]
         raise UsageError(
-            f"--max-tokens-per-second {budget:g}: the coarsest rates ({pairs[-1]}) need {least:.3g}"
+            f"at most {budget:g} tokens per second: the coarsest rates ({coarsest.in_words}) need "
+            f"{coarsest.tokens_per_second:.3g}",
+            settings=("max_tokens_per_second",),
         )
     return affordable
 
 
-def choose_rates(loaded: LoadedModel, modality: Modality, wish: RateWish) -> Rates:
-    """The rates that are used throughout an input.
+def choose_route(loaded: LoadedModel, modality: Modality, request: Request) -> Route:
+    """The route that is used throughout an input.
 
-    "best" is the finest pair that the budget allows, "fast" the coarsest. "balanced" spends on the
+    "best" is the finest that the budget allows, "fast" the coarsest. "balanced" spends on the
     sound, which says more per token: the finest audio rate beside the coarsest video rate; of a
     single stream the rate in the middle.
 
     Raises:
-        UsageError: if the budget excludes all rates.
+        UsageError: a rate that was not trained, or a budget that excludes all routes.
     """
-    possible = possible_rates(loaded, modality, wish)
-    if wish.quality == "fast":
+    possible = possible_routes(loaded, modality, request)
+    if request.quality == "fast":
         return possible[-1]
-    if wish.quality != "balanced":
+    if request.quality != "balanced":
         return possible[0]
     if modality != "av":
         return possible[len(possible) // 2]
-    return min(possible, key=lambda rates: (rates.audio or 0, -(rates.video or 0)))
+    return min(possible, key=lambda route: (route.audio_rate or 0, -(route.video_rate or 0)))
 
 
 def decode_as_fine_as_needed(
     loaded: LoadedModel,
+    streams: EncodedStreams,
     modality: Modality,
-    wish: RateWish,
-    *,
-    audio: Encoded | None,
-    video: Encoded | None,
+    request: Request,
     waveforms: Sequence[np.ndarray],
-    search: Mapping[str, Any] | None = None,
-) -> list[RatedHypothesis]:
+) -> list[RoutedHypothesis]:
     """Read each clip of a batch at the coarsest rates, and what is doubtful again at the finest.
 
     Of two readings the surer one counts. Noisy sound is read finely at once.
 
     Args:
         loaded: the model.
-        modality: which streams are used.
-        wish: limits on the rates.
-        audio: encoded sound, where used.
-        video: encoded lips, where used.
+        streams: encoded sound and lips, where used.
+        modality: which of them are used.
+        request: limits on the rates, and how to search.
         waveforms: the sound of each clip; empty where it is not used.
-        search: further options of :func:`avsr.recognition.hypotheses.decode`.
 
     Returns:
         One reading for each clip.
     """
-    possible = possible_rates(loaded, modality, wish)
+    possible = possible_routes(loaded, modality, request)
     coarse, fine = possible[-1], possible[0]
-    n_clips = len(next(part for part in (audio, video) if part is not None).frame_lengths)
+    n_clips = streams.n_clips
     noisy = [
         bool(len(waveforms)) and estimate_snr_db(waveforms[row]) < NOISY_SNR_DB
         for row in range(n_clips)
     ]
-    best: dict[int, RatedHypothesis] = {}
+    best: dict[int, RoutedHypothesis] = {}
     doubtful = set(range(n_clips))
-    spent = dict.fromkeys(range(n_clips), 0.0)
-    for rates in dict.fromkeys((coarse, fine)):
-        rows = [row for row in sorted(doubtful) if rates == fine or not noisy[row]]
+    for route in dict.fromkeys((coarse, fine)):
+        rows = [row for row in sorted(doubtful) if route == fine or not noisy[row]]
         if not rows:
             continue
-        hypotheses = decode(
-            loaded,
-            modality,
-            audio=None if audio is None else audio.rows(rows),
-            video=None if video is None else video.rows(rows),
-            audio_rate=rates.audio,
-            video_rate=rates.video,
-            **(search or {}),
-        )
+        hypotheses = decode(loaded, streams.rows(rows), route, request.search)
         for row, hypothesis in zip(rows, hypotheses, strict=True):
-            spent[row] += tokens_per_second(rates)
             before = best.get(row)
             if before is None or hypothesis.avg_logprob >= before.hypothesis.avg_logprob:
-                best[row] = RatedHypothesis(hypothesis=hypothesis, rates=rates)
+                best[row] = RoutedHypothesis(hypothesis=hypothesis, route=route)
             if hypothesis.avg_logprob >= SURE_LOGPROB:
                 doubtful.discard(row)
-    return [replace(best[row], tokens_per_second=spent[row]) for row in range(n_clips)]
+    return [best[row] for row in range(n_clips)]
 
 
 def estimate_snr_db(waveform: np.ndarray) -> float:
@@ -180,7 +148,3 @@ def estimate_snr_db(waveform: np.ndarray) -> float:
     power = (samples.reshape(n_frames, -1) ** 2).mean(axis=1) + 1e-12
     soft, loud = np.percentile(power, (10, 90))
     return float(10 * np.log10(loud / soft))
-
-
-def _allowed(trained: Sequence[int], fixed: int | None) -> list[int | None]:
-    return list(trained) if fixed is None else [fixed]

@@ -6,23 +6,17 @@ from dataclasses import dataclass, replace
 import torch
 
 from avsr.clips.clip import Clip
-from avsr.config import Modality
 from avsr.errors import InputError
+from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.gates import loop_free
-from avsr.recognition.hypotheses import (
-    Encoded,
-    Hypothesis,
-    decode,
-    encode_audio,
-    encode_video,
-    fit_to_lips,
-)
+from avsr.recognition.hypotheses import Hypothesis, decode, encode
 from avsr.recognition.rate_choice import decode_as_fine_as_needed
 from avsr.recognition.request import Request
 from avsr.recognition.word_times import split_words, time_words
+from avsr.route import Route
 from avsr.timings import Timings
-from avsr.transcription import Rates, Word
+from avsr.transcription import Word
 
 MAX_BATCH = 8  # pieces read at once
 
@@ -35,24 +29,23 @@ class Reading:
         hypothesis: the text.
         words: its words, with times from the piece's start; none where there are no times.
         looped: repetitions were cut out of the text.
-        rates: compression it was read at, where that was chosen for this piece alone.
+        route: what it was read by, where that was chosen for this piece alone.
     """
 
     hypothesis: Hypothesis
     words: tuple[Word, ...]
     looped: bool = False
-    rates: Rates | None = None
+    route: Route | None = None
 
 
 def read_pieces(
     loaded: LoadedModel,
     pieces: Sequence[Clip],
-    modality: Modality,
-    rates: Rates,
+    route: Route,
     request: Request,
     timings: Timings,
 ) -> list[Reading]:
-    """Read pieces of one modality, as many at once as memory allows.
+    """Read pieces by one route, as many at once as memory allows.
 
     Raises:
         InputError: if even a single piece does not fit into memory.
@@ -62,14 +55,15 @@ def read_pieces(
     while len(readings) < len(pieces):
         batch = pieces[len(readings) : len(readings) + size]
         try:
-            readings += _read_batch(loaded, batch, modality, rates, request, timings)
+            readings += _read_batch(loaded, batch, route, request, timings)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise InputError(
                     f"memory is too small for a piece of {batch[0].duration_s:.0f} s; "
-                    "use --device cpu, coarser rates or a smaller model"
+                    "use the device cpu, coarser rates or a smaller model",
+                    settings=("device", "audio_rate", "video_rate"),
                 ) from error
             size = len(batch) // 2
         else:
@@ -81,76 +75,41 @@ def read_pieces(
 def _read_batch(
     loaded: LoadedModel,
     pieces: Sequence[Clip],
-    modality: Modality,
-    rates: Rates,
+    route: Route,
     request: Request,
     timings: Timings,
 ) -> list[Reading]:
-    audio: Encoded | None = None
-    video: Encoded | None = None
+    mouths = [piece.mouth for piece in pieces if piece.mouth is not None]
+    waveforms = [piece.audio for piece in pieces if piece.audio is not None]
     with timings.measure("encoders"):
-        mouths = [piece.mouth for piece in pieces if piece.mouth is not None]
-        waveforms = [piece.audio for piece in pieces if piece.audio is not None]
-        if modality != "audio":
-            video = encode_video(loaded, mouths)
-        if modality == "av":
-            pairs = zip(waveforms, mouths, strict=True)
-            waveforms = [fit_to_lips(waveform, mouth) for waveform, mouth in pairs]
-        if modality != "video":
-            audio = encode_audio(loaded, waveforms)
-    chosen: list[Rates | None] = [None] * len(pieces)
-    search = {
-        "num_beams": request.num_beams,
-        "ctc_weight": request.ctc_weight,
-        "draft": request.draft,
-    }
+        streams = encode(
+            loaded,
+            waveforms=waveforms if route.has_audio else None,
+            mouths=mouths if route.has_video else None,
+        )
+    chosen: list[Route | None] = [None] * len(pieces)
     with timings.measure("language model"):
         if request.auto_rate:
-            read = decode_as_fine_as_needed(
-                loaded,
-                modality,
-                request.rate_wish,
-                audio=audio,
-                video=video,
-                waveforms=waveforms if modality != "video" else [],
-                search=search,
-            )
+            heard = waveforms if route.has_audio else []
+            read = decode_as_fine_as_needed(loaded, streams, route.modality, request, heard)
             hypotheses = [one.hypothesis for one in read]
-            chosen = [one.rates for one in read]
+            chosen = [one.route for one in read]
         else:
-            hypotheses = decode(
-                loaded,
-                modality,
-                audio=audio,
-                video=video,
-                audio_rate=rates.audio,
-                video_rate=rates.video,
-                **search,
-            )
+            hypotheses = decode(loaded, streams, route, request.search)
     with timings.measure("word times"):
         readings = [
-            _with_times(
-                loaded,
-                hypothesis,
-                None if audio is None else audio.rows([row]),
-                None if video is None else video.rows([row]),
-                pieces[row],
-                modality,
-                rates,
-            )
+            _with_times(loaded, hypothesis, streams.rows([row]), pieces[row], route)
             for row, hypothesis in enumerate(hypotheses)
         ]
-    return [replace(reading, rates=own) for reading, own in zip(readings, chosen, strict=True)]
+    return [replace(reading, route=own) for reading, own in zip(readings, chosen, strict=True)]
 
 
 def _with_times(
     loaded: LoadedModel,
     hypothesis: Hypothesis,
-    audio: Encoded | None,
-    video: Encoded | None,
+    streams: EncodedStreams,
     piece: Clip,
-    modality: Modality,
-    rates: Rates,
+    route: Route,
 ) -> Reading:
     spoken = split_words(loaded.processor.tokenizer, hypothesis)
     kept = loop_free([word.text for word in spoken])
@@ -158,7 +117,7 @@ def _with_times(
     if looped:
         spoken = [spoken[index] for index in kept]
         hypothesis = replace(hypothesis, text=" ".join(word.text for word in spoken))
-    words = time_words(loaded, spoken, audio, video, piece.audio, modality, rates)
+    words = time_words(loaded, spoken, streams, piece.audio, route)
     return Reading(hypothesis=hypothesis, words=words, looped=looped)
 
 

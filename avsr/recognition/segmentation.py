@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from avsr.clips.clip import Clip
-from avsr.config import Modality
 from avsr.recognition.speech_evidence import PAUSE, Evidence
+from avsr.route import Modality
 from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 WHOLE_CLIP_S = 4.0  # a clip up to this length is one utterance

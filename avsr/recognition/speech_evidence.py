@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from avsr.clips.clip import Clip
-from avsr.config import Modality
+from avsr.route import Modality
 from avsr_frontends.activity import voice_probabilities
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 

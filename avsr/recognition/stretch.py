@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from avsr.config import Modality
+from avsr.route import Modality
 from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
 

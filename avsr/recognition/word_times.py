@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torchaudio.functional import forced_align
 
-from avsr.config import Modality
+from avsr.model_parts.ctc import ctc_heads, ctc_scores
+from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.attention_times import attention_marks
-from avsr.recognition.hypotheses import Encoded, Hypothesis
-from avsr.transcription import Rates, Word
-from avsr_frontends.rates import AUDIO_ENCODER_FPS, SAMPLE_RATE, VIDEO_FPS
+from avsr.recognition.hypotheses import Hypothesis
+from avsr.route import Route
+from avsr.transcription import Word
+from avsr_frontends.rates import SAMPLE_RATE
 
 _QUIET_DB = -20.0  # relative to the loud parts: what counts as silence between words
 _QUIET_S = 0.1  # a shorter quiet moment is part of a word: a stop consonant closes for less
@@ -67,42 +69,33 @@ def split_words(tokenizer: Any, hypothesis: Hypothesis) -> list[SpokenWord]:
 def time_words(
     loaded: LoadedModel,
     words: Sequence[SpokenWord],
-    audio: Encoded | None,
-    video: Encoded | None,
+    streams: EncodedStreams,
     waveform: np.ndarray | None,
-    modality: Modality,
-    rates: Rates,
+    route: Route,
 ) -> tuple[Word, ...]:
     """Find when words were said in one clip.
 
     Args:
         loaded: the model.
         words: what was said.
-        audio: the clip's encoded sound, a batch of one; used before the lips.
-        video: its encoded lips.
+        streams: the clip, a batch of one; its sound is used before its lips.
         waveform: [N] its sound, for the silences between words.
-        modality: what the words were read from.
-        rates: compression used.
+        route: what the words were read by.
 
     Returns:
         The words with times in seconds from the clip's start; none if they do not fit in.
     """
-    model = loaded.model
     ids = [token_id for word in words for token_id in word.token_ids]
-    if audio is not None:
-        stream, fps, has_head = audio, AUDIO_ENCODER_FPS, model.audio_ctc_head is not None
-    elif video is not None:
-        stream, fps, has_head = video, VIDEO_FPS, model.video_ctc_head is not None
-    else:
+    stream = next(iter(streams.of(route).present), None)
+    if stream is None:
         return ()
-    n_frames = int(stream.frame_lengths[0])
-    if has_head:
-        logits = model.ctc_logits(
-            **{"video_features" if audio is None else "audio_features": stream.features}
-        )
-        marks = _marks(logits[:, :n_frames], ids)
+    if ctc_heads(loaded.model)[stream.stream]:
+        scores = ctc_scores(loaded.model, stream)
+        marks = _marks(scores.of_clip(0)[None], ids)
+        steps_per_second, n_steps = scores.steps_per_second, int(scores.lengths[0])
     else:
-        marks = attention_marks(loaded, modality, rates, audio, video, ids)
+        marks = attention_marks(loaded, streams, route, ids)
+        steps_per_second, n_steps = stream.fps, int(stream.lengths[0])
     if not marks:
         return ()
     spans: list[tuple[int, int]] = []
@@ -111,8 +104,10 @@ def time_words(
         last = first + len(word.token_ids)
         spans.append((marks[first][0], marks[last - 1][1]))
         first = last
-    quiet = np.zeros(n_frames, dtype=bool) if waveform is None else _quiet(waveform, fps)
-    times = word_bounds(spans, quiet, n_frames, fps)
+    quiet = np.zeros(n_steps, dtype=bool)
+    if waveform is not None:
+        quiet = _quiet(waveform, steps_per_second)
+    times = word_bounds(spans, quiet, n_steps, steps_per_second)
     return tuple(
         Word(word=word.text, start=start, end=end, probability=word.probability)
         for word, (start, end) in zip(words, times, strict=True)
@@ -120,7 +115,7 @@ def time_words(
 
 
 def word_bounds(
-    marks: Sequence[tuple[int, int]], quiet: np.ndarray, n_frames: int, fps: int
+    marks: Sequence[tuple[int, int]], quiet: np.ndarray, n_frames: int, fps: float
 ) -> list[tuple[float, float]]:
     """Widen the marks of words until they meet, or meet silence.
 
@@ -166,9 +161,9 @@ def _marks(logits: Tensor, ids: list[int]) -> list[tuple[int, int]]:
     return marks
 
 
-def _quiet(waveform: np.ndarray, fps: int) -> np.ndarray:
+def _quiet(waveform: np.ndarray, fps: float) -> np.ndarray:
     """[T] bool: frames that are much quieter than the loud ones."""
-    step = SAMPLE_RATE // fps
+    step = round(SAMPLE_RATE / fps)
     frames = waveform[: len(waveform) // step * step].reshape(-1, step).astype(np.float64)
     if len(frames) == 0:
         return np.zeros(0, dtype=bool)
@@ -176,7 +171,7 @@ def _quiet(waveform: np.ndarray, fps: int) -> np.ndarray:
     return level < np.quantile(level, 0.95) * 10 ** (_QUIET_DB / 20)
 
 
-def _silences(quiet: np.ndarray, first: int, last: int, fps: int) -> list[tuple[int, int]]:
+def _silences(quiet: np.ndarray, first: int, last: int, fps: float) -> list[tuple[int, int]]:
     """Runs of quiet frames between two frames that are long enough to part words."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet[first:last], [0]]).astype(np.int8)))
     runs = [(first + int(a), first + int(b)) for a, b in edges.reshape(-1, 2)]

@@ -24,6 +24,7 @@ def card(results: dict[str, Any]) -> str:
         f"- Seed: {settings['seed']} (noise by the hash of each clip's id; bootstrap)",
         *(f"- Noise {name}: {_values(about)}" for name, about in settings["noises"].items()),
         *_achieved(rows),
+        *_wordless(rows),
         "- WER: corpus word error rate, errors over reference words of all clips; "
         f"{settings['normalisers'][LRS3]}; 95 % by {N_BOOTSTRAP} bootstrap draws of clips",
         f"- Whisper WER: {settings['normalisers'][WHISPER]}",
@@ -44,6 +45,18 @@ def card(results: dict[str, Any]) -> str:
 
 def _values(about: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in about.items() if value is not None)
+
+
+def _wordless(rows: list[dict[str, Any]]) -> list[str]:
+    """One line on clips whose reference has no word."""
+    found = [row["wordless"] for row in rows if row["wordless"]]
+    if not found:
+        return []
+    most = max(values["n_clips_with_words"] for values in found)
+    return [
+        f"- Clips in which nothing is said: {found[0]['n_clips']}, of which at most {most} were "
+        "given words; those words are insertions of the WER, and counted apart in the table"
+    ]
 
 
 def _achieved(rows: list[dict[str, Any]]) -> list[str]:

@@ -38,7 +38,7 @@ def write_plots(results: dict[str, Any], path_of: Callable[[str], Path]) -> list
     Returns:
         The files that were written: a plot needs two different values on its axis.
     """
-    rows = results["rows"]
+    rows = [row for row in results["rows"] if row["wer"] is not None]
     drawings = {"tokens": _tokens(rows), "snr": _snr(rows), "rate": _rate(rows)}
     written = []
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):

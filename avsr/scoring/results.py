@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avsr.errors import UsageError
+from avsr.route import Route
 from avsr.scoring.scores import Score, score_rows
 
 _ROW_KEYS = ("modality", "audio_rate", "video_rate", "noise", "snr_db", "wer", "n_words")
@@ -21,24 +22,18 @@ class RowKey:
     """What a row stands for; equal rows of different files can be compared.
 
     Attributes:
+        route: modality and rates.
         noise: the noise's name without its folder; None for clean sound.
     """
 
-    modality: str
-    audio_rate: int | None
-    video_rate: int | None
+    route: Route
     noise: str | None
     snr_db: float | None
 
     def __str__(self) -> str:
         """Such as ``av A4 V2, babble 0 dB``."""
-        rates = [
-            f"{letter}{rate}"
-            for letter, rate in (("A", self.audio_rate), ("V", self.video_rate))
-            if rate is not None
-        ]
         sound = "clean" if self.noise is None else f"{self.noise} {self.snr_db:g} dB"
-        return f"{' '.join([self.modality, *rates])}, {sound}"
+        return f"{self.route}, {sound}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +70,23 @@ def row_key(row: dict[str, Any]) -> RowKey:
     """What a row of a results file stands for."""
     noise = row["noise"]
     return RowKey(
-        modality=row["modality"],
-        audio_rate=row["audio_rate"],
-        video_rate=row["video_rate"],
+        route=row_route(row),
         noise=None if noise is None else Path(noise).name,
         snr_db=row["snr_db"],
     )
+
+
+def row_route(row: dict[str, Any]) -> Route:
+    """Modality and rates of a row of a results file."""
+    rates = {name: row[name] for name in ("modality", "audio_rate", "video_rate")}
+    return Route(**rates)
 
 
 def read_results(path: Path, name: str | None = None) -> Results:
     """Read a results file.
 
     Args:
-        path: written by ``avsr evaluate --output``.
+        path: written by ``avsr evaluate``.
         name: how it is shown; None is the file's name.
 
     Raises:
@@ -97,12 +96,12 @@ def read_results(path: Path, name: str | None = None) -> Results:
         values = json.loads(path.read_text(encoding="utf-8"))
         return _parse(values, name or path.stem)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; avsr evaluate --output FILE writes one") from None
+        raise UsageError(f"{path}: no such file; avsr evaluate writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from None
     except json.JSONDecodeError:
         raise UsageError(
-            f"{path}: is no results file; give the .json that avsr evaluate --output wrote"
+            f"{path}: is no results file; give the .json that avsr evaluate wrote"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(

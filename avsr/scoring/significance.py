@@ -64,7 +64,7 @@ def paired_test(
 
     Args:
         first: [N] word errors of each utterance under the first system.
-        second: [N] likewise.
+        second: [N] word errors of each utterance under the second system.
         words: [N] words of its reference.
         seed: of the draws.
         n_permutations: draws of the permutation test.

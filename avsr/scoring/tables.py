@@ -87,17 +87,21 @@ def results_table(rows: Sequence[dict[str, Any]]) -> Table:
     """The table of an evaluation, from the rows of its results file."""
     header = ("modality", "audio rate", "video rate", "tokens/s", "noise", "SNR dB", "achieved",
               "WER %", "95 %", "Whisper WER %", "S", "D", "I", "words", "clips")  # fmt: skip
-    return Table(header=header, rows=tuple(_cells(row) for row in rows))
+    cells = [_cells(row) for row in rows]
+    if any(row.get("wordless") for row in rows):
+        header += ("wordless clips", "with words", "words in them", "a minute")
+        cells = [own + _wordless_cells(row) for own, row in zip(cells, rows, strict=True)]
+    return Table(header=header, rows=tuple(cells))
 
 
-def percent(rate: float) -> str:
-    """A fraction in percent with two decimals."""
-    return f"{100 * rate:.2f}"
+def percent(rate: float | None) -> str:
+    """A fraction in percent with two decimals; a dash where there are no words."""
+    return "-" if rate is None else f"{100 * rate:.2f}"
 
 
-def interval_text(interval: Sequence[float]) -> str:
-    """An interval of fractions in percent."""
-    return f"{100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
+def interval_text(interval: Sequence[float] | None) -> str:
+    """An interval of fractions in percent with one decimal; a dash where there is none."""
+    return "-" if interval is None else f"{100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
 
 
 def spread_text(achieved: Sequence[float] | None) -> str:
@@ -123,6 +127,17 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         *(str(row[name]) for name in ("substitutions", "deletions", "insertions")),
         str(row["n_words"]),
         str(row["n_utterances"]),
+    )
+
+
+def _wordless_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    values = row["wordless"]
+    a_minute = values["insertions_per_minute"]
+    return (
+        str(values["n_clips"]),
+        str(values["n_clips_with_words"]),
+        str(values["insertions"]),
+        "-" if a_minute is None else f"{a_minute:.1f}",
     )
 
 

@@ -12,6 +12,8 @@ import yaml
 
 from avsr.errors import UsageError
 
+__all__ = ["Cell", "Experiment", "load_experiment"]
+
 _FACTORS = ("training", "weight", "layer_norm", "bos")
 _TRAININGS = ("matryoshka", "fixed")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from avsr import __version__
 from avsr.sinks.analysis import SinkAnalysis, SinkToken
 from avsr.sinks.clip import ClipAnalysis
 from avsr.sinks.rotation import Rotation
+from avsr.version import __version__
 
 _DIGITS = 5
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avsr.model_parts.route import Route
+from avsr.route import Route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS, VIDEO_FPS
 
 
@@ -19,11 +19,6 @@ class TokenLabel:
 
     kind: str
     name: str
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether it carries sound or lips."""
-        return self.kind in ("audio", "video")
 
 
 def label_tokens(

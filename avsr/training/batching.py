@@ -65,7 +65,7 @@ class FrameBatchSampler(Sampler[list[Pick]]):
     Args:
         n_frames: length of every clip.
         max_frames: as :func:`batch_clips` takes it.
-        max_clips: likewise.
+        max_clips: as :func:`batch_clips` takes it.
         group_size: batches of one optimiser step, over all processes.
         seed: fixes the order.
     """

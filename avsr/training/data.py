@@ -1,6 +1,6 @@
 """The clips of a run: manifests, the dev split, and noise."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from avsr.clips.cache import ClipCache
@@ -10,6 +10,7 @@ from avsr.datasets.problems import Problem
 from avsr.errors import UsageError, one_line
 from avsr.manifest import Utterance
 from avsr.model_files.vocabulary import unknown_words
+from avsr.progress import Say
 from avsr.training.augmentation import TrainingNoise, build_babble
 from avsr.training.build import Start
 from avsr.training.examples import (
@@ -21,8 +22,6 @@ from avsr.training.examples import (
 )
 from avsr.training.settings import BABBLE, TrainConfig
 from avsr_frontends.media import MediaError, read_audio
-
-Say = Callable[[str], None]  # takes one line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ def _read_manifests(manifests: Sequence[str], problems: list[Problem]) -> list[U
     for manifest in manifests:
         dataset = read_dataset(manifest, JSONL)
         problems += dataset.problems
-        for utterance in dataset.utterances:
+        for utterance in dataset.spoken:
             if utterance.id in utterances:
                 detail = f"{manifest}: the id is in another training manifest as well; left out"
                 problems.append(Problem(kind="duplicate id", id=utterance.id, detail=detail))

@@ -4,7 +4,7 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,11 @@ from torch.utils.data import Dataset
 from avsr.clips.cache import ClipCache, source_key
 from avsr.clips.clip import CLIP_SUFFIX, read_note
 from avsr.datasets.problems import Problem, ProblemKind
+from avsr.lines import read_lines
 from avsr.manifest import Utterance
 from avsr.noise import generator_for
+from avsr.processing import fit_to_lips
+from avsr.progress import Progress, show_nothing
 from avsr.text import normalise
 from avsr.training.augmentation import TrainingNoise, augment_audio, augment_video
 from avsr.training.batching import Pick
@@ -24,8 +27,6 @@ from avsr_frontends.media import MediaError
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 LENGTHS_FILE = "lengths.jsonl"  # in the cache folder: what is known of each clip without reading it
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def select_examples(
     picture: bool,
     max_duration_s: float,
     normalise_text: bool = True,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = show_nothing,
 ) -> tuple[list[Example], list[Problem]]:
     """Find the utterances that have all that is needed, decoding those that are not cached yet.
 
@@ -173,8 +174,7 @@ class TrainingSet(Dataset[TrainingClip]):
         audio = clip.audio if self._sound else None
         mouth = clip.mouth if self._picture else None
         if audio is not None and mouth is not None:
-            n_samples = len(mouth) * SAMPLES_PER_VIDEO_FRAME
-            audio = np.pad(audio[:n_samples], (0, max(0, n_samples - len(audio))))
+            audio = fit_to_lips(audio, mouth)
         if self._augmentation is not None:
             # the batch number: a clip that comes twice in an epoch is changed differently
             name = f"{pick.epoch}:{pick.batch}:{example.utterance.id}"
@@ -201,7 +201,7 @@ class _Lengths:
                 continue  # a line that a kill cut short: the clip is looked at again
 
     def _lines(self) -> list[str]:
-        return self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        return read_lines(self._file) if self._file.exists() else []
 
     def of(self, utterance: Utterance, *, sound: bool, picture: bool) -> tuple[int, int]:
         """Samples and mouth pictures; 0 for a stream that is missing or was not asked for."""

@@ -11,9 +11,14 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_parts.ctc import ctc_heads
+from avsr.model_parts.streams import EncodedStreams
+from avsr.training.ctc_loss import head_losses
 from avsr.training.routes import WeightedRoute
-from avsr_adapters import LoraAdapters
+from avsr.training.settings import ObjectiveSettings
+from avsr_adapters import LoraAdapters, decorrelated_layers
 
 
 class TrainingObjective(nn.Module):
@@ -21,11 +26,32 @@ class TrainingObjective(nn.Module):
 
     Args:
         model: what is trained.
+        settings: the terms of the loss; None for their defaults.
+
+    Raises:
+        ValueError: the language model has too few layers for the decorrelation term, or the CTC
+            term has a weight and the model no CTC head.
     """
 
-    def __init__(self, model: AvsrForConditionalGeneration) -> None:
+    accepts_loss_kwargs = False  # the Trainer averages over accumulated batches itself
+
+    def __init__(
+        self,
+        model: AvsrForConditionalGeneration,
+        settings: ObjectiveSettings | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
+        self._decorrelation = (settings or ObjectiveSettings()).decorrelation
+        if self._decorrelation.weight:
+            n_layers = model.config.text_config.num_hidden_layers
+            decorrelated_layers(n_layers, self._decorrelation.layers)
+        self.ctc_weight = (settings or ObjectiveSettings()).ctc.weight
+        if self.ctc_weight and not any(ctc_heads(model).values()):
+            raise ValueError(
+                "ctc.weight needs a model with CTC heads, which this one lacks: set it to 0, or "
+                "build a new model with model.audio_ctc and model.video_ctc"
+            )
 
     @property
     def _no_split_modules(self) -> list[str]:
@@ -36,98 +62,79 @@ class TrainingObjective(nn.Module):
         return sorted(named & present)
 
     def forward(
-        self,
-        labels: Tensor,
-        routes: Sequence[WeightedRoute],
-        input_features: Tensor | None = None,
-        audio_lengths: Tensor | None = None,
-        video_values: Tensor | None = None,
-        video_lengths: Tensor | None = None,
+        self, labels: Tensor, routes: Sequence[WeightedRoute], **tensors: Tensor
     ) -> dict[str, Tensor]:
         """Run all passes.
 
         Args:
             labels: [B, L] text and EOS, -100 for padding.
             routes: the R passes.
-            input_features: as the processor makes it, and so on; streams no route needs are not
-                encoded.
+            tensors: as the processor makes them (``input_features``, ``audio_lengths``,
+                ``video_values``, ``video_lengths``); streams no route needs are not encoded.
 
         Returns:
-            ``loss``, a scalar: the weighted sum (with the decorrelation term while training), and,
-            detached, ``cross_entropy`` [R] and, where the model has the term, ``decorrelation`` [R]
-            before its weight.
+            ``loss``, a scalar: the weighted sum (with the decorrelation term while training, and
+            the CTC term), and, detached and before their weights, ``cross_entropy`` [R],
+            ``decorrelation`` [R] where it has a weight, ``ctc_audio`` and ``ctc_video`` for the
+            heads that took part.
         """
-        audio, video = self._encode(
-            routes, input_features, audio_lengths, video_values, video_lengths
-        )
+        streams = self._encode(routes, tensors)
+        weight = self._decorrelation.weight
         loss = torch.zeros((), device=labels.device)
         cross_entropies, decorrelations = [], []
         for item in routes:
-            route = item.route
             output = self.model(
+                streams=streams,
+                route=item.route,
                 labels=labels,
-                modality=route.modality,
-                audio_rate=route.audio_rate,
-                video_rate=route.video_rate,
+                decorrelation_layers=self._decorrelation.layers if weight else None,
                 logits_to_keep=labels.shape[1] + 1,
-                **(audio if route.has_audio else {}),
-                **(video if route.has_video else {}),
             )
             loss = loss + item.weight * output.loss
-            cross_entropies.append(output.ce_loss.detach())
+            cross_entropies.append(output.loss.detach())
             if output.decorrelation_loss is not None:
                 decorrelations.append(output.decorrelation_loss.detach())
+                if self.training:
+                    loss = loss + item.weight * weight * output.decorrelation_loss
         result = {"loss": loss, "cross_entropy": torch.stack(cross_entropies)}
         if decorrelations:
             result["decorrelation"] = torch.stack(decorrelations)
+        if self.ctc_weight:
+            result = self._with_ctc(result, streams, labels)
         return result
 
+    def _with_ctc(
+        self, result: dict[str, Tensor], streams: EncodedStreams, labels: Tensor
+    ) -> dict[str, Tensor]:
+        """Add the mean loss of the CTC heads, with its weight."""
+        losses = head_losses(self.model, streams, labels)
+        if not losses:
+            return result
+        mean = torch.stack(list(losses.values())).mean()
+        found = {name: loss.detach() for name, loss in losses.items()}
+        return result | {"loss": result["loss"] + self.ctc_weight * mean} | found
+
     def transcribe(
-        self,
-        routes: Sequence[WeightedRoute],
-        input_features: Tensor | None = None,
-        audio_lengths: Tensor | None = None,
-        video_values: Tensor | None = None,
-        video_lengths: Tensor | None = None,
-        labels: Tensor | None = None,
+        self, routes: Sequence[WeightedRoute], labels: Tensor | None = None, **tensors: Tensor
     ) -> list[Tensor]:
         """Decode a batch greedily by every pass; takes what :meth:`forward` takes.
 
         Returns:
             R times [B, L] new token ids.
         """
-        audio, video = self._encode(
-            routes, input_features, audio_lengths, video_values, video_lengths
-        )
+        streams, greedy = self._encode(routes, tensors), SearchOptions(num_beams=1)
         return [
-            self.model.generate(
-                modality=item.route.modality,
-                audio_rate=item.route.audio_rate,
-                video_rate=item.route.video_rate,
-                **(audio if item.route.has_audio else {}),
-                **(video if item.route.has_video else {}),
-            )
-            for item in routes
+            self.model.generate(streams=streams, route=item.route, search=greedy) for item in routes
         ]
 
     def _encode(
-        self,
-        routes: Sequence[WeightedRoute],
-        input_features: Tensor | None,
-        audio_lengths: Tensor | None,
-        video_values: Tensor | None,
-        video_lengths: Tensor | None,
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Run each encoder that a pass needs, once; gives the model's arguments."""
-        audio: dict[str, Any] = {}
-        video: dict[str, Any] = {}
-        if input_features is not None and any(item.route.has_audio for item in routes):
-            features, lengths = self.model.encode_audio(input_features, audio_lengths)
-            audio = {"audio_features": features, "audio_frame_lengths": lengths}
-        if video_values is not None and any(item.route.has_video for item in routes):
-            features, lengths = self.model.encode_video(video_values, video_lengths)
-            video = {"video_features": features, "video_frame_lengths": lengths}
-        return audio, video
+        self, routes: Sequence[WeightedRoute], tensors: dict[str, Tensor]
+    ) -> EncodedStreams:
+        """Run each encoder that a pass needs, once."""
+        used = {stream for item in routes for stream in item.route.streams}
+        inputs = {"audio": "input_features", "video": "video_values"}
+        unused = [name for stream, name in inputs.items() if stream not in used]
+        return self.model.encode(**{n: t for n, t in tensors.items() if n not in unused})
 
 
 def checkpoint_language_model(model: AvsrForConditionalGeneration) -> None:

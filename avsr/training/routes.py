@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avsr.config import AvsrConfig, Modality
-from avsr.model_parts.route import Route
+from avsr.config import AvsrConfig
+from avsr.route import Modality, Route
 from avsr.training.settings import ObjectiveSettings
 
 
@@ -24,9 +24,7 @@ class WeightedRoute:
     @property
     def name(self) -> str:
         """Task and rates, such as ``avsr_a4_v2``."""
-        rates = {"a": self.route.audio_rate, "v": self.route.video_rate}
-        ends = [f"{letter}{rate}" for letter, rate in rates.items() if rate is not None]
-        return "_".join([self.route.task, *ends])
+        return "_".join([self.route.task, *self.route.text.lower().split()])
 
 
 class RoutePlan:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,16 +14,17 @@ from transformers.trainer_callback import TrainerState
 
 from avsr.clips.cache import ClipCache
 from avsr.errors import UsageError, one_line
+from avsr.progress import Progress, Say, say_nothing, show_nothing
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
-from avsr.training.data import Say, build_sets
-from avsr.training.examples import Progress
+from avsr.training.callbacks import LogLines
+from avsr.training.data import build_sets
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.run_folder import STATE_FILE, RunFolder
 from avsr.training.settings import TrainConfig
 from avsr.training.trained_weights import read_trained, trains_base_models
-from avsr.training.trainer import AvsrTrainer, LogLines
+from avsr.training.trainer import AvsrTrainer
 
 _MODEL_FILES_ONLY = shutil.ignore_patterns(
     "optimizer*", "scheduler.pt", "rng_state*", "trained.safetensors", STATE_FILE, "pytorch_model*"
@@ -32,8 +34,9 @@ _MODEL_FILES_ONLY = shutil.ignore_patterns(
 def train(
     config: TrainConfig,
     *,
-    say: Say = lambda message: None,
-    progress: Progress = lambda stage, done, total: None,
+    inputs: Sequence[Path] = (),
+    say: Say = say_nothing,
+    progress: Progress = show_nothing,
 ) -> Path:
     """Train, or go on from the last complete checkpoint of the output folder.
 
@@ -41,6 +44,7 @@ def train(
 
     Args:
         config: the settings.
+        inputs: files that are read besides those which the settings name, such as their own.
         say: told in single lines what happens; only on the first process.
         progress: told how far the first look at the clips is.
 
@@ -55,9 +59,9 @@ def train(
     arguments = _arguments(config, folder)
     first = arguments.process_index == 0
     if not first:  # one process of several speaks
-        say, progress = (lambda message: None), (lambda stage, done, total: None)
+        say, progress = say_nothing, show_nothing
     if first:
-        folder.begin(config, arguments.world_size)
+        folder.begin(config, arguments.world_size, inputs)
     if folder.origin().get("result"):
         say(f"{folder.path}: this run is finished; its model is {folder.model}")
         return folder.model
@@ -65,6 +69,7 @@ def train(
     model = start.model
     try:
         plan = RoutePlan(model.config, config.objective, config.seed)
+        objective = TrainingObjective(model, config.objective)
     except ValueError as error:
         raise UsageError(f"objective: {one_line(error)}") from None
     with arguments.main_process_first(local=False, desc="decoding clips"):
@@ -78,7 +83,7 @@ def train(
             problems=[asdict(problem) for problem in sets.problems],
         )
     trainer = AvsrTrainer(
-        TrainingObjective(model),
+        objective,
         arguments,
         train_set=sets.train,
         dev_set=sets.dev,

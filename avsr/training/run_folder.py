@@ -8,19 +8,22 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import avsr
 from avsr.atomic import write_text_atomically
 from avsr.datasets.problems import Problem
 from avsr.errors import UsageError
+from avsr.lines import read_lines
+from avsr.outputs import check_outputs, write_output
 from avsr.training.settings import TrainConfig
 from avsr.training.settings_file import changed_settings, dump_settings, load_settings
+from avsr.version import __version__
 
+_PURPOSE = "training"
 STATE_FILE = "trainer_state.json"  # the last file that the Trainer writes into a checkpoint
 _PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "peft", "numpy", "safetensors")
 # settings that change no loss, and may differ when a run goes on
@@ -53,17 +56,20 @@ class RunFolder:
         """Decoded clips, unless the settings name another folder."""
         return self.path / "clips"
 
-    def begin(self, config: TrainConfig, n_processes: int) -> None:
+    def begin(self, config: TrainConfig, n_processes: int, inputs: Sequence[Path] = ()) -> None:
         """Make the folder and write settings and origin.
 
+        Args:
+            config: the settings.
+            n_processes: that train together.
+            inputs: files that are read besides those which the settings name.
+
         Raises:
-            UsageError: the folder holds a run of other settings, or cannot be made.
+            UsageError: the folder holds a run of other settings or what no run wrote, or cannot be
+                made.
         """
         file = self.path / "settings.yaml"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot make this folder ({error.strerror})") from None
+        self._check(config, inputs)
         if file.exists() and self.last_checkpoint() is not None:
             changed = [n for n in changed_settings(load_settings(file), config) if n not in _FREE]
             if changed:
@@ -71,14 +77,30 @@ class RunFolder:
                     f"{self.path}: holds a run of other settings ({', '.join(changed)}); go on "
                     "with the same ones, or give another output"
                 )
-        write_text_atomically(file, dump_settings(config))
+        write_output(file, dump_settings(config), _PURPOSE)
         sessions = self.origin().get("sessions", [])
         self.note(sessions=[*sessions, _session(config, n_processes)])
+
+    def _check(self, config: TrainConfig, inputs: Sequence[Path]) -> None:
+        """Find out before the work whether the files of this run may be written."""
+        named = (*config.data.train, config.data.dev, config.init.model, *config.augmentation.noise)
+        read = [*inputs, *(Path(name) for name in named if name)]
+        outputs = [self.path / name for name in ("run.json", "log.jsonl")]
+        outputs += [self.model, *self.path.glob("checkpoint-*")]
+        settings = self.path / "settings.yaml"
+        if _text(settings) != dump_settings(config):  # a run may be repeated from its own settings
+            outputs.append(settings)
+        is_run = "sessions" in self.origin()
+        check_outputs(outputs, _PURPOSE, inputs=read, is_ours=lambda path: is_run)
 
     def origin(self) -> dict[str, Any]:
         """What ``run.json`` says; empty where there is none."""
         file = self.path / "run.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        try:
+            values = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        except ValueError:
+            return {}
+        return values if isinstance(values, dict) else {}
 
     def note(self, **facts: Any) -> None:
         """Add to ``run.json``."""
@@ -117,7 +139,7 @@ class RunFolder:
         """All whole lines of the log."""
         file = self.path / "log.jsonl"
         lines = []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        for line in read_lines(file) if file.exists() else []:
             try:
                 lines.append(json.loads(line))
             except json.JSONDecodeError:  # cut short by a kill
@@ -129,6 +151,13 @@ class RunFolder:
         write_text_atomically(self.path / "log.jsonl", text)
 
 
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
 def _is_whole(file: Path) -> bool:
     try:
         json.loads(file.read_text(encoding="utf-8"))
@@ -138,7 +167,7 @@ def _is_whole(file: Path) -> bool:
 
 
 def _session(config: TrainConfig, n_processes: int) -> dict[str, Any]:
-    versions = {"avsr": avsr.__version__, "python": platform.python_version()}
+    versions = {"avsr": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)
@@ -147,7 +176,7 @@ def _session(config: TrainConfig, n_processes: int) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
-        "git_commit": git_commit(Path(avsr.__file__).parent),
+        "git_commit": git_commit(Path(__file__).parents[1]),
         "versions": versions,
         "seed": config.seed,
         "processes": n_processes,

@@ -5,17 +5,8 @@ Where they come from is :mod:`avsr.training.settings_file`; what may not stand t
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_args
 
-PARTS = (
-    "projectors",
-    "lora",
-    "encoder_lora",
-    "ctc_heads",
-    "audio_encoder",
-    "video_encoder",
-    "language_model",
-)
 Part = Literal[
     "projectors",
     "lora",
@@ -25,6 +16,7 @@ Part = Literal[
     "video_encoder",
     "language_model",
 ]
+PARTS: tuple[Part, ...] = get_args(Part)
 ModalityName = Literal["audio", "video", "av"]
 
 BABBLE = "babble"  # in augmentation.noise: voices of the training clips
@@ -64,7 +56,7 @@ class ModelSettings:
     modalities: tuple[ModalityName, ...] | None = None
     audio_rates: tuple[int, ...] | None = None
     video_rates: tuple[int, ...] | None = None
-    compression: Literal["average", "stack"] | None = None
+    compression: str | None = None
     projector_hidden_size: int | None = None
     projector_per_rate: bool | None = None
     projector_activation: Literal["relu", "gelu", "silu"] | None = None
@@ -78,10 +70,10 @@ class ModelSettings:
     lora_target_modules: tuple[str, ...] | None = None
     lora_dropout: float | None = None
     video_encoder_lora_rank: int | None = None
-    decorrelation_weight: float | None = None
-    decorrelation_layers: Literal["paper", "released"] | None = None
     audio_context: Literal["exact", "padded"] | None = None
     trim_video_to_rate: bool | None = None
+    audio_ctc: bool | None = None
+    video_ctc: bool | None = None
     max_tokens_per_second: float | None = None
 
     def chosen(self) -> dict[str, object]:
@@ -172,6 +164,30 @@ class ModalityDropout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CtcSettings:
+    """The loss of the CTC heads on the encoders, which every clip of a step has part in.
+
+    Attributes:
+        weight: factor on the heads' mean loss per frame; 0 for none. On dev it counts likewise.
+    """
+
+    weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecorrelationSettings:
+    """The loss that keeps tokens from turning towards the first one.
+
+    Attributes:
+        weight: factor on it; 0 for none.
+        layers: which it is averaged over, see :mod:`avsr_adapters.decorrelation`.
+    """
+
+    weight: float = 0.0
+    layers: Literal["paper", "released"] = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveSettings:
     """What is minimised.
 
@@ -180,12 +196,16 @@ class ObjectiveSettings:
             per step (Omni-AVSR).
         task_weights: see :class:`TaskWeights`.
         modality_dropout: see :class:`ModalityDropout`.
+        ctc: see :class:`CtcSettings`.
+        decorrelation: see :class:`DecorrelationSettings`.
         train: the parts that learn; all others stay frozen.
     """
 
     matryoshka: Literal["all", "sample"] = "sample"
     task_weights: TaskWeights = TaskWeights()
     modality_dropout: ModalityDropout = ModalityDropout()
+    ctc: CtcSettings = CtcSettings()
+    decorrelation: DecorrelationSettings = DecorrelationSettings()
     train: tuple[Part, ...] = ("projectors", "lora", "encoder_lora")
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from avsr.training.settings import BABBLE, PARTS, InitSettings, ModelSettings, TrainConfig
 
-_FREE_MODEL_FIELDS = ("lora_dropout", "decorrelation_weight", "decorrelation_layers")
+_CTC_PARTS = ("ctc_heads", "audio_encoder", "video_encoder", "encoder_lora")
+_FREE_MODEL_FIELDS = ("lora_dropout",)
 
 
 def conflicts(config: TrainConfig) -> list[str]:
@@ -93,8 +94,29 @@ def _objective_conflicts(config: TrainConfig) -> list[str]:
                 )
     if not config.objective.train:
         problems.append(f"objective.train is empty: choose from {', '.join(PARTS)}")
+    problems += _ctc_conflicts(config)
     if config.augmentation.noise and not config.augmentation.snr_db:
         problems.append("augmentation.noise needs at least one augmentation.snr_db")
+    return problems
+
+
+def _ctc_conflicts(config: TrainConfig) -> list[str]:
+    weight, train = config.objective.ctc.weight, config.objective.train
+    if not weight and "ctc_heads" in train:
+        return [
+            "objective.train names ctc_heads, whose loss has no weight: set objective.ctc.weight "
+            "or leave them out"
+        ]
+    if weight and not set(_CTC_PARTS) & set(train):
+        return [
+            "objective.ctc.weight has nothing to teach: add ctc_heads (or another of "
+            f"{', '.join(_CTC_PARTS)}) to objective.train"
+        ]
+    problems = []
+    for stream in ("audio", "video"):
+        encoder = getattr(config.init, f"{stream}_encoder")
+        if getattr(config.model, f"{stream}_ctc") and config.init.language_model and not encoder:
+            problems.append(f"model.{stream}_ctc needs init.{stream}_encoder")
     return problems
 
 
@@ -110,6 +132,7 @@ def _range_problems(config: TrainConfig) -> list[str]:
         "objective.task_weights.asr": 0.0,
         "objective.task_weights.vsr": 0.0,
         "objective.task_weights.avsr": 0.0,
+        "objective.ctc.weight": 0.0,
         "objective.modality_dropout.audio_only": 0.0,
         "objective.modality_dropout.video_only": 0.0,
         "optimizer.learning_rate": 0.0,
@@ -122,7 +145,7 @@ def _range_problems(config: TrainConfig) -> list[str]:
         "checkpoint.average": 1,
         "checkpoint.patience": 1,
         "checkpoint.log_every": 1,
-        "model.decorrelation_weight": 0.0,
+        "objective.decorrelation.weight": 0.0,
     }
     problems = []
     for name, limit in lowest.items():

@@ -14,6 +14,8 @@ from avsr.errors import UsageError
 from avsr.training.settings import TrainConfig
 from avsr.training.settings_check import conflicts, missing_files
 
+__all__ = ["SettingsError", "TrainConfig", "changed_settings", "dump_settings", "load_settings"]
+
 
 class SettingsError(UsageError):
     """Wrong settings.
@@ -32,32 +34,28 @@ class SettingsError(UsageError):
 
 
 def load_settings(
-    path: str | Path, overrides: Sequence[str] = (), *, files: bool = False
+    paths: str | Path | Sequence[str | Path], overrides: Sequence[str] = (), *, files: bool = False
 ) -> TrainConfig:
-    """Read a YAML file, apply ``section.key=value`` changes and check everything.
+    """Read YAML files, apply ``section.key=value`` changes and check everything.
 
     Numbers in scientific notation, which YAML takes for text (``1e-3``), are numbers where a
     number is expected.
 
     Args:
-        path: the YAML file.
-        overrides: changes to it.
+        paths: the YAML file, or several whose sections are put together: what a later one sets
+            wins, whole lists included.
+        overrides: changes to them.
         files: whether the manifests and noise recordings named must be there.
 
     Raises:
         SettingsError: listing all unknown names (with the nearest known one), wrong types,
             settings that cannot stand together and, if asked for, missing files.
-        UsageError: the file is missing or no YAML.
+        UsageError: a file is missing or no YAML.
     """
-    path = Path(path)
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such settings file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: cannot read this as YAML ({error})") from None
-    if not isinstance(tree, dict):
-        raise UsageError(f"{path}: expected settings such as 'output: runs/first', got {tree!r}")
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    tree: dict[str, Any] = {}
+    for path in listed:
+        _merge(tree, _read(Path(path)))
     problems: list[str] = []
     for override in overrides:
         _apply(tree, override, problems)
@@ -66,8 +64,31 @@ def load_settings(
     found = conflicts(config) + (missing_files(config) if files else [])
     problems += [text for text in found if not any(name in text for name in reader.misread)]
     if problems:
-        raise SettingsError(str(path), problems)
+        raise SettingsError(", ".join(map(str, listed)), problems)
     return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The settings of one file, as they stand there."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such settings file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: cannot read this as YAML ({error})") from None
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path}: expected settings such as 'output: runs/first', got {tree!r}")
+    return tree
+
+
+def _merge(tree: dict[str, Any], later: dict[str, Any]) -> None:
+    """Put the settings of a later file over those of earlier ones, section by section."""
+    for name, value in later.items():
+        section = tree.get(name)
+        if isinstance(section, dict) and isinstance(value, dict):
+            _merge(section, value)
+        elif not isinstance(section, dict) or value is not None:
+            tree[name] = value
 
 
 def dump_settings(config: TrainConfig) -> str:

@@ -4,7 +4,7 @@ Everything distributed (several processes, nodes, sharding) is the Trainer's and
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from avsr.processing import AvsrProcessor
 from avsr.scoring.alignment import align
 from avsr.text import normalise
 from avsr.training.batching import FrameBatchSampler, Pick, batch_clips, bucket_clips
+from avsr.training.callbacks import EpochOfSampler
 from avsr.training.collator import Collator
+from avsr.training.ctc_loss import CTC_LOSSES
 from avsr.training.examples import TrainingSet
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
@@ -90,7 +92,7 @@ class AvsrTrainer(Trainer):
             group_size=group_size,
             seed=arguments.seed,
         )
-        self.add_callback(_EpochOfSampler(self.batch_sampler))
+        self.add_callback(EpochOfSampler(self.batch_sampler))
 
     @property
     def objective(self) -> TrainingObjective:
@@ -122,10 +124,17 @@ class AvsrTrainer(Trainer):
             values = outputs[name].tolist() if name in outputs else []
             short = "ce" if name == "cross_entropy" else "decorrelation"
             for item, value in zip(inputs["routes"], values, strict=bool(values)):
-                entry = self._sums.setdefault(f"{short}_{item.route.task}", [0.0, 0.0])
-                entry[0] += value
-                entry[1] += 1
+                self._note(f"{short}_{item.route.task}", value)
+        for name in CTC_LOSSES:
+            if name in outputs:
+                self._note(name, outputs[name].item())
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def _note(self, name: str, value: float) -> None:
+        """Add a value to what the next line of the log is the mean of."""
+        entry = self._sums.setdefault(name, [0.0, 0.0])
+        entry[0] += value
+        entry[1] += 1
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add each task's mean loss since the last line and the speed, over all processes."""
@@ -170,12 +179,14 @@ class AvsrTrainer(Trainer):
 
         Returns:
             ``<prefix>_loss``, weighted as in training, and ``<prefix>_ce_...`` for each pass; where
-            checkpoints are chosen by it, ``<prefix>_wer`` and ``<prefix>_wer_...`` likewise.
+            checkpoints are chosen by it, ``<prefix>_wer`` and ``<prefix>_wer_...`` likewise. Where
+            the objective has a CTC term, ``<prefix>_ctc_...`` of each head (the mean over batches,
+            by text tokens), which the loss contains with its weight.
         """
-        routes = self._plan.all()
-        with_wer = self._choose_by == "wer"
+        routes, with_wer = self._plan.all(), self._choose_by == "wer"
         sums = torch.zeros(len(routes) + 1, device=self.args.device)
         wrong = torch.zeros_like(sums)  # word errors of each pass, and the words
+        heads: dict[str, Tensor] = {}
         model: Any = self.model  # sharded where the run is, else without wrappers
         model.eval()
         for batch, counts in self._dev_batches():
@@ -184,18 +195,26 @@ class AvsrTrainer(Trainer):
             n_tokens = (batch["labels"] >= 0).sum().to(sums) * counts
             sums[:-1] += outputs["cross_entropy"].float() * n_tokens
             sums[-1] += n_tokens
+            for name in CTC_LOSSES:
+                if name in outputs:
+                    heads[name] = heads.get(name, 0) + outputs[name] * n_tokens
             if with_wer and counts:
                 wrong += torch.tensor(self._word_errors(batch)).to(wrong)
+        sums = self._sum_of_all(sums)
         metrics: dict[str, float] = {}
         for total, part, values in (("loss", "ce", sums), ("wer", "wer", wrong)):
             if part == "wer" and not with_wer:
                 continue
-            values = self._sum_of_all(values)
+            values = values if part == "ce" else self._sum_of_all(values)
             means = (values[:-1] / values[-1]).tolist()
             weighted = sum(item.weight * mean for item, mean in zip(routes, means, strict=True))
             metrics[f"{prefix}_{total}"] = weighted / sum(item.weight for item in routes)
             for item, mean in zip(routes, means, strict=True):
                 metrics[f"{prefix}_{part}_{item.name}"] = mean
+        for name, summed in heads.items():
+            mean = float(self._sum_of_all(summed) / sums[-1])
+            metrics[f"{prefix}_{name}"] = mean
+            metrics[f"{prefix}_loss"] += self.objective.ctc_weight * mean / len(heads)
         return metrics
 
     def _word_errors(self, batch: dict[str, Any]) -> list[int]:
@@ -273,28 +292,3 @@ class AvsrTrainer(Trainer):
     def load_trained(self, tensors: dict[str, Tensor]) -> None:
         """Give the model other trained weights."""
         load_trained(self.objective.model, tensors)
-
-
-class LogLines(TrainerCallback):
-    """Passes every line of the log on.
-
-    Args:
-        write: is given the step and the values.
-    """
-
-    def __init__(self, write: Callable[[int, dict[str, float]], None]) -> None:
-        self._write = write
-
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        if state.is_world_process_zero and logs:
-            self._write(state.global_step, dict(logs))
-
-
-class _EpochOfSampler(TrainerCallback):
-    """Tells the sampler its epoch, which accelerate does not when it skips batches to resume."""
-
-    def __init__(self, sampler: FrameBatchSampler) -> None:
-        self._sampler = sampler
-
-    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
-        self._sampler.set_epoch(state.global_step // self._sampler.steps_per_epoch)

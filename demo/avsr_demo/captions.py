@@ -1,6 +1,6 @@
 """Captions in which each word lights up while it is said."""
 
-from avsr.transcription import TranscriptionResult, Word
+from avsr import TranscriptionResult, Word
 
 _LINE_WORDS = 9  # words on screen at a time
 

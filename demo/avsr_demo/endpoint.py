@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from avsr import Request
 from avsr.errors import AvsrError
 from avsr_demo.babble import LOUDEST_DB, QUIETEST_DB
 from avsr_demo.limits import RecordingError
@@ -47,7 +48,10 @@ def add_endpoint(service: Service, n_workers: int, queue_id: str) -> None:
             if video is not None:
                 service.storage.hold(session, Path(video))
             question = question_of(video, reference, babble_db, audio_rate, video_rate)
-            loaded.check_request("auto", question.audio_rate, question.video_rate)
+            rates = question.route
+            service.recognizer.check(
+                Request(audio_rate=rates.audio_rate, video_rate=rates.video_rate)
+            )
             return service.answer(session, question)
         except (RecordingError, AvsrError) as error:
             raise gr.Error(str(error), print_exception=False) from error

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from avsr import Recognizer
-from avsr.clips.read import MIN_FACE_COVERAGE, Clip, read_clip
-from avsr.config import Modality
+from avsr import Recognizer, Route
+from avsr.clips.clip import Clip
+from avsr.clips.read import MIN_FACE_COVERAGE, read_clip
 from avsr.errors import AvsrError, one_line
+from avsr.route import Modality
 from avsr_demo.babble import QUIETEST_DB, add_babble
 from avsr_demo.differences import word_errors
 from avsr_demo.face_watch import FaceWatch
@@ -119,18 +120,16 @@ class Explorer:
         problem = self._obstacle(modality, clip)
         if problem:
             return Reading(problem=problem)
-        return self._transcribe(modality, clip, question.audio_rate, question.video_rate)
+        return self._transcribe(question.route.by(modality), clip)
 
-    def _transcribe(
-        self, modality: Modality, clip: Clip, audio_rate: int | None, video_rate: int | None
-    ) -> Reading:
+    def _transcribe(self, route: Route, clip: Clip) -> Reading:
         started = time.perf_counter()
         try:
             result = self.recognizer.transcribe(
                 clip,
-                modality=modality,
-                audio_rate=None if modality == "video" else audio_rate,
-                video_rate=None if modality == "audio" else video_rate,
+                modality=route.modality,
+                audio_rate=route.audio_rate,
+                video_rate=route.video_rate,
             )
         except AvsrError as error:
             return Reading(problem=f"This reading failed: {one_line(error)}.")
@@ -157,18 +156,14 @@ class Explorer:
         audio_rates = [None] if best.modality == "video" else loaded.rates("audio")
         video_rates = [None] if best.modality == "audio" else loaded.rates("video")
         for audio_rate, video_rate in list(product(audio_rates, video_rates))[:_MOST_RATES]:
-            chosen = (audio_rate, video_rate) == (best.rates.audio, best.rates.video)
-            reading = (
-                findings.readings[best.modality]
-                if chosen
-                else self._transcribe(best.modality, clip, audio_rate, video_rate)
-            )
+            route = Route(modality=best.modality, audio_rate=audio_rate, video_rate=video_rate)
+            chosen = route == best.route
+            reading = findings.readings[best.modality] if chosen else self._transcribe(route, clip)
             if reading.result is None:
                 continue
             errors = word_errors(question.reference, reading.result.text)
             yield RateRow(
-                audio_rate=audio_rate,
-                video_rate=video_rate,
+                route=route,
                 text=reading.result.text,
                 n_tokens=count_tokens(loaded, clip, reading.result),
                 seconds=reading.seconds,
@@ -208,5 +203,5 @@ def _seen_warnings(clip: Clip) -> list[str]:
 
 def _plain(message: str, path: Path) -> str:
     """A message without the path of the server's temporary file."""
-    text = message.replace(f"{path}: ", "").split("; use --modality")[0].rstrip(".")
+    text = message.replace(f"{path}: ", "").rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."

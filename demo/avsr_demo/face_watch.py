@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from avsr.clips.read import MouthTracker
+from avsr.clips.mouth_tracker import MouthTracker
 from avsr_frontends.landmarks import FaceTrack
 
 

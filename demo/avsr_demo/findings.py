@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avsr.config import Modality
-from avsr.transcription import TranscriptionResult
+from avsr import Route, TranscriptionResult
+from avsr.route import Modality
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaInfo
 
@@ -15,15 +15,13 @@ class Question:
 
     Attributes:
         path: the recording; None if there is none yet.
-        audio_rate: audio encoder frames per token; None is the finest trained.
-        video_rate: video encoder frames per token; None is the finest trained.
+        route: the rates at which sound and lips are read; None is the finest trained.
         babble_db: level of the babble relative to the voice, see :mod:`avsr_demo.babble`.
         reference: what is said, if the visitor knows it.
     """
 
     path: Path | None
-    audio_rate: int | None
-    video_rate: int | None
+    route: Route
     babble_db: float
     reference: str = ""
 
@@ -48,8 +46,7 @@ class RateRow:
     """One row of the table of compression rates.
 
     Attributes:
-        audio_rate: None where sound is not used.
-        video_rate: None where lips are not used.
+        route: modality and rates.
         text: what was read.
         n_tokens: positions of the language model that the streams take.
         seconds: from arrays to text.
@@ -58,8 +55,7 @@ class RateRow:
         chosen: whether the readings above use these rates.
     """
 
-    audio_rate: int | None
-    video_rate: int | None
+    route: Route
     text: str
     n_tokens: int
     seconds: float

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from avsr.clips.read import Clip
-from avsr.transcription import TranscriptionResult
+from avsr import TranscriptionResult
+from avsr.clips.clip import Clip
+from avsr.rendering import render
 from avsr_demo.captions import following_captions
 from avsr_demo.film import marked_frames, write_film
 from avsr_demo.findings import Films
@@ -40,7 +41,7 @@ def write_page_files(
     for name in DOWNLOADS if best is not None else ():
         assert best is not None
         downloads[name] = folder / f"{info.path.stem}.{name}"
-        downloads[name].write_text(best.render(name), encoding="utf-8")
+        downloads[name].write_text(render(best, name), encoding="utf-8")
     return Films(
         player=player,
         captions=following_captions(best),

@@ -4,8 +4,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from avsr.config import Modality
 from avsr.pretrained import LoadedModel
+from avsr.route import Modality
 from avsr_demo.differences import word_errors
 from avsr_demo.findings import Films, Findings, RateRow, Reading
 from avsr_demo.words import FAIR, SURE, words_html
@@ -244,8 +244,8 @@ def _sound_fact(findings: Findings) -> tuple[str, str]:
 def _rate_row(row: RateRow, with_wer: bool) -> str:
     wer = "" if row.wer is None else f"{row.wer:.0%}"
     cells = [
-        f"<td>{'–' if row.audio_rate is None else row.audio_rate}</td>",
-        f"<td>{'–' if row.video_rate is None else row.video_rate}</td>",
+        f"<td>{'–' if row.route.audio_rate is None else row.route.audio_rate}</td>",
+        f"<td>{'–' if row.route.video_rate is None else row.route.video_rate}</td>",
         f'<td class="text">{escape(row.text) or "<em>nothing</em>"}</td>',
         f'<td class="number">{row.n_tokens}</td>',
         f'<td class="number">{1000 * row.seconds:.0f}</td>',

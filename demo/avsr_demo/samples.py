@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from avsr.lines import read_lines
+
 _HERE = Path(__file__).parent
 _TITLES = {
     "clean": "Clean",
@@ -32,7 +34,7 @@ class Sample:
 def samples() -> list[Sample]:
     """The clips in the order of their manifest."""
     folder = _folder()
-    records = (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    records = read_lines(folder / "manifest.jsonl")
     return [
         Sample(
             id=record["id"],

@@ -12,7 +12,7 @@ import numpy as np
 
 import avsr
 from avsr import Recognizer
-from avsr.clips.read import Clip
+from avsr.clips.clip import Clip
 from avsr.errors import UsageError
 from avsr_demo.limits import Limits
 from avsr_demo.samples import samples
@@ -103,7 +103,9 @@ def _launch(service: Service, storage: Storage, host: str, port: int, workers: i
             allowed_paths=[str(sample.path) for sample in samples()],
         )
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port} ({error}); choose a --port") from error
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({error}); choose another port"
+        ) from error
     return page
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avsr import Recognizer
-from avsr.config import Modality
+from avsr import Recognizer, Route
+from avsr.route import Modality
 from avsr_demo.differences import word_errors
 from avsr_demo.explore import Explorer
 from avsr_demo.findings import Findings, Question
@@ -82,8 +82,8 @@ def _plain_values(findings: Findings) -> dict[str, Any]:
         "readings": readings,
         "rates": [
             {
-                "audio_rate": row.audio_rate,
-                "video_rate": row.video_rate,
+                "audio_rate": row.route.audio_rate,
+                "video_rate": row.route.video_rate,
                 "text": row.text,
                 "tokens": row.n_tokens,
                 "milliseconds": round(1000 * row.seconds, 1),
@@ -108,8 +108,11 @@ def question_of(
         raise RecordingError("The text of what is said is too long: give at most 5000 characters.")
     return Question(
         path=None if path is None else Path(path),
-        audio_rate=None if audio_rate is None else int(audio_rate),
-        video_rate=None if video_rate is None else int(video_rate),
+        route=Route(
+            modality="av",
+            audio_rate=None if audio_rate is None else int(audio_rate),
+            video_rate=None if video_rate is None else int(video_rate),
+        ),
         babble_db=float(babble_db),
         reference=reference or "",
     )

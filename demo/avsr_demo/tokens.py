@@ -1,8 +1,8 @@
 """How many positions of the language model a reading took."""
 
-from avsr.clips.read import Clip
+from avsr import TranscriptionResult
+from avsr.clips.clip import Clip
 from avsr.pretrained import LoadedModel
-from avsr.transcription import TranscriptionResult
 from avsr_frontends.audio import audio_frame_count
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME
 
@@ -20,10 +20,10 @@ def count_tokens(loaded: LoadedModel, clip: Clip, result: TranscriptionResult) -
         n_samples = 0 if part.audio is None else len(part.audio)
         if modality == "av":
             n_samples = n_frames * SAMPLES_PER_VIDEO_FRAME  # sound is fitted to the lips
-        if modality != "video" and result.rates.audio:
-            total += _tokens(_audio_frames(loaded, n_samples), result.rates.audio)
-        if modality != "audio" and result.rates.video:
-            total += _tokens(n_frames, result.rates.video)
+        if modality != "video" and result.route.audio_rate:
+            total += _tokens(_audio_frames(loaded, n_samples), result.route.audio_rate)
+        if modality != "audio" and result.route.video_rate:
+            total += _tokens(n_frames, result.route.video_rate)
     return total
 
 

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Literal
 
-from avsr.transcription import TranscriptionResult, Word
+from avsr import TranscriptionResult, Word
 from avsr_demo.differences import Step, align
 
 Sureness = Literal["sure", "fair", "doubtful"]

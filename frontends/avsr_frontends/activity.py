@@ -21,35 +21,6 @@ _MOTION_REACH = 3  # frames each side over which lip motion is averaged: a quart
 _models = threading.local()  # the detector carries state from call to call: one for each thread
 
 
-def voice_segments(
-    waveform: np.ndarray, threshold: float = 0.5, min_silence_s: float = 0.1
-) -> list[tuple[float, float]]:
-    """Find where a voice is heard, with the Silero detector that its package brings along.
-
-    Args:
-        waveform: [N] 16 kHz mono, nominally in [-1, 1].
-        threshold: 0 to 1, how sure the detector must be.
-        min_silence_s: shorter pauses do not end a segment.
-
-    Returns:
-        (start, end) in seconds, in order, without overlap; empty if no voice is heard.
-    """
-    if len(waveform) == 0:
-        return []
-    detector, get_speech_timestamps = _voice_detector()
-    peak = float(np.abs(waveform).max())
-    samples = torch.as_tensor(np.asarray(waveform, dtype=np.float32)) / max(1.0, peak)
-    with torch.inference_mode():
-        spans = get_speech_timestamps(
-            samples,
-            detector,
-            threshold=threshold,
-            sampling_rate=SAMPLE_RATE,
-            min_silence_duration_ms=round(1000 * min_silence_s),
-        )
-    return [(span["start"] / SAMPLE_RATE, span["end"] / SAMPLE_RATE) for span in spans]
-
-
 def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
     """How surely a voice is heard at each moment, by the Silero detector.
 
@@ -62,7 +33,7 @@ def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
     n_frames = math.ceil(len(waveform) / SAMPLES_PER_VIDEO_FRAME)
     if n_frames == 0:
         return np.zeros(0, dtype=np.float32)
-    detector, _ = _voice_detector()
+    detector = _voice_detector()
     peak = float(np.abs(waveform).max())
     samples = torch.as_tensor(np.asarray(waveform, dtype=np.float32)) / max(1.0, peak)
     with torch.inference_mode():
@@ -113,11 +84,11 @@ def mouth_opening(points68: np.ndarray) -> np.ndarray:
     return np.linalg.norm(gaps, axis=-1).mean(axis=-1) / np.maximum(width, 1e-6)
 
 
-def _voice_detector() -> tuple[Any, Any]:
+def _voice_detector() -> Any:
     n_threads = torch.get_num_threads()
-    from silero_vad import get_speech_timestamps, load_silero_vad
+    from silero_vad import load_silero_vad
 
     torch.set_num_threads(n_threads)  # importing silero_vad sets it to one for the whole process
     if not hasattr(_models, "detector"):
         _models.detector = load_silero_vad()
-    return _models.detector, get_speech_timestamps
+    return _models.detector

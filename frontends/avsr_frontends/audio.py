@@ -21,6 +21,15 @@ from avsr_frontends.rates import (
     SAMPLES_PER_AUDIO_FRAME,
 )
 
+__all__ = [
+    "MIN_ENCODER_FRAMES",
+    "N_FFT",
+    "PADDED_SAMPLES",
+    "audio_frame_count",
+    "log_mel",
+    "normalise_waveform",
+]
+
 N_FFT = 400  # samples, 25 ms
 MIN_ENCODER_FRAMES = 25  # half a second: the published models never see fewer
 PADDED_SAMPLES = 30 * SAMPLE_RATE  # what Whisper itself was trained on

@@ -1,5 +1,6 @@
 """Media files as containers: opening them with clear errors, their tracks and their timeline."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ from av.stream import Disposition
 from avsr_frontends.clock import Clock, clock_of, is_bare, measured_clock
 from avsr_frontends.links import Link, links_of, open_file
 from avsr_frontends.rates import VIDEO_FPS
+from avsr_frontends.signatures import is_encrypted, is_playlist, looks_like_media
 from avsr_frontends.sound_tracks import (
     AudioTrackWish,
     NoSuchTrackError,
@@ -83,6 +85,8 @@ def probe(path: str | Path) -> MediaInfo:
     path = Path(path)
     with open_media(path) as container:
         audio, video = tracks(container)
+        if "mp4" in container.format.name and is_encrypted(path):
+            raise MediaError(f"{path}: is encrypted (DRM); give a copy that is not")
         if audio is None and video is None:
             raise MediaError(f"{path}: holds neither a sound nor a picture track")
         duration_s = duration_of(container, path)
@@ -115,17 +119,21 @@ def open_media(path: Path) -> InputContainer:
         MediaError: with its own message for each way in which this can fail.
     """
     if not path.exists():
-        raise MediaError(f"{path}: no such file; check the path")
+        is_foreign = os.sep != "\\" and "\\" in str(path)
+        hint = "write it with / as on this machine" if is_foreign else "check the path"
+        raise MediaError(f"{path}: no such file; {hint}")
     if path.is_dir():
         raise MediaError(f"{path}: is a folder, not a media file; name the files in it")
     try:
         if path.stat().st_size == 0:
             raise MediaError(f"{path}: is empty (0 bytes); copy or record it again")
+        if is_playlist(path):
+            raise MediaError(f"{path}: is a playlist, which holds no sound; name the files in it")
         return open_file(path)
     except PermissionError:
         raise MediaError(f"{path}: may not be read; check its permissions") from None
     except FFmpegError as error:
-        if _looks_like_media(path):
+        if looks_like_media(path):
             cause = " ".join(str(error.strerror or error).split()).rstrip(".")
             raise MediaError(f"{path}: is truncated or damaged ({cause}); copy it again") from None
         raise MediaError(f"{path}: is not a media file that can be decoded") from None
@@ -238,11 +246,3 @@ def _count_packets(container: InputContainer) -> Counter[str]:
     except FFmpegError:
         pass
     return +found
-
-
-def _looks_like_media(path: Path) -> bool:
-    """Whether the first bytes are those of a well-known container."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    marks = (b"RIFF", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"FLV", b"\x00\x00\x01\xba", b"ID3")
-    return head.startswith(marks) or head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide")

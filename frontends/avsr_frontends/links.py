@@ -72,10 +72,11 @@ def open_file(path: Path, link: Link | None = None) -> InputContainer:
     Raises:
         FFmpegError: if it cannot be read as media.
     """
-    if link is not None:
-        return av.open(LinkFile(path, link), "r", metadata_errors="ignore")
-    name = f"file:{path}" if path.is_file() else str(path)  # a colon in a name is no protocol
-    return av.open(name, "r", metadata_errors="ignore")
+    # Nothing that a file refers to is opened, least of all over a network.
+    options = {"protocol_whitelist": "file"}
+    # With the protocol's name: a colon in a file's own name is none.
+    source = f"file:{path}" if link is None else LinkFile(path, link)
+    return av.open(source, "r", metadata_errors="ignore", options=options)
 
 
 def links_of(path: Path, format_name: str) -> tuple[Link, ...]:

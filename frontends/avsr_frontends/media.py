@@ -77,7 +77,7 @@ def iter_video(
             return
     if n_done == 0:
         what = "none of its picture frames can be decoded" if not start else "has no picture there"
-        raise MediaError(f"{path}: {what}; use --modality audio")
+        raise MediaError(f"{path}: {what}")
 
 
 def read_audio(
@@ -146,12 +146,12 @@ def iter_audio(
             yield piece[: int(min(n_left, len(piece)))]
             n_left -= len(piece)
     except NoTrackError:
-        raise MediaError(f"{path}: has no sound; use --modality video") from None
+        raise MediaError(f"{path}: has no sound") from None
     report.corrupt_audio_frames += heard.n_bad
     report.cancelled_channels_s += heard.cancelled_s
     if heard.n_frames == 0:
         what = "none of its sound frames can be decoded" if not start else "has no sound there"
-        raise MediaError(f"{path}: {what}; use --modality video")
+        raise MediaError(f"{path}: {what}")
 
 
 def _pictures(
@@ -170,7 +170,7 @@ def _pictures(
                 yield shown, time
             shown, shown_from, until = timed, time, time + _duration(timed)
     except NoTrackError:
-        raise MediaError(f"{path}: has no picture; use --modality audio") from None
+        raise MediaError(f"{path}: has no picture") from None
     if shown is not None:
         yield shown, until
 

@@ -72,7 +72,7 @@ def extract_mouth(
     if not track.found.any():
         raise NoFaceError(
             f"{path}: no face found in {track.report.n_frames} frames; "
-            "use --modality audio, or film the face from the front and nearer"
+            "film the face from the front and nearer"
         )
     crops = crop_mouths(frames.replay(), [track.points68], cuts=track.cuts)[0]
     return MouthClip(

@@ -1,5 +1,19 @@
 """Rates and sizes that the whole system agrees on, each with its unit and its reason."""
 
+__all__ = [
+    "AUDIO_ENCODER_FPS",
+    "GREY_MEAN",
+    "GREY_STD",
+    "GREY_WEIGHTS",
+    "MEL_HOP",
+    "MOUTH_SIZE",
+    "SAMPLES_PER_AUDIO_FRAME",
+    "SAMPLES_PER_VIDEO_FRAME",
+    "SAMPLE_RATE",
+    "VIDEO_CROP_SIZE",
+    "VIDEO_FPS",
+]
+
 SAMPLE_RATE = 16_000  # Hz, what the Whisper encoder expects
 VIDEO_FPS = 25  # frames per second, what AV-HuBERT was trained on
 SAMPLES_PER_VIDEO_FRAME = SAMPLE_RATE // VIDEO_FPS  # 640 samples of audio beside each video frame

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+__all__ = ["WhisperAudioEncoder"]
+
 
 class WhisperAudioEncoder(WhisperEncoder):
     """Hugging Face's Whisper encoder without its demand for 30 s of input.

@@ -19,8 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from avsr import AvsrProcessor
 from avsr.benchmark.sizes import random_model
-from avsr.processing import AvsrProcessor
 
 BUNDLED = "grid-tiny"
 WARM_UP_LINES = 2  # of the log

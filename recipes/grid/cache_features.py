@@ -1,4 +1,4 @@
-"""Encode distorted clips once with the frozen encoders, for many passes of adapter training.
+"""Encode distorted clips once with the frozen encoders, for the many trainings of ``sinks``.
 
     python recipes/grid/cache_features.py --model DIR --corpora DIR DIR --shares 0.6 0.4 \\
         --babble DIR --out DIR --chunks 40
@@ -38,9 +38,9 @@ def encode_chunk(
         step = number * 1000 + index
         batch = sampler.draw(step, BATCH, shares, strength, length_seed=number)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            audio, video = encode(model, batch)
-        rows["audio"].append(audio.half())
-        rows["video"].append(video.half())
+            streams = encode(model, batch)
+        for encoded in streams.present:
+            rows[encoded.stream].append(encoded.features.half())
         rows["labels"].append(text_labels(processor, batch.texts))
     return {name: torch.cat(values).numpy() for name, values in rows.items()}
 

@@ -74,7 +74,17 @@ def load_corpus(folder: str | Path) -> Corpus:
     return Corpus(lines=lines, audio=audio, mouth=mouth)
 
 
-def phone_inventory(lines: list[dict[str, Any]]) -> dict[str, int]:
-    """Number the phones of a corpus from 1, in alphabetical order; 0 stays silence."""
-    phones = {phone for line in lines for phone, _, _ in line.get("phones", [])}
-    return {phone: index for index, phone in enumerate(sorted(phones), start=1)}
+def phone_inventory(lines: list[dict[str, Any]], file: Path) -> dict[str, int]:
+    """Number the phones of a corpus from 1, in alphabetical order; 0 stays silence.
+
+    Args:
+        lines: of the corpus.
+        file: where the numbers are kept, or read from: a second cycle may have other corpora, and
+            phones that the first did not meet stay without a number.
+    """
+    if not file.exists():
+        phones = {phone for line in lines for phone, _, _ in line.get("phones", [])}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(sorted(phones)), encoding="utf-8")
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    return {phone: index for index, phone in enumerate(kept, start=1)}

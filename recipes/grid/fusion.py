@@ -1,5 +1,6 @@
 """The whole miniature: build it from its trained parts, its training losses, its dev WER."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,20 +16,18 @@ from torch.nn.utils.rnn import pad_sequence
 from train_language_model import PROMPTS, language_model_config
 from transformers import LlamaForCausalLM
 
-from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor
-from avsr.model_files.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
-from avsr_adapters.compressors import average_frames
+from avsr import AvsrConfig, AvsrForConditionalGeneration, AvsrProcessor, EncodedStreams, Route
+from avsr.tokenizer import add_model_tokens, load_sentencepiece, plain_ids
+from avsr.training.ctc_loss import head_losses
+from avsr_adapters import average_frames
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 TASK_WEIGHTS = {"audio": 1.0, "video": 1.5, "av": 1.0}  # Omni-AVSR's
 MISMATCHED_SHARE = 0.2  # of audio-visual clips: the lips of somebody else
 CTC_WEIGHT = 3.0
 UNSPOKEN = -8.0  # first score of tokens that are no word of the grammar
-COMBINATIONS = (
-    *[("audio", rate, None) for rate in AUDIO_RATES],
-    *[("video", None, rate) for rate in VIDEO_RATES],
-    *[("av", a, v) for a in AUDIO_RATES for v in VIDEO_RATES],
-)
+DECORRELATION_WEIGHT = 0.1
+ROUTES = tuple(map(Route.parse, ("A4", "A16", "V2", "V5", "A4 V2", "A4 V5", "A16 V2", "A16 V5")))
 
 
 def build_model(
@@ -48,16 +47,16 @@ def build_model(
         lora_rank=16,
         lora_scaling=1.0,
         lora_target_modules=None,
-        decorrelation_weight=0.1,
         prompts=PROMPTS,
         prompt_ids={name: plain_ids(tokenizer, text) for name, text in PROMPTS.items()},
         audio_ctc=True,
         video_ctc=True,
-        default_beams=8,  # these two were chosen on s1_dev and syn_av_dev, clean and in babble
-        default_ctc_weight=0.5,
         **cast(dict[str, Any], token_ids),
     )
     model = AvsrForConditionalGeneration(config)
+    # These two were chosen on s1_dev and syn_av_dev, clean and in babble.
+    model.generation_config.num_beams = 8
+    model.generation_config.ctc_weight = 0.5  # pyright: ignore[reportAttributeAccessIssue]
     base = LlamaForCausalLM.from_pretrained(language_model_dir / "language_model").state_dict()
     load_base_weights(model.language_model, base)
     for stream, folder in (("audio", audio_dir), ("video", video_dir)):
@@ -96,10 +95,9 @@ def load_base_weights(language_model: torch.nn.Module, weights: dict[str, Tensor
     language_model.load_state_dict({renamed[k]: v for k, v in weights.items()}, strict=False)
 
 
-def encode(model: AvsrForConditionalGeneration, batch: PairBatch) -> tuple[Tensor, Tensor]:
-    """Encoder outputs [B, T, W] of sound and lips."""
-    audio_encoder = model.get_submodule("audio_encoder")
-    return audio_encoder(batch.mels), model.get_submodule("video_encoder")(batch.pictures)
+def encode(model: AvsrForConditionalGeneration, batch: PairBatch) -> EncodedStreams:
+    """Sound and lips of a batch after their encoders."""
+    return model.encode(input_features=batch.mels, video_values=batch.pictures)
 
 
 def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
@@ -109,39 +107,18 @@ def text_labels(processor: AvsrProcessor, texts: list[str]) -> Tensor:
     return pad_sequence(rows, batch_first=True, padding_value=-100)
 
 
-def ctc_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """CTC loss per frame of logits [B, T, V + 1] against the text tokens, without EOS."""
-    targets = labels[:, :-1] if bool((labels >= 0).all()) else labels
-    real = [row[row >= 0] for row in targets]
-    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
-    total = functional.ctc_loss(
-        log_probs,
-        torch.cat(real),
-        torch.full((len(labels),), logits.shape[1]),
-        torch.tensor([len(row) for row in real]),
-        blank=logits.shape[-1] - 1,
-        reduction="sum",
-        zero_infinity=True,
-    )
-    return total / log_probs[..., 0].numel()
-
-
 def both_ctc_losses(
-    model: AvsrForConditionalGeneration, audio: Tensor, video: Tensor, labels: Tensor
+    model: AvsrForConditionalGeneration, streams: EncodedStreams, labels: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
     """Mean CTC loss of the two encoders' heads, and each for the log."""
-    losses = {
-        "ctc_audio": ctc_loss(model.ctc_logits(audio_features=audio), labels),
-        "ctc_video": ctc_loss(model.ctc_logits(video_features=video), labels),
-    }
+    losses = head_losses(model, streams, labels)
     mean = torch.stack(list(losses.values())).mean()
     return mean, {name: loss.item() for name, loss in losses.items()}
 
 
 def training_loss(
     model: AvsrForConditionalGeneration,
-    audio: Tensor,
-    video: Tensor,
+    streams: EncodedStreams,
     labels: Tensor,
     generator: np.random.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -149,8 +126,7 @@ def training_loss(
 
     Args:
         model: the model, in training mode.
-        audio: [B, T_a, W] audio encoder output.
-        video: [B, T_v, W] video encoder output of the same clips.
+        streams: sound and lips of the clips.
         labels: [B, L].
         generator: chooses the rates and the mismatched pairs.
 
@@ -159,32 +135,34 @@ def training_loss(
     """
     audio_rate = int(generator.choice(AUDIO_RATES))
     video_rate = int(generator.choice(VIDEO_RATES))
-    n_mismatched = round(len(video) * MISMATCHED_SHARE)
-    order = np.arange(len(video))
-    chosen = generator.permutation(len(video))[:n_mismatched]
+    n_mismatched = round(len(labels) * MISMATCHED_SHARE)
+    order = np.arange(len(labels))
+    chosen = generator.permutation(len(labels))[:n_mismatched]
     order[chosen] = np.roll(chosen, 1)
+    mismatched = EncodedStreams(audio=streams.audio, video=streams.rows(order.tolist()).video)
     total, parts = torch.zeros(()), {}
     for modality, weight in TASK_WEIGHTS.items():
-        streams = {}
-        if modality != "video":
-            streams |= {"audio_features": audio, "audio_rate": audio_rate}
-        if modality != "audio":
-            paired = video if modality == "video" else video[torch.from_numpy(order)]
-            streams |= {"video_features": paired, "video_rate": video_rate}
         output = model(
-            labels=labels, modality=modality, logits_to_keep=labels.shape[1] + 1, **streams
+            streams=mismatched if modality == "av" else streams,
+            modality=modality,
+            audio_rate=audio_rate,
+            video_rate=video_rate,
+            labels=labels,
+            decorrelation_layers="paper",
+            logits_to_keep=labels.shape[1] + 1,
         )
-        total = total + weight * output.loss / 3
-        parts[modality] = output.ce_loss.item()
+        loss = output.loss + DECORRELATION_WEIGHT * output.decorrelation_loss
+        total = total + weight * loss / 3
+        parts[modality] = output.loss.item()
         parts[f"cos_{modality}"] = output.decorrelation_loss.item()
-    ctc, ctc_parts = both_ctc_losses(model, audio, video, labels)
+    ctc, ctc_parts = both_ctc_losses(model, streams, labels)
     return total + CTC_WEIGHT * ctc, parts | ctc_parts
 
 
 def alignment_loss(
     model: AvsrForConditionalGeneration,
     processor: AvsrProcessor,
-    features: dict[str, Tensor],
+    streams: EncodedStreams,
     timings: list[list[tuple[str, float, float]]],
 ) -> Tensor:
     """How far projected tokens are from what the language model was prepared to read.
@@ -197,7 +175,7 @@ def alignment_loss(
     Args:
         model: the model.
         processor: for the words' pieces.
-        features: encoder output [B, T, W] of each stream.
+        streams: sound and lips of the clips.
         timings: words of each clip with start and end in seconds.
 
     Returns:
@@ -207,23 +185,22 @@ def alignment_loss(
     pieces = {word: plain_ids(processor.tokenizer, word)[0] for w in timings for word, _, _ in w}
     power = table[list(pieces.values())].square().mean()
     losses = []
-    for stream, rates in (("audio", AUDIO_RATES), ("video", VIDEO_RATES)):
-        frames_per_second = 50 if stream == "audio" else 25
-        n_frames = features[stream].shape[1]
+    for encoded in streams.present:
+        n_frames = encoded.features.shape[1]
         labels = [
             interval_labels(
                 [(pieces[word], start, end) for word, start, end in words],
-                frames_per_second,
-                n_frames / frames_per_second,
+                encoded.fps,
+                n_frames / encoded.fps,
             )
             for words in timings
         ]
         said = torch.from_numpy(np.stack(labels))
         shown = table[said] * (said > 0)[..., None]
-        projector = getattr(model, f"{stream}_projector")
-        for rate in rates:
+        projector = getattr(model, f"{encoded.stream}_projector")
+        for rate in model.config.rates(encoded.stream):
             target, _ = average_frames(shown, rate)
-            tokens = projector(average_frames(features[stream], rate)[0], rate)
+            tokens = projector(average_frames(encoded.features, rate)[0], rate)
             losses.append(functional.mse_loss(tokens.float(), target) / power)
     return torch.stack(losses).mean()
 
@@ -233,9 +210,9 @@ def dev_wer(
     model: AvsrForConditionalGeneration,
     processor: AvsrProcessor,
     sampler: PairSampler,
-    combinations: tuple = COMBINATIONS,
+    routes: Sequence[Route] = ROUTES,
 ) -> dict[str, float]:
-    """Greedy WER of the clean clips of the sampler's first corpus, for each combination."""
+    """Greedy WER of the clean clips of the sampler's first corpus, by each route."""
     was_training = model.training
     model.eval()
     hypotheses: dict[str, list[str]] = {}
@@ -244,15 +221,10 @@ def dev_wer(
         indices = range(start, min(start + 50, len(sampler.corpora[0])))
         batch = sampler.clean(list(indices))
         references += batch.texts
-        audio, video = encode(model, batch)
-        for modality, audio_rate, video_rate in combinations:
-            streams = {}
-            if audio_rate:
-                streams |= {"audio_features": audio, "audio_rate": audio_rate}
-            if video_rate:
-                streams |= {"video_features": video, "video_rate": video_rate}
-            ids = model.generate(modality=modality, max_new_tokens=10, **streams)
-            name = modality + "".join(f"_{r}" for r in (audio_rate, video_rate) if r)
+        streams = encode(model, batch)
+        for route in routes:
+            ids = model.generate(streams=streams, route=route, num_beams=1, max_new_tokens=10)
+            name = "_".join([route.modality, *(text[1:] for text in route.text.split())])
             hypotheses.setdefault(name, []).extend(processor.batch_decode(ids))
     model.train(was_training)
     return {n: round(float(jiwer.wer(references, texts)), 4) for n, texts in hypotheses.items()}

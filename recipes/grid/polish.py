@@ -93,16 +93,15 @@ def main() -> None:
             encoder.train(not frozen)
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             with torch.set_grad_enabled(not frozen):
-                audio, video = encode(model, batch)
+                streams = encode(model, batch)
             labels = text_labels(processor, batch.texts)
             if frozen:
-                features = {"audio": audio, "video": video}
-                loss = alignment_loss(model, processor, features, batch.timings)
-                ctc, values = both_ctc_losses(model, audio, video, labels)
+                loss = alignment_loss(model, processor, streams, batch.timings)
+                ctc, values = both_ctc_losses(model, streams, labels)
                 values["alignment"] = loss.item()
                 loss = loss + ctc
             else:
-                loss, values = training_loss(model, audio, video, labels, generator)
+                loss, values = training_loss(model, streams, labels, generator)
         warm = min(1.0, (step + 1) / 30)
         rates = [
             args.learning_rate * min(warm, (args.steps - step) / (args.steps * DECAY_SHARE)),

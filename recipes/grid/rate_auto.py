@@ -16,21 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
+from avsr import EncodedStreams, Request, Route
 from avsr.clips.cache import ClipCache
 from avsr.evaluation.noise_sources import VoiceReader
 from avsr.manifest import read_manifest
 from avsr.noise import Babble, mix_at_snr
 from avsr.pretrained import load_model
-from avsr.recognition import rate_choice
-from avsr.recognition.hypotheses import decode, encode_audio, encode_video, fit_to_lips
+from avsr.processing import fit_to_lips
+from avsr.recognition.hypotheses import decode, encode
 from avsr.recognition.rate_choice import (
-    RateWish,
+    NOISY_SNR_DB,
+    SURE_LOGPROB,
     estimate_snr_db,
-    possible_rates,
-    tokens_per_second,
+    possible_routes,
 )
 from avsr.text import count_word_errors
-from avsr.transcription import Rates
 
 _TRIED = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -57,12 +57,12 @@ def main() -> None:
     options = parser.parse_args()
     conditions = [None, *map(float, options.snr.split(","))]
     table = _read(options.manifest, options.babble_from, options.cache, options.model, conditions)
-    limits = _TRIED if options.tune else (math.exp(rate_choice.SURE_LOGPROB),)
+    limits = _TRIED if options.tune else (math.exp(SURE_LOGPROB),)
     for snr_db, clips in table.items():
         print("clean" if snr_db is None else f"babble {snr_db:g} dB", f"({len(clips)} clips)")
-        for rates in clips[0]:
-            wer = _wer([clip[rates] for clip in clips])
-            print(f"  {rates}: WER {wer:.2f} %, {tokens_per_second(rates):.1f} tokens/s")
+        for route in clips[0]:
+            wer = _wer([clip[route] for clip in clips])
+            print(f"  {route.text}: WER {wer:.2f} %, {route.tokens_per_second:.1f} tokens/s")
         for limit in limits:
             chosen, tokens = _auto(clips, math.log(limit))
             print(f"  auto below {limit:.2f}: WER {_wer(chosen):.2f} %, {tokens:.1f} tokens/s")
@@ -70,35 +70,29 @@ def main() -> None:
 
 def _read(
     manifest: Path, voices: Path, cache: Path, model: str, conditions: list[float | None]
-) -> dict[float | None, list[dict[Rates, Reading]]]:
+) -> dict[float | None, list[dict[Route, Reading]]]:
     loaded = load_model(model)
     kept = ClipCache(cache)
     noise = Babble(others=read_manifest(voices), read=VoiceReader(), seed=0)
-    table: dict[float | None, list[dict[Rates, Reading]]] = defaultdict(list)
+    table: dict[float | None, list[dict[Route, Reading]]] = defaultdict(list)
     for utterance in read_manifest(manifest):
         clip = kept.clip(utterance)
         if clip.mouth is None or clip.audio is None:
             raise SystemExit(f"{utterance.path}: lacks sound or face")
-        video = encode_video(loaded, [clip.mouth])
+        lips = encode(loaded, mouths=[clip.mouth])
         speech = fit_to_lips(clip.audio, clip.mouth)
         for snr_db in conditions:
             sound = speech
             if snr_db is not None:
                 babble = noise.for_utterance(utterance, len(speech))
                 sound = mix_at_snr(speech, babble, snr_db).astype(np.float32)
-            audio = encode_audio(loaded, [sound])
-            read: dict[Rates, Reading] = {}
-            for rates in possible_rates(loaded, "av", RateWish()):
-                found = decode(
-                    loaded,
-                    "av",
-                    audio=audio,
-                    video=video,
-                    audio_rate=rates.audio,
-                    video_rate=rates.video,
-                )[0]
+            heard = encode(loaded, waveforms=[sound])
+            streams = EncodedStreams(audio=heard.audio, video=lips.video)
+            read: dict[Route, Reading] = {}
+            for route in possible_routes(loaded, "av", Request()):
+                found = decode(loaded, streams, route)[0]
                 count = count_word_errors([utterance.text], [found.text])
-                read[rates] = Reading(
+                read[route] = Reading(
                     errors=count.n_errors,
                     words=count.n_words,
                     sure=found.avg_logprob,
@@ -108,19 +102,19 @@ def _read(
     return table
 
 
-def _auto(clips: list[dict[Rates, Reading]], limit: float) -> tuple[list[Reading], float]:
+def _auto(clips: list[dict[Route, Reading]], limit: float) -> tuple[list[Reading], float]:
     """What auto reads at a threshold, as ``rate_choice.decode_as_fine_as_needed`` does it."""
     chosen: list[Reading] = []
     tokens: list[float] = []
     for clip in clips:
         fine, coarse = next(iter(clip)), list(clip)[-1]
-        noisy = clip[coarse].snr_db < rate_choice.NOISY_SNR_DB
+        noisy = clip[coarse].snr_db < NOISY_SNR_DB
         if noisy or clip[coarse].sure >= limit:
             chosen.append(clip[fine if noisy else coarse])
-            tokens.append(tokens_per_second(fine if noisy else coarse))
+            tokens.append((fine if noisy else coarse).tokens_per_second)
         else:
             chosen.append(max(clip[coarse], clip[fine], key=lambda reading: reading.sure))
-            tokens.append(tokens_per_second(coarse) + tokens_per_second(fine))
+            tokens.append(coarse.tokens_per_second + fine.tokens_per_second)
     return chosen, float(np.mean(tokens))
 
 

@@ -9,11 +9,11 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
 GENERATE = HERE.parent / "synthetic" / "generate.py"
-PREPARE = HERE / "prepare.py"
 REVOICE = HERE / "revoice.py"
 SYNTHETIC_SETS = (  # folder, split, seed, clips, kind
     ("syn_audio_train", "train", 0, 8000, "audio"),
@@ -23,6 +23,7 @@ SYNTHETIC_SETS = (  # folder, split, seed, clips, kind
     ("syn_av_dev", "dev", 0, 200, "crops"),
 )
 GRID_SETS = ("s1_train", "s1_dev")
+ADAPTER_CLIPS = 6000  # of all corpora together, for the last stage
 
 
 def call(script: Path, *words: str, **options: object) -> None:
@@ -31,6 +32,16 @@ def call(script: Path, *words: str, **options: object) -> None:
     for name, value in options.items():
         values = value if isinstance(value, list) else [value]
         command += [f"--{name.replace('_', '-')}", *map(str, values)]
+    run(command)
+
+
+def avsr(*words: object) -> None:
+    """Run a command of ``avsr``; stop everything if it fails."""
+    run([sys.executable, "-m", "avsr", *map(str, words)])
+
+
+def run(command: list[str]) -> None:
+    """Run a process and show its command line."""
     print("$", " ".join(command), file=sys.stderr, flush=True)
     environment = {
         # Keep large buffers: giving them back to the system costs a tenth of the time on a CPU.
@@ -48,8 +59,9 @@ def make_data(work: Path, grid: Path | None, jobs: int, scale: float) -> None:
     if grid is not None:
         times = grid / "alignments.tsv"
         for name in GRID_SETS:
-            manifest = grid / f"{name}.jsonl"
-            call(PREPARE, manifest=manifest, alignments=times, out=work / name, jobs=jobs)
+            clips = work / f"{name}_clips"
+            avsr("prepare", grid / f"{name}.jsonl", "-o", clips, "--jobs", jobs)
+            call(HERE / "collect.py", clips=clips, alignments=times, out=work / name)
         call(REVOICE, corpus=work / "s1_train", out=work / "s1_voices", voices=6, jobs=jobs)
 
 
@@ -91,15 +103,29 @@ def train(work: Path, grid: Path | None, noise: Path | None, threads: int, scale
         audio=work / "audio", video=work / "video", dev=both_dev, steps=length(1000),
         threads=threads, **both, **sound,
     )  # fmt: skip
-    polished = work / "polish" / "model"
-    features = work / "features"
-    call(
-        HERE / "cache_features.py", out=features, model=polished,
-        chunks=max(2, round(22 * scale)), **both, **sound,
-    )  # fmt: skip
-    call(
-        HERE / "train_adapters.py", out=work / "adapters", model=polished, features=features,
-        dev=both_dev, steps=length(300), threads=threads,
+    counts = [max(8, round(ADAPTER_CLIPS * scale * share)) for share in both["shares"]]
+    train_adapters(work, dict(zip(both["corpora"], counts, strict=True)), both_dev, noise, length)
+
+
+def train_adapters(
+    work: Path,
+    corpora: dict[Path, int],
+    dev: list[Path],
+    noise: Path | None,
+    length: Callable[[int], int],
+) -> None:
+    """The last stage, by ``avsr train``: so many clips of each corpus, on frozen encoders."""
+    clips, dev_clips = work / "adapter_clips", work / "adapter_dev_clips"
+    export = HERE / "export_clips.py"
+    call(export, corpora=list(corpora), counts=list(corpora.values()), out=clips)
+    call(export, corpora=dev, counts=[200] * len(dev), out=dev_clips)
+    noises = ["babble", *sorted(map(str, noise.glob("*.flac")))] if noise else ["babble"]
+    steps = length(300)
+    avsr(
+        "train", HERE / "adapters.yaml", f"output={work / 'adapters'}",
+        f"init.model={work / 'polish' / 'model'}", f"data.train=[{clips / 'manifest.jsonl'}]",
+        f"data.dev={dev_clips / 'manifest.jsonl'}", f"augmentation.noise=[{', '.join(noises)}]",
+        f"optimizer.max_steps={steps}", f"checkpoint.every={max(1, steps // 3)}",
     )  # fmt: skip
 
 

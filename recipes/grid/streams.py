@@ -38,7 +38,7 @@ class StreamSampler:
     Args:
         stream: which encoder the batches are for.
         corpora: prepared corpora.
-        phones: phone numbering; clips without phone times get no phone labels.
+        phones: phone numbering; what has no phone times or no number gets no labels.
         noise: where training noise comes from (audio only).
         seed: fixes everything drawn.
     """
@@ -121,7 +121,9 @@ class StreamSampler:
         if timed is not None and len(plan.pieces) == 1:
             timed = [(phone, start, end) for phone, start, end in timed]
             phones = self._labels(
-                place_words(timed, offset_s, speed), length_s, self.phones.__getitem__
+                place_words(timed, offset_s, speed),
+                length_s,
+                lambda phone: self.phones.get(phone, IGNORED),
             )
         return content, words, phones
 

@@ -146,7 +146,8 @@ def main() -> None:
     torch.manual_seed(args.seed)
 
     corpora = [load_corpus(folder) for folder in args.corpora]
-    phones = phone_inventory([line for corpus in corpora for line in corpus.lines])
+    lines = [line for corpus in corpora for line in corpus.lines]
+    phones = phone_inventory(lines, Path(args.out) / "phones.json")
     noise = None
     if args.stream == "audio":
         noise = load_noise(args.noise, [load_corpus(folder) for folder in args.babble])

@@ -25,7 +25,7 @@ from avsr.atomic import atomic_file
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.reader import ClipReader
 from avsr.manifest import Utterance, read_manifest
-from avsr.recognition import active_speaker
+from avsr.recognition.active_speaker import speaking_clip
 from avsr.text import count_word_errors
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import iter_video, read_audio
@@ -45,8 +45,6 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     clips = [clip for path in options.manifest for clip in read_manifest(path)]
     recognizer = avsr.load(options.model)
-    if options.signals_only:
-        active_speaker.can_compare_words = lambda _loaded: False
     rows = []
     for case in range(options.n):
         chance = random.Random(f"{options.seed}/{case}")
@@ -54,7 +52,7 @@ def main() -> None:
         path = options.out / f"{options.seed}_{case:03d}.mp4"
         if not path.exists():
             compose(path, pair, heard)
-        rows.append(_measure(recognizer, path, pair, heard))
+        rows.append(_measure(recognizer, path, pair, heard, not options.signals_only))
         print(json.dumps(rows[-1]), flush=True)
     right = sum(row["chosen"] == row["heard"] for row in rows)
     print(f"right face in {right} of {len(rows)} cases; two tracks in ", end="")
@@ -132,10 +130,14 @@ def _faces(path: Path) -> Clip:
 
 
 def _measure(
-    recognizer: avsr.Recognizer, path: Path, pair: list[Utterance], heard: int
+    recognizer: avsr.Recognizer,
+    path: Path,
+    pair: list[Utterance],
+    heard: int,
+    compare_words: bool,
 ) -> dict[str, Any]:
     clip = _faces(path)
-    chosen, person = active_speaker.speaking_clip(recognizer.loaded, clip)
+    chosen, person = speaking_clip(recognizer.loaded, clip, compare_words=compare_words)
     spoken = recognizer.transcribe(replace(chosen, faces=()), modality="av", keep_unsure=True)
     texts = {"speaking": (pair[heard].text, spoken.text)}
     for face in clip.faces[:2]:

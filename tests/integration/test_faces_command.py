@@ -95,10 +95,10 @@ def test_a_named_face_and_one_that_is_not_there(
         texts.append(capsys.readouterr().out)
     assert texts[2] in texts[:2]
     assert texts[3] in texts[:2]
-    assert _run(tiny_folder, couple, "--face", "7") == 0
-    told = capsys.readouterr().err
-    assert "audio (no face was found in 15 frames" in told
-    assert "warning: there is no face 7: 2 were followed" in told
+    assert _run(tiny_folder, couple, "--face", "7") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"avsr: {couple}: shows 2 faces, there is no face 7" in captured.err
 
 
 def test_a_region_of_the_picture_hides_the_rest(

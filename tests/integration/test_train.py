@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from avsr.cli import run as avsr_run
 from avsr.pretrained import load_model
+from avsr.processing import AvsrProcessor
 from avsr.training.averaging import average_checkpoints
 from avsr.training.run_folder import RunFolder
 from avsr.training.settings_file import load_settings
 from avsr.training.trained_weights import read_trained
+from tests.tiny import tiny_model
 from tests.training_runs import environment, losses, run, settings
 
 
@@ -99,6 +102,72 @@ def test_a_killed_run_goes_on_with_the_same_losses(
     assert avsr_run(["train", str(path), "seed=8"]) == 2  # another run must not mix with it
 
 
+@pytest.fixture(scope="module")
+def folder_with_heads(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with a new CTC head on each encoder."""
+    folder = tmp_path_factory.mktemp("models") / "heads"
+    text_config = load_model(tiny_folder, device="cpu").model.config.text_config
+    model = tiny_model(seed=1, text_config=text_config, audio_ctc=True, video_ctc=True)
+    model.save_pretrained(folder)
+    AvsrProcessor.from_pretrained(tiny_folder).save_pretrained(folder)
+    return folder
+
+
+def test_ctc_heads_learn_and_go_on_after_a_stop(
+    corpus: Path, folder_with_heads: Path, tmp_path: Path
+) -> None:
+    tree = settings(
+        corpus, folder_with_heads, tmp_path / "run", objective__train=["ctc_heads"],
+        objective__ctc={"weight": 3.0}, optimizer__max_steps=24, checkpoint__every=8,
+        optimizer__learning_rate=3e-2, checkpoint__keep=9, optimizer__schedule="constant",
+    )  # fmt: skip
+    folder = run(tree, tmp_path)
+    for head in ("ctc_audio", "ctc_video"):
+        on_train = [line[head] for line in folder.log() if head in line]
+        assert len(on_train) == 24
+        assert sum(on_train[-4:]) < 0.5 * sum(on_train[:4])
+    dev = [line for line in folder.log() if "eval_loss" in line]
+    texts = [  # the rest of the dev loss, to which heads make no difference
+        line["eval_loss"] - 3.0 * (line["eval_ctc_audio"] + line["eval_ctc_video"]) / 2
+        for line in dev
+    ]
+    assert texts == pytest.approx([texts[0]] * 3)
+    assert dev[0]["eval_loss"] != pytest.approx(dev[-1]["eval_loss"])
+    before = load_model(folder_with_heads, device="cpu").model
+    after = load_model(folder.model, device="cpu").model
+    head, encoder = "audio_ctc_head.weight", "audio_encoder.conv1.weight"
+    assert not torch.equal(after.get_parameter(head), before.get_parameter(head))
+    assert torch.equal(after.get_parameter(encoder), before.get_parameter(encoder))
+
+    whole = losses(folder)
+    for step in (16, 24):
+        shutil.rmtree(folder.path / f"checkpoint-{step}")
+    shutil.rmtree(folder.model)
+    origin = json.loads((folder.path / "run.json").read_text())
+    del origin["result"]
+    (folder.path / "run.json").write_text(json.dumps(origin))
+    assert losses(run(tree, tmp_path)) == whole
+
+
+def test_a_ctc_loss_needs_heads(
+    corpus: Path, tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tree = settings(
+        corpus, tiny_folder, tmp_path / "run", objective__ctc={"weight": 1.0},
+        objective__train=["projectors", "encoder_lora"],
+    )  # fmt: skip
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert avsr_run(["train", str(path)]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "objective: ctc.weight needs a model with CTC heads, which this one lacks" in line
+    assert avsr_run(["train", str(path), "objective.train=[projectors]"]) == 2
+    assert "add ctc_heads" in capfd.readouterr().err
+    both = ["objective.ctc.weight=0", "objective.train=[projectors,ctc_heads]"]
+    assert avsr_run(["train", str(path), *both]) == 2
+    assert "set objective.ctc.weight or leave them out" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("matryoshka", ["all", "sample"])
 def test_gradient_checkpointing_changes_no_loss(
     corpus: Path, tiny_folder: Path, tmp_path: Path, matryoshka: str
@@ -106,7 +175,7 @@ def test_gradient_checkpointing_changes_no_loss(
     both = [
         settings(
             corpus, tiny_folder, tmp_path / f"run{number}", optimizer__max_steps=3,
-            checkpoint__every=3, checkpoint__average=1, model__decorrelation_weight=1.0,
+            checkpoint__every=3, checkpoint__average=1, objective__decorrelation={"weight": 1.0},
             objective__matryoshka=matryoshka, optimizer__gradient_checkpointing=on,
         )
         for number, on in enumerate((False, True))
@@ -236,8 +305,12 @@ def test_check_prints_all_settings(
 ) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(settings(corpus, tiny_folder, tmp_path / "run")))
-    assert avsr_run(["train", str(path), "--check", "optimizer.max_steps=3"]) == 0
+    more = tmp_path / "more.yaml"
+    more.write_text("optimizer: {max_steps: 2, weight_decay: 0.5}\n")
+    changes = [str(more), "optimizer.max_steps=3"]
+    assert avsr_run(["train", str(path), "--check", *changes]) == 0
     shown = yaml.safe_load(capfd.readouterr().out)
     assert shown["optimizer"]["max_steps"] == 3
+    assert shown["optimizer"]["weight_decay"] == 0.5
     assert shown["optimizer"]["learning_rate"] == 3e-3
     assert not (tmp_path / "run").exists()

@@ -12,10 +12,10 @@ import pytest
 import avsr
 from avsr.manifest import read_manifest
 from avsr.text import count_word_errors
+from tests.shared import GRID
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "demo" / "samples"
-GRID_TEST = ROOT.parent / "shared" / "data" / "grid" / "s1_test.jsonl"
 
 
 def _avsr(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -66,11 +66,11 @@ def test_nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert avsr.load("grid-tiny").transcribe(SAMPLES / "silent.mp4").text
 
 
-@pytest.mark.skipif(not GRID_TEST.is_file(), reason="no GRID clips beside the checkout")
+@pytest.mark.shared
 def test_real_speech_is_read(tmp_path: Path) -> None:
     output = tmp_path / "results.json"
     options = ["--limit", 8, "--modality", "av,audio", "--output", output]
-    done = _avsr("evaluate", "--manifest", GRID_TEST, *options)
+    done = _avsr("evaluate", "--manifest", GRID / "s1_test.jsonl", *options)
     assert done.returncode == 0, done.stderr
     rows = json.loads(output.read_text())["rows"]
     assert [(row["modality"], row["n_words"]) for row in rows] == [("av", 48), ("audio", 48)]

@@ -1,6 +1,5 @@
 """AV-HuBERT against tensors computed by the official code."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +7,11 @@ import pytest
 import torch
 
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
+from tests.shared import GOLDEN
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "avhubert-video-prenorm"
+FOLDER = GOLDEN / "avhubert-video-prenorm"
 UNUSED = {"mask_emb", "label_embs_concat", "final_proj.weight", "final_proj.bias"}
-pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="golden tensors are not here")
+pytestmark = pytest.mark.shared
 
 
 def load_encoder(**overrides: Any) -> AvHubertEncoder:
@@ -24,23 +24,23 @@ def load_encoder(**overrides: Any) -> AvHubertEncoder:
         **overrides,
     )
     encoder = AvHubertEncoder(config).eval()
-    weights = torch.load(GOLDEN / "avhubert.pt", weights_only=True)["model"]
+    weights = torch.load(FOLDER / "avhubert.pt", weights_only=True)["model"]
     weights = {name: value for name, value in weights.items() if name not in UNUSED}
     if config.lora_bottleneck:
-        weights |= torch.load(GOLDEN / "lora.pth", weights_only=True)
+        weights |= torch.load(FOLDER / "lora.pth", weights_only=True)
     encoder.load_state_dict(weights)
     return encoder
 
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, torch.Tensor]:
-    with np.load(GOLDEN / "expected.npz") as arrays:
+    with np.load(FOLDER / "expected.npz") as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays}
 
 
 @pytest.fixture(scope="module")
 def streams() -> tuple[torch.Tensor, torch.Tensor]:
-    with np.load(GOLDEN / "inputs.npz") as arrays:
+    with np.load(FOLDER / "inputs.npz") as arrays:
         crops = torch.from_numpy(arrays["mouth_u8"]).float()
         filterbanks = torch.from_numpy(arrays["audio_logfbank_B_104_T"]).transpose(1, 2)
         check = torch.from_numpy(arrays["video_frames_check"])

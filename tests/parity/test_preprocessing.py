@@ -1,9 +1,7 @@
 """Our preprocessing against tensors of the published code.
 
-The tensors lie beside the checkout, in ``shared/golden``; without them the tests are skipped.
+The tensors lie beside the checkout, in ``shared/golden``.
 """
-
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,15 +16,15 @@ from avsr_frontends.mouth import (
     crop_mouth,
     normalise_mouth,
 )
+from tests.shared import GOLDEN
 
-GOLDEN = Path(__file__).parents[3] / "shared/golden"
 Arrays = dict[str, np.ndarray]
+
+pytestmark = pytest.mark.shared
 
 
 def load(case: str) -> tuple[Arrays, Arrays]:
     folder = GOLDEN / case
-    if not folder.exists():
-        pytest.skip(f"golden case {case} is not beside the checkout")
     return dict(np.load(folder / "inputs.npz")), dict(np.load(folder / "expected.npz"))
 
 
@@ -93,7 +91,9 @@ def test_log_mel() -> None:
     inputs, expected = load("preprocess-audio")
     features = log_mel(normalise_waveform(inputs["audio"]), padded=True).numpy()
     assert (1, *features.shape) == tuple(expected["mel_shape"])
-    np.testing.assert_allclose(features[:, :200], expected["mel_float32_first200"], atol=1e-5)
+    difference = np.abs(features[:, :200] - expected["mel_float32_first200"])
+    assert difference.max() < 1e-4  # where a filter holds little, two processors' FFTs differ
+    assert np.mean(difference > 1e-5) < 1e-3
     np.testing.assert_allclose(features[:, -1], expected["mel_float32_last"], atol=1e-5)
 
 

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from avsr import AvsrForConditionalGeneration, AvsrProcessor
 from avsr.cli import run
+from avsr.route import Route
+from avsr.training.objective import TrainingObjective
+from avsr.training.routes import WeightedRoute
+from avsr.training.settings import DecorrelationSettings, ObjectiveSettings
+from tests.golden_cases import CASES, base_video_encoder, official_checkpoint
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
-CASES = sorted(path.parent.name for path in GOLDEN.glob("*/checkpoint.pth"))
 MODALITIES = {"audio": "audio", "video": "video", "audiovisual": "av"}
 LOGITS = re.compile(r"(audiovisual|audio|video)(?:_a(\d+))?(?:_v(\d+))?_logits")
-
-pytestmark = pytest.mark.skipif(not CASES, reason="golden tensors are not beside the checkout")
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,21 @@ class Case:
         return found
 
 
-@pytest.fixture(scope="module", params=CASES or [""])
+@pytest.fixture(scope="module", params=CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    source = GOLDEN / request.param
+    source = request.param
     meta = json.loads((source / "meta.json").read_text())
-    folder = tmp_path_factory.mktemp("published") / request.param
+    work = tmp_path_factory.mktemp("published")
+    folder = work / source.name
     arguments = ["--language-model", source / "llm", "--lora-scaling", meta["lora"]["scaling"]]
-    for stream, base in (("audio", "whisper"), ("video", "avhubert.pt")):
+    encoders = {"audio": source / "whisper", "video": base_video_encoder(source)}
+    for stream, encoder in encoders.items():
         if f"{stream}_proj" in {name.partition(".")[0] for name in meta["keys"]}:
             rates = np.atleast_1d(meta["options"][f"downsample_ratio_{stream}"])
-            arguments += [f"--{stream}-encoder", source / base]
+            arguments += [f"--{stream}-encoder", encoder]
             arguments += [f"--{stream}-rates", ",".join(map(str, rates))]
-    command = ["convert", source / "checkpoint.pth", "-o", folder, *arguments]
+    checkpoint = official_checkpoint(source, work / "official")
+    command = ["convert", checkpoint, "-o", folder, *arguments]
     assert run([str(argument) for argument in command]) == 0
     return Case(
         folder=folder,
@@ -101,15 +105,24 @@ def test_encoder_features(case: Case) -> None:
     for task, modality in MODALITIES.items():
         if f"{task}_whisper" in case.expected:
             batch = case.batch(0, modality=modality)
-            features, lengths = case.model.encode_audio(
-                batch["input_features"], batch["audio_lengths"]
-            )
-            assert_close(features, case.expected[f"{task}_whisper"], 1e-5)
-            assert lengths.tolist() == [case.meta["shapes"][f"{task}_whisper_frames"]]
+            audio = encode(case, batch, "audio")
+            assert_close(audio.features, case.expected[f"{task}_whisper"], 1e-5)
+            assert audio.lengths.tolist() == [case.meta["shapes"][f"{task}_whisper_frames"]]
         if f"{task}_avhubert" in case.expected:
             batch = case.batch(0, modality=modality)
-            features, _ = case.model.encode_video(batch["video_values"], batch["video_lengths"])
-            assert_close(features, case.expected[f"{task}_avhubert"], 1e-5)
+            assert_close(
+                encode(case, batch, "video").features, case.expected[f"{task}_avhubert"], 1e-5
+            )
+
+
+def encode(case: Case, batch: dict[str, Tensor], stream: str) -> Any:
+    """What the encoder of one stream makes of a batch of both."""
+    names = {
+        "audio": ("input_features", "audio_lengths"),
+        "video": ("video_values", "video_lengths"),
+    }
+    encoded = case.model.encode(**{name: batch[name] for name in names[stream]})
+    return getattr(encoded, stream)
 
 
 @torch.no_grad()
@@ -146,14 +159,7 @@ def test_rounded_rotary_frequencies(case: Case) -> None:
     rounded = AvsrForConditionalGeneration.from_pretrained(case.folder, official_numerics=True)
     for name, options in case.settings():
         batch = case.batch(0, modality=options["modality"])
-        features: dict[str, Tensor] = {}
-        if options["audio_rate"] is not None:
-            encoded = case.model.encode_audio(batch["input_features"], batch["audio_lengths"])
-            features["audio_features"], features["audio_frame_lengths"] = encoded
-        if options["video_rate"] is not None:
-            encoded = case.model.encode_video(batch["video_values"], batch["video_lengths"])
-            features["video_features"], features["video_frame_lengths"] = encoded
-        logits = rounded(**features, **options).logits[:, -1]
+        logits = rounded(streams=case.model.encode(**batch), **options).logits[:, -1]
         assert_close(logits, case.expected[f"{name}_logits_rope_bf16_freqs"], 1e-4)
 
 
@@ -183,12 +189,12 @@ def official_training_batch(case: Case, modality: str) -> dict[str, Tensor]:
     return batch
 
 
-def training_model(case: Case) -> Any:
+def training_objective(case: Case) -> TrainingObjective:
     weight = case.meta["options"]["sink_loss_factor"] * case.meta["options"]["add_sink_loss"]
-    model = AvsrForConditionalGeneration.from_pretrained(
-        case.folder, decorrelation_weight=weight, decorrelation_layers="released"
-    )
-    return model.train()  # no dropout anywhere; the frozen encoders stay in evaluation
+    model = AvsrForConditionalGeneration.from_pretrained(case.folder)
+    term = DecorrelationSettings(weight=weight, layers="released")
+    # no dropout anywhere; the frozen encoders stay in evaluation
+    return TrainingObjective(model, ObjectiveSettings(decorrelation=term)).train()
 
 
 def assert_loss(actual: Tensor, expected: Tensor) -> None:
@@ -197,20 +203,25 @@ def assert_loss(actual: Tensor, expected: Tensor) -> None:
 
 @torch.no_grad()
 def test_training_losses(case: Case) -> None:
-    model = training_model(case)
-    trained = model.config.modalities
+    objective = training_objective(case)
+    trained = list(objective.model.config.modalities or ())
     # All tasks of one model see the same audio, cut to the video's length.
     batch = official_training_batch(case, "av" if "av" in trained else trained[0])
-    losses = {tuple(options.values()): model(**batch, **options) for _, options in case.settings()}
+    passes = {
+        tuple(options.values()): objective(routes=[WeightedRoute(Route(**options), 1.0)], **batch)
+        for _, options in case.settings()
+    }
+    losses = {key: values["loss"] for key, values in passes.items()}
     if "train_ce_loss" in case.expected:
-        (output,) = losses.values()
-        assert_loss(output.ce_loss, case.expected["train_ce_loss"])
-        weighted = output.decorrelation_loss * model.config.decorrelation_weight
+        (values,) = passes.values()
+        assert_loss(values["cross_entropy"][0], case.expected["train_ce_loss"])
+        options = case.meta["options"]
+        weighted = values["decorrelation"][0] * options["sink_loss_factor"]
         assert_loss(weighted, case.expected["train_sink_loss"])
-        assert_loss(output.loss, case.expected["train_loss_total"])
+        assert_loss(values["loss"], case.expected["train_loss_total"])
         return
     if "train_loss_total" in case.expected:  # the mean over rates, or over weighted tasks
-        values = torch.stack([output.loss for output in losses.values()])
+        values = torch.stack(list(losses.values()))
         if len(trained) == 3:
             values = values * torch.tensor(case.meta["options"]["matry_weights"])
         assert_loss(values.mean(), case.expected["train_loss_total"])
@@ -226,7 +237,7 @@ def test_training_losses(case: Case) -> None:
                 losses["av", audio, video],
             ]
             weights = torch.tensor(case.meta["options"]["matry_weights"])
-            weighted = torch.stack([output.loss for output in outputs]) * weights
+            weighted = torch.stack(outputs) * weights
             assert_loss(weighted, expected)
             assert_loss(weighted.mean(), case.expected[f"train_a{audio}_v{video}_loss_total"])
             compared += 1

@@ -1,5 +1,6 @@
 """Word errors and sinks of one trained cell on the development clips."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ from fusion import text_labels
 from sink_counts import BatchSinks
 from torch import Tensor
 
-from avsr import AvsrProcessor
+from avsr import AvsrProcessor, EncodedStreams, Route, SearchOptions
+from avsr.route import trained_route
 from avsr.sinks.experiment import Cell, Experiment
 from avsr.text import count_word_errors
 from avsr_adapters import AttentionRecycler, tapped_attention
 
-MAX_NEW_TOKENS = 10
+SEARCH = SearchOptions(num_beams=1, max_new_tokens=10)
 DESCRIBED = 16  # clips of each corpus whose sinks are counted
 
 
@@ -55,15 +57,9 @@ def measure_cell(
         for modality in experiment.modalities:
             for pair in cell.rate_pairs:
                 for variant in _variants(cell, experiment):
-                    streams = _streams(part, modality, pair)
-                    row = {
-                        "corpus": corpus,
-                        "modality": modality,
-                        "audio_rate": pair[0] if modality == "av" else None,
-                        "video_rate": pair[1],
-                        "variant": variant,
-                    }
-                    rows.append(row | _measure(model, processor, streams, part, variant))
+                    route = trained_route(model.config, modality, *pair)
+                    row = {"corpus": corpus, **asdict(route), "variant": variant}
+                    rows.append(row | _measure(model, processor, part, route, variant))
     return rows
 
 
@@ -74,29 +70,23 @@ def _variants(cell: Cell, experiment: Experiment) -> list[str]:
     return variants if cell.bos else [*variants, "register"]
 
 
-def _streams(part: dict[str, Any], modality: str, pair: tuple[int, int]) -> dict[str, Any]:
-    streams = {"modality": modality, "video_features": part["video"], "video_rate": pair[1]}
-    if modality == "av":
-        streams |= {"audio_features": part["audio"], "audio_rate": pair[0]}
-    return streams
-
-
 @torch.no_grad()
 def _measure(
-    model: Any, processor: AvsrProcessor, streams: dict, part: dict, variant: str
+    model: Any, processor: AvsrProcessor, part: dict, route: Route, variant: str
 ) -> dict[str, Any]:
+    streams = EncodedStreams.whole(audio=part["audio"], video=part["video"]).of(route)
     bos = model.config.bos_token_id
     if variant == "register":
         model.config.bos_token_id = model.config.pad_token_id
     try:
-        described = _sinks(model, streams, part["labels"], DESCRIBED).describe()
+        described = _sinks(model, streams, route, part["labels"], DESCRIBED).describe()
         if variant.startswith("recycled"):
             share = float(variant.partition("-")[2])
-            recycler = _recycler(model, streams, part["labels"], share)
+            recycler = _recycler(model, streams, route, part["labels"], share)
             described["recycled_tokens"] = round(recycler.n_sources, 5)
-            ids = _generate_recycled(model, streams, recycler, len(part["labels"]))
+            ids = _generate_recycled(model, streams, route, recycler)
         else:
-            ids = model.generate(max_new_tokens=MAX_NEW_TOKENS, **streams).tolist()
+            ids = model.generate(streams=streams, route=route, search=SEARCH).tolist()
     finally:
         model.config.bos_token_id = bos
     texts = processor.batch_decode(ids)
@@ -109,37 +99,41 @@ def _measure(
 
 
 def _generate_recycled(
-    model: Any, streams: dict, recycler: AttentionRecycler, n_clips: int
+    model: Any, streams: EncodedStreams, route: Route, recycler: AttentionRecycler
 ) -> list[list[int]]:
     """Token ids of each clip, read alone: the search drops rows of a batch as they end."""
     found = []
-    for row in range(n_clips):
-        one = {k: v[row : row + 1] if isinstance(v, Tensor) else v for k, v in streams.items()}
+    for row in range(streams.n_clips):
+        one = streams.rows([row])
         with tapped_attention(model.language_model, recycler.of_row(row)):
-            found.append(model.generate(max_new_tokens=MAX_NEW_TOKENS, **one)[0].tolist())
+            found.append(model.generate(streams=one, route=route, search=SEARCH)[0].tolist())
     return found
 
 
-def _sinks(model: Any, streams: dict, labels: Tensor, n_clips: int) -> BatchSinks:
+def _sinks(
+    model: Any, streams: EncodedStreams, route: Route, labels: Tensor, n_clips: int
+) -> BatchSinks:
     """Let the model read the first clips with their true texts."""
-    few = {k: v[:n_clips] if isinstance(v, Tensor) else v for k, v in streams.items()}
+    few = streams.rows(range(min(n_clips, len(labels))))
 
     def read() -> None:
-        model(labels=labels[:n_clips], logits_to_keep=labels.shape[1] + 1, **few)
+        n_kept = labels.shape[1] + 1
+        model(streams=few, route=route, labels=labels[:n_clips], logits_to_keep=n_kept)
 
     return BatchSinks(model.language_model, read, n_text=labels.shape[1])
 
 
-def _recycler(model: Any, streams: dict, labels: Tensor, share: float) -> AttentionRecycler:
+def _recycler(
+    model: Any, streams: EncodedStreams, route: Route, labels: Tensor, share: float
+) -> AttentionRecycler:
     """Move attention from all sinks but the first token to the tokens of sound and lips."""
-    sinks = _sinks(model, streams, labels, len(labels)).sinks
+    sinks = _sinks(model, streams, route, labels, len(labels)).sinks
     found = sinks[..., : sinks.shape[-1] - labels.shape[1]].clone()
     found[..., 0] = False
     targets = torch.zeros(found.shape[1:], dtype=torch.bool)
     start = 1 if model.config.bos_token_id is not None else 0
-    for stream in ("audio", "video"):
-        if f"{stream}_features" in streams:
-            n_tokens = streams[f"{stream}_features"].shape[1] // streams[f"{stream}_rate"]
-            targets[:, start + 1 : start + 1 + n_tokens] = True
-            start += n_tokens + 2
+    for encoded in streams.present:
+        n_tokens = encoded.features.shape[1] // (route.rate(encoded.stream) or 1)
+        targets[:, start + 1 : start + 1 + n_tokens] = True
+        start += n_tokens + 2
     return AttentionRecycler(found, targets, share)

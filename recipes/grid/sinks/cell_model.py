@@ -41,8 +41,6 @@ def build_cell_model(cell: Cell, polished: Any, language_model_dir: Path) -> Any
         "lora_target_modules": None,
         "audio_projector_layer_norm": cell.layer_norm,
         "video_projector_layer_norm": cell.layer_norm,
-        "decorrelation_weight": cell.weight,
-        "decorrelation_layers": "paper",
         "audio_ctc": False,
         "video_ctc": False,
         "bos_token_id": settings["bos_token_id"] if cell.bos else None,

@@ -23,9 +23,9 @@ def encode_corpus(model: AvsrForConditionalGeneration, folder: str, limit: int) 
     n_clips = min(limit, len(corpus))
     for start in range(0, n_clips, BATCH):
         batch = sampler.clean(list(range(start, min(start + BATCH, n_clips))))
-        audio, video = encode(model, batch)
-        rows["audio"].append(audio.half().numpy())
-        rows["video"].append(video.half().numpy())
+        streams = encode(model, batch)
+        for encoded in streams.present:
+            rows[encoded.stream].append(encoded.features.half().numpy())
         rows["texts"].append(np.array(batch.texts))
     return {name: np.concatenate(values) for name, values in rows.items()}
 

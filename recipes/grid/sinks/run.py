@@ -2,8 +2,8 @@
 
     python recipes/grid/sinks/run.py --model POLISHED --features DIR --dev DIR DIR --work DIR
 
-POLISHED is ``polish/model`` and ``--features`` the folder ``features`` of a run of
-``recipes/grid/run.py``; ``--dev`` are its prepared development sets. Then
+POLISHED is ``polish/model`` of a run of ``recipes/grid/run.py``, ``--dev`` are its development
+sets, and ``--features`` is what ``recipes/grid/cache_features.py`` made with POLISHED. Then
 ``python recipes/grid/sinks/tables.py --work DIR`` draws the tables.
 """
 

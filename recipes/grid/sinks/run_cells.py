@@ -18,7 +18,7 @@ import torch
 from cell_dev import DevClips, measure_cell
 from cell_model import build_cell_model
 
-from avsr import AvsrForConditionalGeneration, AvsrProcessor
+from avsr import AvsrForConditionalGeneration, AvsrProcessor, EncodedStreams
 from avsr.atomic import write_text_atomically
 from avsr.sinks.experiment import Cell, Experiment, load_experiment
 
@@ -56,9 +56,10 @@ def train_cell(
         rates = [sorted({pair[stream] for pair in cell.rate_pairs}) for stream in (0, 1)]
         pair = (int(generator.choice(rates[0])), int(generator.choice(rates[1])))
         audio, video = (torch.from_numpy(chunk[s][rows]).float() for s in ("audio", "video"))
+        streams = EncodedStreams.whole(audio=audio, video=video)
         labels = torch.from_numpy(chunk["labels"][rows])
         with torch.autocast("cpu", torch.bfloat16):
-            loss, values = _loss(model, experiment, audio, video, labels, pair)
+            loss, values = _loss(model, experiment, streams, labels, pair, cell.weight)
         warm = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.steps))
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * warm * (1 - step / settings.steps)
@@ -78,23 +79,28 @@ def train_cell(
 def _loss(
     model: Any,
     experiment: Experiment,
-    audio: torch.Tensor,
-    video: torch.Tensor,
+    streams: EncodedStreams,
     labels: torch.Tensor,
     pair: tuple[int, int],
+    weight: float,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     total, values = torch.zeros(()), {}
     for modality in experiment.modalities:
-        streams = {"video_features": video, "video_rate": pair[1]}
-        if modality == "av":
-            streams |= {"audio_features": audio, "audio_rate": pair[0]}
         output = model(
-            labels=labels, modality=modality, logits_to_keep=labels.shape[1] + 1, **streams
+            streams=streams,
+            modality=modality,
+            audio_rate=pair[0],
+            video_rate=pair[1],
+            labels=labels,
+            decorrelation_layers="paper" if weight else None,
+            logits_to_keep=labels.shape[1] + 1,
         )
-        total = total + output.loss / len(experiment.modalities)
-        values[f"ce_{modality}"] = output.ce_loss.item()
+        loss = output.loss
+        values[f"ce_{modality}"] = loss.item()
         if output.decorrelation_loss is not None:
+            loss = loss + weight * output.decorrelation_loss
             values[f"cos_{modality}"] = output.decorrelation_loss.item()
+        total = total + loss / len(experiment.modalities)
     return total, values
 
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from avsr.atomic import atomic_file, write_text_atomically
+from avsr.atomic import (
+    atomic_file,
+    is_unfinished,
+    remove_unfinished,
+    write_text_atomically,
+)
 
 
 def test_replaces_the_old_content(tmp_path: Path) -> None:
@@ -43,3 +48,25 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_text_atomically(tmp_path / "none" / "a.txt", "x")
+
+
+def test_only_what_was_being_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    foreign = [tmp_path / ".gitignore", tmp_path / "below" / ".avsr-notes", tmp_path / "a.part"]
+    for path in foreign:
+        path.touch()
+    started: list[Path] = []
+    with atomic_file(tmp_path / "below" / "a.txt"):
+        started += [path for path in (tmp_path / "below").iterdir() if path not in foreign]
+    (tmp_path / "below" / "a.txt").unlink()
+    (unfinished,) = started
+    assert is_unfinished(unfinished)
+    unfinished.touch()  # as a killed run leaves it
+    remove_unfinished(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(foreign)
+
+
+def test_a_name_of_any_length_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    write_text_atomically(path, "x\udce9")
+    assert path.read_text() == "x\\udce9"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from avsr.decoding.beams import RepeatingReader, TreeReader, beam_reader
-from avsr.model_parts.sequence import TokenSequence
+from avsr.decoding.sequence import TokenSequence
 from tests.tiny import tiny_model
 
 N_BEAMS = 3

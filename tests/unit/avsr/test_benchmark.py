@@ -13,11 +13,12 @@ from avsr.benchmark.comparison import compare
 from avsr.benchmark.measurement import median_seconds, operations_of, peak_memory
 from avsr.benchmark.plots import plot_latency, plot_throughput
 from avsr.benchmark.report import comparison_row, comparison_table, stage_row, stage_table
-from avsr.benchmark.stages import Search, StageBench, all_readings
+from avsr.benchmark.stages import StageBench, all_readings
 from avsr.cli import run
+from avsr.decoding.options import SearchOptions
 from avsr.errors import UsageError
-from avsr.model_parts.route import Route
 from avsr.pretrained import LoadedModel, load_model
+from avsr.route import Route
 
 CPU = torch.device("cpu")
 
@@ -61,8 +62,10 @@ def test_other_tokens_are_noticed(loaded: LoadedModel, monkeypatch: pytest.Monke
     assert (found.n_texts, found.n_same) == (1, 0)
 
 
-@pytest.mark.parametrize("search", [Search(), Search(num_beams=3, max_new_tokens=4)])
-def test_stages(loaded: LoadedModel, search: Search) -> None:
+@pytest.mark.parametrize(
+    "search", [SearchOptions(num_beams=1), SearchOptions(num_beams=3, max_new_tokens=4)]
+)
+def test_stages(loaded: LoadedModel, search: SearchOptions) -> None:
     batch = StageBench(loaded, noise_clips(2, 0.6), repeats=1)
     row = batch.measure(Route(modality="av", audio_rate=4, video_rate=2), search)
     assert list(row.seconds) == [
@@ -117,7 +120,7 @@ def test_random_models_read_to_the_last_token() -> None:
     assert config.video_config.num_hidden_layers == config.text_config.num_hidden_layers == 1
     assert "1 layers of each" in loaded.name
     assert longest_encoded_s(loaded) == 30
-    search = Search(num_beams=2, max_new_tokens=3)
+    search = SearchOptions(num_beams=2, max_new_tokens=3)
     row = StageBench(loaded, noise_clips(1, 0.4), 1).measure(Route(modality="av"), search)
     assert row.n_tokens == 3
 
@@ -125,7 +128,7 @@ def test_random_models_read_to_the_last_token() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("gpt-9,whisper-tiny", "there is no 'gpt-9'"),
+        ("gpt-9,whisper-tiny", "there is no size 'gpt-9'"),
         ("whisper-tiny,avhubert-base", "give a language model and an encoder"),
         ("llama-3.2-1b", "give a language model and an encoder"),
         ("llama-3.2-1b,llama-3.2-3b", "two sizes of one part"),
@@ -159,8 +162,8 @@ def test_the_command(tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     ("arguments", "message"),
     [
         (["--layers", "2"], "go with --random"),
-        (["--draft", "oracle"], "there is only ctc"),
-        (["--dtype", "float8"], "give auto, float32 or bfloat16"),
+        (["--draft", "oracle"], "'oracle' is not one of 'ctc'"),
+        (["--dtype", "float8"], "'float8' is not one of 'auto', 'float32', 'bfloat16'"),
         (["--beam", "0"], "give numbers above 0"),
         (["--seconds", "ten"], "give numbers above 0"),
     ],

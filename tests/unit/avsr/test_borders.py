@@ -7,8 +7,8 @@ import pytest
 
 from avsr.clips.buffer import ClipBuffer
 from avsr.clips.clip import Clip
-from avsr.config import Modality
 from avsr.recognition.borders import borders_of, cut_at_borders, holds_border
+from avsr.route import Modality
 
 
 def clip_of(n_frames: int, n_seen: int | None = None, borders: tuple[int, ...] = ()) -> Clip:

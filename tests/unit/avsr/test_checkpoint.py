@@ -22,17 +22,18 @@ from transformers import (
 
 from avsr.config import AvsrConfig
 from avsr.model import AvsrForConditionalGeneration
-from avsr.model_files import weights
 from avsr.model_files.base_models import configure, load_base_models
+from avsr.model_parts.adapters import adapters_of
+from avsr.route import Route
 from avsr_frontends.avhubert import AvHubertEncoder
-from tests.tiny import tiny_config, tiny_features, tiny_model
+from tests.tiny import EOS, tiny_config, tiny_model, tiny_streams
 
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
 
 
 def logits(model, **changes):
     with torch.no_grad():
-        return model(**tiny_features([20, 13]), **{**ASKED, **changes}).logits
+        return model(streams=tiny_streams([20, 13]), **{**ASKED, **changes}).logits
 
 
 def load(folder, **options) -> Any:
@@ -51,20 +52,54 @@ def test_saved_and_read_back(tmp_path, tied):
     for modality in ("audio", "video", "av"):
         assert torch.equal(logits(model, modality=modality), logits(again, modality=modality))
     assert torch.equal(
-        again.generate(**tiny_features([20]), **ASKED),
-        model.generate(**tiny_features([20]), **ASKED),
+        again.generate(streams=tiny_streams([20]), **ASKED),
+        model.generate(streams=tiny_streams([20]), **ASKED),
     )
     flags = [{n for n, p in m.named_parameters() if p.requires_grad} for m in (model, again)]
     assert flags[0] == flags[1]
     video = torch.randn(1, 6, 1, 88, 88)
     with torch.no_grad():
-        assert torch.equal(model.encode_video(video)[0], again.encode_video(video)[0])
+        features = [m.encode(video_values=video).video.features for m in (model, again)]
+        assert torch.equal(*features)
+
+
+def test_search_defaults_stand_beside_the_weights(tmp_path):
+    model = tiny_model(audio_ctc=True, video_ctc=True)
+    model.generation_config.num_beams, model.generation_config.ctc_weight = 3, 0.25
+    model.save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "generation_config.json").read_text())
+    assert (stored["num_beams"], stored["ctc_weight"]) == (3, 0.25)
+    _, settings = load(tmp_path).search_inputs(streams=tiny_streams([20]), **ASKED)
+    assert (settings.options.num_beams, settings.options.ctc_weight) == (3, 0.25)
+    _, settings = load(tmp_path).search_inputs(streams=tiny_streams([20]), **ASKED, num_beams=2)
+    assert (settings.options.num_beams, settings.options.ctc_weight) == (2, 0.25)
+
+
+def test_folders_of_older_versions_are_read(tmp_path):
+    """They kept search defaults and the weight of a training loss in the configuration."""
+    model = tiny_model(audio_ctc=True, video_ctc=True)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"default_beams": 8, "default_ctc_weight": 0.5}
+    config |= {"decorrelation_weight": 0.1, "decorrelation_layers": "paper"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    again = load(tmp_path)
+    assert (again.generation_config.num_beams, again.generation_config.ctc_weight) == (8, 0.5)
+    assert again.generation_config.eos_token_id == EOS
+    assert torch.equal(logits(again), logits(model))
+    again.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert not [name for name in saved if name.startswith(("default_", "decorrelation_"))]
+    assert load(tmp_path).generation_config.num_beams == 8
 
 
 def test_a_loaded_model_can_be_trained_and_saved_over_itself(tmp_path):
     tiny_model().save_pretrained(tmp_path)
     model = load(tmp_path).train()
-    model(**tiny_features([20, 13]), labels=torch.tensor([[5, 2], [6, 2]]), **ASKED).loss.backward()
+    model(
+        streams=tiny_streams([20, 13]), labels=torch.tensor([[5, 2], [6, 2]]), **ASKED
+    ).loss.backward()
     torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1).step()
     model.eval().save_pretrained(tmp_path)
     assert torch.equal(logits(load(tmp_path)), logits(model))
@@ -81,21 +116,25 @@ def test_half_precision_on_disk_only(tmp_path):
     assert load(tmp_path, dtype="float16").dtype == torch.float16
 
 
-def test_shards(tmp_path, monkeypatch):
+def test_shards_are_read_and_replaced_by_one_file(tmp_path):
     model = tiny_model()
     model.save_pretrained(tmp_path)
-    monkeypatch.setattr(weights, "SHARD_BYTES", 40_000)
-    model.save_pretrained(tmp_path)
-    assert not (tmp_path / "model.safetensors").exists()
-    files = sorted(tmp_path.glob("*.safetensors"))
-    assert len(files) > 2
+    whole = load_file(tmp_path / "model.safetensors")
+    half = len(whole) // 2
+    weight_map = {}
+    for number, names in enumerate((list(whole)[:half], list(whole)[half:]), start=1):
+        file = f"model-{number:05d}-of-00002.safetensors"
+        save_file({name: whole[name] for name in names}, tmp_path / file)
+        weight_map.update(dict.fromkeys(names, file))
+    (tmp_path / "model.safetensors").unlink()
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
     assert torch.equal(logits(load(tmp_path)), logits(model))
-    files[0].unlink()
-    with pytest.raises(FileNotFoundError, match=files[0].name):
+    load(tmp_path).save_pretrained(tmp_path)
+    assert [file.name for file in tmp_path.glob("model*")] == ["model.safetensors"]
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(FileNotFoundError, match="model-00001-of-00002"):
         load(tmp_path)
-    monkeypatch.undo()
-    model.save_pretrained(tmp_path)
-    assert [file.name for file in tmp_path.glob("*.safetensors")] == ["model.safetensors"]
 
 
 def test_configuration_changes_on_loading(tmp_path):
@@ -137,13 +176,13 @@ def test_damaged_and_missing_files(tmp_path):
     file.unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="neither a folder nor"):
+    with pytest.raises(FileNotFoundError, match="is no folder, and cannot be fetched"):
         load("nobody/no-such-model", local_files_only=True)
 
 
 def test_folded_weights_are_not_saved(tmp_path):
     model = tiny_model()
-    model.fold_lora(model.adapters_of("av", 4, 2))
+    model.fold_lora(adapters_of(model.config, Route.parse("A4 V2")))
     with pytest.raises(ValueError, match="unfold"):
         model.save_pretrained(tmp_path)
 
@@ -256,7 +295,7 @@ LOAD_AND_MEASURE = """
 import re, sys
 from pathlib import Path
 from avsr.model import AvsrForConditionalGeneration
-from tests.tiny import tiny_features, tiny_model
+from tests.tiny import tiny_streams, tiny_model
 import tempfile
 
 def peak():
@@ -264,10 +303,10 @@ def peak():
 
 with tempfile.TemporaryDirectory() as warm_up:  # what any first load and call costs
     tiny_model().save_pretrained(warm_up)
-    AvsrForConditionalGeneration.from_pretrained(warm_up)(**tiny_features([20]), modality="av")
+    AvsrForConditionalGeneration.from_pretrained(warm_up)(streams=tiny_streams([20]), modality="av")
 before = peak()
 model = AvsrForConditionalGeneration.from_pretrained(sys.argv[1])
-model(**tiny_features([20]), modality="av")
+model(streams=tiny_streams([20]), modality="av")
 total = sum(float(p.detach().sum()) for p in model.parameters())  # every page is touched
 print(peak() - before)
 """

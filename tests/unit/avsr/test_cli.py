@@ -239,8 +239,8 @@ def test_an_unexpected_error_is_one_line(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--noise", "babble"], "also give --snr"),
-        (["--snr", "0"], "also give --noise"),
+        (["--noise", "babble"], "also give the ratio in dB, such as 10,5,0 (--snr)"),
+        (["--snr", "0"], "also give babble or a sound file (--noise)"),
         (["--noise", "babble", "--snr", "loud"], "ratios are numbers in dB"),
         (["--noise", "babble", "--snr", "nan"], "ratios go from -100 to 100"),
         (["--modality", "av,lips"], "'lips' is not one of av, audio, video"),

@@ -94,7 +94,7 @@ def test_refuses_what_cannot_be_compared(
     lines = tmp_path / "lines.jsonl"
     lines.write_text("{}\n{}\n")
     assert _compare(a, lines) == 2
-    assert "give the .json that avsr evaluate --output wrote" in capsys.readouterr().err
+    assert "give the .json that avsr evaluate wrote" in capsys.readouterr().err
     assert _compare(a, tmp_path / "none.json") == 2
     assert "no such file" in capsys.readouterr().err
 

@@ -44,19 +44,11 @@ def test_modalities_follow_from_the_encoders():
         ({"video_rates": []}, "positive integers"),
         ({"compression": "stack", "projector_per_rate": False}, "projector_per_rate"),
         ({"trim_video_to_rate": True}, "single video rate"),
-        ({"decorrelation_weight": 1.0, "decorrelation_layers": "last"}, "paper, released"),
     ],
 )
 def test_impossible_settings(changes, message):
     with pytest.raises(ValueError, match=message):
         tiny_config(**changes)
-
-
-def test_decorrelation_needs_enough_layers():
-    text = {**tiny_config().text_config.to_dict(), "num_hidden_layers": 2}
-    tiny_config(text_config=text, decorrelation_weight=1.0, decorrelation_layers="released")
-    with pytest.raises(ValueError, match="more than 2"):
-        tiny_config(text_config=text, decorrelation_weight=1.0)
 
 
 def test_misspelt_settings():

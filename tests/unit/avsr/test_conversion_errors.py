@@ -224,7 +224,8 @@ def test_base_model_is_not_there(published: Published, fails: Callable[..., str]
     line = fails(published, 3, "--language-model", published.folder / "nothing")
     assert "no such folder; give a folder or a hub id" in line
     line = fails(published, 3, "--audio-encoder", "nobody/nothing", "--offline")
-    assert "--audio-encoder nobody/nothing: cannot be read" in line
+    assert "nobody/nothing: cannot be read" in line
+    assert line.endswith("(--audio-encoder)\n")
 
 
 def test_rates(published: Published, fails: Callable[..., str]) -> None:
@@ -253,7 +254,7 @@ def test_output_that_is_something_else(
     output.mkdir()
     (output / "thesis.tex").touch()
     assert run([*map(str, published.arguments), "-o", str(output)]) == 2
-    assert "exists and is no model folder" in capsys.readouterr().err
+    assert "not as an earlier run left it" in capsys.readouterr().err
     assert (output / "thesis.tex").exists()
 
 
@@ -261,6 +262,27 @@ def test_model_folder_is_replaced(published: Published) -> None:
     output = str(published.folder / "model")
     arguments = [*map(str, published.arguments), "-o", output]
     assert run(arguments) == 0
-    (Path(output) / "old").touch()
+    old = Path(output) / "model-00001-of-00002.safetensors"
+    old.touch()
     assert run(arguments) == 0
-    assert not (Path(output) / "old").exists()
+    assert not old.exists()
+
+
+def test_what_lies_in_a_model_folder_besides_is_kept(
+    published: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = published.folder / "model"
+    arguments = [*map(str, published.arguments), "-o", str(output)]
+    assert run(arguments) == 0
+    (output / "notes.txt").write_text("mine")
+    assert run(arguments) == 2
+    assert (output / "notes.txt").read_text() == "mine"
+    (output / "notes.txt").unlink()
+    (output / "conversion.json").unlink()  # as a model that was trained
+    (output / "config.json").write_text('{"model_type": "avsr", "mine": true}')
+    assert run(arguments) == 2
+    assert (output / "model.safetensors").stat().st_size > 0
+    capsys.readouterr()
+    inside = output.parent  # holds the checkpoint that is read
+    assert run([*map(str, published.arguments), "-o", str(inside)]) == 2
+    assert "which it may not replace" in capsys.readouterr().err

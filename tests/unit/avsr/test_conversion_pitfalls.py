@@ -49,15 +49,18 @@ def test_1_single_rate_models_trim_before_the_encoder(
 ) -> None:
     model, processor = model_and_processor
     batch = processor(video=VIDEO, modality="video")
-    features, lengths = model.encode_video(batch["video_values"], batch["video_lengths"])
-    assert (features.shape[1], lengths.tolist()) == (15, [15])  # of 19 frames, rate 5
+    encoded = model.encode(**batch).video
+    assert (encoded.features.shape[1], encoded.lengths.tolist()) == (
+        15,
+        [15],
+    )  # of 19 frames, rate 5
     shorter = processor(video=VIDEO[:15], modality="video")
-    alone, _ = model.encode_video(shorter["video_values"], shorter["video_lengths"])
-    torch.testing.assert_close(features, alone, atol=1e-6, rtol=0)
+    alone = model.encode(**shorter).video.features
+    torch.testing.assert_close(encoded.features, alone, atol=1e-6, rtol=0)
     several = Published(tmp_path, Recipe(rates=MATRYOSHKA, per_rate=True))
     model, processor = converted(several)
-    features, lengths = model.encode_video(batch["video_values"], batch["video_lengths"])
-    assert (features.shape[1], lengths.tolist()) == (19, [19])
+    encoded = model.encode(**batch).video
+    assert (encoded.features.shape[1], encoded.lengths.tolist()) == (19, [19])
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ from avsr.conversion.base_configs import guess_audio_config
 from avsr.conversion.layout import ProjectorLayout
 from avsr.conversion.pickles import Opaque, Storage, StoredTensor, read_torch_file
 from avsr.conversion.rates import choose_rates, rates_in_name
-from avsr.conversion.streaming import StreamedTensor, write_safetensors
 from avsr.errors import InputError
+from avsr.model_files.tensor_writer import StreamedTensor, write_safetensors
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 from tests.published import Published, Recipe
 

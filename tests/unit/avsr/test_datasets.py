@@ -126,7 +126,7 @@ def test_autoavsr_text_may_have_commas_and_needs_one_label_file(
     label.write_text(label.read_text().replace("bin blue", "bin, blue"))
     assert read_dataset(root).utterances[0].text == "bin, blue at f two now"
     (root / "labels" / "lrs3_train_transcript.csv").write_text("lrs3,a.mp4,75,1,x\n")
-    with pytest.raises(UsageError, match=r"several label files .*name one with --split"):
+    with pytest.raises(UsageError, match=r"several label files .*name a split"):
         read_dataset(root)
     assert read_dataset(root, split="train").utterances[0].text == "x"
     label.write_text("lrs3,a.mp4,75,1\nlrs3\n")
@@ -177,7 +177,9 @@ def test_plain_folders(tmp_path: Path) -> None:
     assert [(u.id, u.text, u.speaker) for u in dataset.utterances] == [
         ("a", "one two", None),
         ("anna/b", "three four", "anna"),
+        ("c", "", None),
     ]
+    assert [u.id for u in dataset.spoken] == ["a", "anna/b"]
     assert dataset.utterances[1].audio_path == root / "anna" / "b.wav"
     assert _problems(root) == {"empty text": ["c"], "missing label": ["d"]}
     assert [u.id for u in read_dataset(root, split="anna").utterances] == ["anna/b"]
@@ -196,7 +198,8 @@ def test_manifests_with_bad_lines(tmp_path: Path) -> None:
     manifest.write_text("\n".join([*map(json.dumps, lines), "{"]))
     dataset = read_dataset(tmp_path)
     assert dataset.layout == "jsonl"
-    first, last = dataset.clips
+    first, silent, last = dataset.clips
+    assert (silent.utterance.id, silent.utterance.text.strip()) == ("c", "")
     assert (first.split, first.words[0].end) == ("dev", 1.0)
     assert (last.utterance.audio_path, last.utterance.cropped) == (tmp_path / "f.wav", True)
     assert _problems(manifest) == {

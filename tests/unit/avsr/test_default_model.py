@@ -7,7 +7,7 @@ import pytest
 
 from avsr import doctor
 from avsr.cli import run
-from avsr.model_files.default_model import converted_folder, default_model
+from avsr.model_files.store import converted_folder, default_model
 from avsr.pretrained import load_model
 
 

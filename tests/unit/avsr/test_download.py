@@ -12,7 +12,8 @@ import pytest
 from avsr.errors import InputError, ModelUnavailableError
 from avsr.model_files.download import download
 
-CONTENTS = bytes(range(256)) * 40_000  # 10 MB
+CONTENTS = bytes(range(256)) * 100_000  # 25.6 MB
+KEPT = 10 * 1024**2  # the library writes so much at once; what came after it is fetched again
 
 
 class Server(ThreadingHTTPServer):
@@ -35,6 +36,18 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
+    def do_HEAD(self) -> None:
+        server: Any = self.server
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        self.send_response(200)
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        if server.sizes:
+            self.send_header("Content-Length", str(len(server.contents)))
+        self.end_headers()
+
     def do_GET(self) -> None:
         server: Any = self.server
         asked = self.headers.get("Range")
@@ -43,15 +56,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(server.status)
             return
         begin = 0
-        unchanged = self.headers.get("If-Range") == server.etag
-        if server.ranges and asked and unchanged:
+        if server.ranges and asked:
             begin = int(asked.removeprefix("bytes=").removesuffix("-"))
-            if begin >= len(server.contents):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(server.contents)}")
-                self.end_headers()
-                return
             self.send_response(206)
+            total = len(server.contents)
+            self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
         else:
             self.send_response(200)
         data = server.contents[begin:]
@@ -60,6 +69,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data[: server.breaks.pop(0)] if server.breaks else data)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits a second before it tries again."""
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -74,93 +89,91 @@ def server() -> Iterator[Server]:
 
 def test_whole_file(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "models" / "model.pt"
-    seen: list[tuple[int, int]] = []
-    verified = download(
-        server.url, path, progress=lambda _, done, total: seen.append((done, total))
-    )
+    verified = download(server.url, path)
     assert path.read_bytes() == CONTENTS
     assert list(path.parent.iterdir()) == [path]
     assert verified == (
-        "10240000 bytes, as the server announced; no checksum is published, so none was verified"
+        "25600000 bytes, as the server announced; no checksum is published, so none was verified"
     )
-    assert seen[-1] == (9, 9)
 
 
 def test_broken_connection_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
-    server.breaks = [3_000_000, 2_000_000]
-    download(server.url, tmp_path / "model.pt", pause_s=0)
+    server.breaks = [11_000_000, 11_000_000]
+    download(server.url, tmp_path / "model.pt")
     assert (tmp_path / "model.pt").read_bytes() == CONTENTS
-    assert server.requests == [None, "bytes=3000000-", "bytes=5000000-"]
+    assert server.requests == [None, f"bytes={KEPT}-", f"bytes={2 * KEPT}-"]
 
 
 def test_a_later_run_goes_on_where_the_first_gave_up(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    server.breaks = [1_000_000] * 5
+    server.breaks = [11_000_000] + [0] * 6
     with pytest.raises(ModelUnavailableError, match="repeat the command to go on"):
-        download(server.url, path, pause_s=0)
-    assert not path.exists()
-    assert (tmp_path / "model.pt.part").stat().st_size == 5_000_000
-    download(server.url, path, pause_s=0)
+        download(server.url, path)
+    (part,) = tmp_path.iterdir()
+    assert part.stat().st_size == KEPT
+    assert part.name.endswith(".part")
+    server.breaks.clear()
+    download(server.url, path)
     assert path.read_bytes() == CONTENTS
-    assert server.requests[-1] == "bytes=5000000-"
+    assert server.requests[-1] == f"bytes={KEPT}-"
 
 
 def test_a_changed_file_is_fetched_from_the_start(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    server.breaks = [1_000_000] * 5
+    server.breaks = [11_000_000] + [0] * 6
     with pytest.raises(ModelUnavailableError):
-        download(server.url, path, pause_s=0)
+        download(server.url, path)
+    server.breaks.clear()
     server.contents, server.etag = CONTENTS[::-1], '"second"'
-    download(server.url, path, pause_s=0)
+    download(server.url, path)
     assert path.read_bytes() == CONTENTS[::-1]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
     server.ranges = False
-    server.breaks = [1_000_000]
-    download(server.url, tmp_path / "model.pt", pause_s=0)
+    server.breaks = [11_000_000]
+    download(server.url, tmp_path / "model.pt")
     assert (tmp_path / "model.pt").read_bytes() == CONTENTS
-
-
-def test_nothing_is_missing_any_more(server: Server, tmp_path: Path) -> None:
-    part = tmp_path / "model.pt.part"
-    part.write_bytes(CONTENTS)
-    (tmp_path / "model.pt.part.json").write_text('{"version": "\\"first\\""}')
-    download(server.url, tmp_path / "model.pt", pause_s=0)
-    assert (tmp_path / "model.pt").read_bytes() == CONTENTS
-    assert len(server.requests) == 1
 
 
 def test_a_part_of_unknown_origin_is_not_continued(server: Server, tmp_path: Path) -> None:
     (tmp_path / "model.pt.part").write_bytes(b"something else")
-    download(server.url, tmp_path / "model.pt", pause_s=0)
+    server.etag = ""
+    download(server.url, tmp_path / "model.pt")
     assert (tmp_path / "model.pt").read_bytes() == CONTENTS
     assert server.requests == [None]
+    assert list(tmp_path.iterdir()) == [tmp_path / "model.pt"]
 
 
 def test_checksum_and_size(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     digest = hashlib.sha256(CONTENTS).hexdigest()
     verified = download(server.url, path, n_bytes=len(CONTENTS), sha256=digest)
-    assert verified == "10240000 bytes and SHA-256 verified"
+    assert verified == "25600000 bytes and SHA-256 verified"
     with pytest.raises(InputError, match=r"SHA-256 is .*, expected abc"):
         download(server.url, tmp_path / "other.pt", sha256="abc")
-    with pytest.raises(InputError, match="has 10240000 bytes, expected 7"):
+    with pytest.raises(InputError, match="has 25600000 bytes, expected 7"):
         download(server.url, tmp_path / "other.pt", n_bytes=7)
-    assert list(tmp_path.glob("other.pt*")) == [tmp_path / "other.pt.part.json"]
+    assert not list(tmp_path.glob("other.pt*"))
     server.sizes = False
     assert "nothing was verified" in download(server.url, path)
 
 
-@pytest.mark.parametrize(("status", "n_requests"), [(404, 1), (403, 1), (503, 5)])
-def test_refused(server: Server, tmp_path: Path, status: int, n_requests: int) -> None:
+@pytest.mark.parametrize("status", [404, 403])
+def test_refused(server: Server, tmp_path: Path, status: int) -> None:
     server.status = status
-    with pytest.raises(ModelUnavailableError, match=f"model.pt: {status}"):
-        download(server.url, tmp_path / "model.pt", pause_s=0)
-    assert len(server.requests) == n_requests
-    assert not (tmp_path / "model.pt").exists()
+    with pytest.raises(ModelUnavailableError, match=f"model.pt: .*{status}"):
+        download(server.url, tmp_path / "model.pt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_server(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="the connection breaks"):
-        download("http://127.0.0.1:9/model.pt", tmp_path / "model.pt", pause_s=0)
+        download("http://127.0.0.1:9/model.pt", tmp_path / "model.pt")
+
+
+def test_the_place_cannot_be_written(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        download(server.url, tmp_path / "file" / "model.pt")

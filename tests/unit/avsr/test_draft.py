@@ -7,8 +7,9 @@ import torch
 
 from avsr.cli import run
 from avsr.decoding.draft import ctc_draft, resume_at
-from avsr.model_parts.generation import generate_tokens, verify_drafts
-from tests.tiny import EOS, tiny_config, tiny_features, tiny_model
+from avsr.decoding.generation import generate_tokens, verify_drafts
+from avsr.route import Route
+from tests.tiny import EOS, tiny_config, tiny_model, tiny_streams
 
 SAMPLES = Path(__file__).parents[3] / "demo" / "samples"
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
@@ -43,17 +44,19 @@ def texts_of(generation) -> list[list[int]]:
     ],
 )
 def test_the_text_is_that_of_greedy_search(model, propose):
-    prefix, settings = model.search_inputs(**tiny_features(FRAMES), **ASKED)
+    prefix, settings = model.search_inputs(streams=tiny_streams(FRAMES), **ASKED)
     greedy = generate_tokens(model.language_model, prefix, settings)
     drafts = [propose(text) for text in texts_of(greedy)]
-    found = verify_drafts(model.language_model, prefix, settings, drafts, model._embed)
+    found = verify_drafts(
+        model.language_model, prefix, settings, drafts, model.get_input_embeddings()
+    )
     assert torch.equal(found.sequences, greedy.sequences)
     torch.testing.assert_close(found.token_log_probs, greedy.token_log_probs, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(found.sequence_scores, greedy.sequence_scores, atol=1e-4, rtol=1e-4)
 
 
 def test_right_proposals_are_accepted_and_save_steps(model, monkeypatch):
-    prefix, settings = model.search_inputs(**tiny_features(FRAMES), **ASKED)
+    prefix, settings = model.search_inputs(streams=tiny_streams(FRAMES), **ASKED)
     greedy = generate_tokens(model.language_model, prefix, settings)
     n_read = []  # clips in each pass
     forward = model.language_model.forward
@@ -64,23 +67,25 @@ def test_right_proposals_are_accepted_and_save_steps(model, monkeypatch):
 
     monkeypatch.setattr(model.language_model, "forward", counted)
     drafts = [text[:-1] for text in texts_of(greedy)]
-    found = verify_drafts(model.language_model, prefix, settings, drafts, model._embed)
+    found = verify_drafts(
+        model.language_model, prefix, settings, drafts, model.get_input_embeddings()
+    )
     assert found.n_drafted is not None
     assert found.n_accepted is not None
     assert found.n_drafted.tolist() == found.n_accepted.tolist() == [len(d) for d in drafts]
     assert sum(n_read) == len(drafts)  # each clip was read in a single pass
     n_read.clear()
     one_wrong = [[*text[:2], 9, *text[3:-1]] for text in texts_of(greedy)]
-    verify_drafts(model.language_model, prefix, settings, one_wrong, model._embed)
+    verify_drafts(model.language_model, prefix, settings, one_wrong, model.get_input_embeddings())
     assert len(drafts) < sum(n_read) <= 4 * len(drafts)
 
 
 @pytest.mark.parametrize("modality", ["audio", "video", "av"])
 def test_generate_with_a_ctc_draft(model, modality):
     for seed in range(4):
-        batch = tiny_features(FRAMES, seed=seed)
-        plain = model.generate_with_scores(**batch, modality=modality)
-        drafted = model.generate_with_scores(**batch, modality=modality, draft="ctc")
+        batch = tiny_streams(FRAMES, seed=seed)
+        plain = model.generate_with_scores(streams=batch, modality=modality)
+        drafted = model.generate_with_scores(streams=batch, modality=modality, draft="ctc")
         assert torch.equal(drafted.sequences, plain.sequences)
         assert int(drafted.n_drafted.sum()) > 0
         assert plain.n_drafted is None
@@ -88,26 +93,27 @@ def test_generate_with_a_ctc_draft(model, modality):
 
 def test_mixed_rows_with_a_draft():
     model = tiny_model(lora_strategy="per_task", audio_ctc=True, video_ctc=True)
-    asked = {"modality": ["av", "video", "audio"], "max_new_tokens": 9}
-    batch = tiny_features([20, 14, 30])
-    plain = model.generate(**batch, **asked)
-    drafted = model.generate_with_scores(**batch, **asked, draft="ctc")
+    routes = [Route(modality=modality) for modality in ("av", "video", "audio")]
+    asked = {"route": routes, "max_new_tokens": 9}
+    batch = tiny_streams([20, 14, 30])
+    plain = model.generate(streams=batch, **asked)
+    drafted = model.generate_with_scores(streams=batch, **asked, draft="ctc")
     assert torch.equal(drafted.sequences, plain)
     assert drafted.n_drafted.shape == (3,)
 
 
 def test_what_a_draft_needs(model):
-    batch = tiny_features([20])
+    batch = tiny_streams([20])
     with pytest.raises(ValueError, match="no CTC head"):
-        tiny_model().generate(**batch, **ASKED, draft="ctc")
+        tiny_model().generate(streams=batch, **ASKED, draft="ctc")
     only_sound = tiny_model(audio_ctc=True)  # lips alone are then read without a draft
-    found = only_sound.generate_with_scores(**batch, modality="video", draft="ctc")
-    assert torch.equal(found.sequences, only_sound.generate(**batch, modality="video"))
+    found = only_sound.generate_with_scores(streams=batch, modality="video", draft="ctc")
+    assert torch.equal(found.sequences, only_sound.generate(streams=batch, modality="video"))
     assert found.n_drafted.tolist() == [0]
     with pytest.raises(ValueError, match="greedy search only, got 3 beams"):
-        model.generate(**batch, **ASKED, draft="ctc", num_beams=3)
+        model.generate(streams=batch, **ASKED, draft="ctc", num_beams=3)
     with pytest.raises(ValueError, match='draft must be one of ctc or None, got "oracle"'):
-        model.generate(**batch, **ASKED, draft="oracle")
+        model.generate(streams=batch, **ASKED, draft="oracle")
 
 
 def test_a_model_that_forgets_takes_no_draft_but_searches():
@@ -121,10 +127,10 @@ def test_a_model_that_forgets_takes_no_draft_but_searches():
         "max_window_layers": 1,
     }
     model = tiny_model(text_config=text | sliding, audio_ctc=True, lora_strategy=None)
-    batch = tiny_features([20, 30])
+    batch = tiny_streams([20, 30])
     with pytest.raises(ValueError, match="attend to everything"):
-        model.generate(**batch, **ASKED, draft="ctc")
-    assert model.generate(**batch, **ASKED, num_beams=2, max_new_tokens=4).shape == (2, 4)
+        model.generate(streams=batch, **ASKED, draft="ctc")
+    assert model.generate(streams=batch, **ASKED, num_beams=2, max_new_tokens=4).shape == (2, 4)
 
 
 @pytest.mark.parametrize(
@@ -162,10 +168,10 @@ def test_the_command_line_reads_the_same_with_a_draft(command, capsys):
     assert captured.out == plain
     assert ("proposed tokens were right" in captured.err) == (command == "evaluate")
     assert run([*arguments, "--draft", "ctc", "--beam", "2"]) == 2
-    assert "goes with greedy search" in capsys.readouterr().err
+    assert "a draft goes with greedy search only" in capsys.readouterr().err
 
 
 def test_the_command_line_says_that_there_is_no_head(tiny_folder, media, capsys):
     arguments = ["transcribe", "--model", str(tiny_folder), str(media / "sound.wav")]
     assert run([*arguments, "--draft", "ctc"]) == 2
-    assert "has no CTC head for audio, video, av" in capsys.readouterr().err
+    assert "has no CTC head for audio or video" in capsys.readouterr().err

@@ -1,7 +1,9 @@
 """Evaluation with a tiny random model: product, sharing, noise, failures, the command."""
 
 import json
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +15,14 @@ from avsr.clips.read import Clip
 from avsr.errors import UsageError
 from avsr.evaluation.conditions import Condition, plan_conditions
 from avsr.evaluation.report import to_dict
-from avsr.evaluation.run import evaluate
+from avsr.evaluation.run import run_evaluation
 from avsr.manifest import Utterance
 from avsr.noise import Babble
 from avsr.pretrained import LoadedModel, load_model
 from avsr.recognition.gates import loop_free
-from avsr.recognition.hypotheses import decode, encode_audio
+from avsr.recognition.hypotheses import decode, encode
 from avsr.recognizer import Recognizer
+from avsr.route import Route
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaError
 from tests.clips import write_clip
@@ -66,24 +69,22 @@ def test_plan_multiplies_only_what_a_modality_uses(loaded: LoadedModel) -> None:
     conditions = plan_conditions(
         loaded, ["av", "audio", "video"], [4, 16], [2, 5], [(None, None), ("babble", 0.0)]
     )
-    clean = [(c.modality, c.audio_rate, c.video_rate) for c in conditions if c.noise is None]
+    clean = [astuple(c.route) for c in conditions if c.noise is None]
     assert clean == [
         *[("av", a, v) for a in (4, 16) for v in (2, 5)],
         *[("audio", a, None) for a in (4, 16)],
         *[("video", None, v) for v in (2, 5)],
     ]
-    noisy = [(c.modality, c.audio_rate, c.video_rate) for c in conditions if c.snr_db == 0.0]
+    noisy = [astuple(c.route) for c in conditions if c.snr_db == 0.0]
     assert noisy == clean
-    assert plan_conditions(loaded, ["av"])[0] == Condition(
-        modality="av", audio_rate=4, video_rate=2
-    )
+    assert plan_conditions(loaded, ["av"])[0] == Condition(route=Route.parse("A4 V2"))
 
 
 def test_batches_give_what_single_clips_give(loaded: LoadedModel, clips: _Clips) -> None:
     conditions = plan_conditions(loaded, ["av", "audio", "video"], [4, 16], [2])
     utterances = _utterances(*SECONDS)
-    together = evaluate(loaded, utterances, conditions, cache=clips, batch_size=4)
-    alone = evaluate(loaded, utterances, conditions, cache=clips, batch_size=1)
+    together = run_evaluation(loaded, utterances, conditions, cache=clips, batch_size=4)
+    alone = run_evaluation(loaded, utterances, conditions, cache=clips, batch_size=1)
     for one, many in zip(alone.outcomes, together.outcomes, strict=True):
         assert one.utterance == many.utterance
         assert one.hypotheses == many.hypotheses
@@ -94,7 +95,7 @@ def test_batches_give_what_single_clips_give(loaded: LoadedModel, clips: _Clips)
 def test_evaluation_gives_what_transcription_gives(loaded: LoadedModel, clips: _Clips) -> None:
     conditions = plan_conditions(loaded, ["av", "audio", "video"], [16], [5])
     utterances = _utterances(*SECONDS)
-    result = evaluate(loaded, utterances, conditions, cache=clips)
+    result = run_evaluation(loaded, utterances, conditions, cache=clips)
     recognizer = Recognizer(loaded)
     for outcome in result.outcomes:
         clip = clips.clip(outcome.utterance)
@@ -116,7 +117,9 @@ def test_missing_streams_fall_back_or_count_as_deletions(
     loaded: LoadedModel, clips: _Clips
 ) -> None:
     av, audio, video = plan_conditions(loaded, ["av", "audio", "video"])
-    result = evaluate(loaded, _utterances("a", "c", "d", "broken"), [av, audio, video], cache=clips)
+    result = run_evaluation(
+        loaded, _utterances("a", "c", "d", "broken"), [av, audio, video], cache=clips
+    )
     a, c, d, broken = result.outcomes
     assert [o.used[av] for o in (a, c, d)] == ["av", "audio", "video"]
     assert (c.hypotheses[av], d.hypotheses[av]) == (c.hypotheses[audio], d.hypotheses[video])
@@ -134,27 +137,30 @@ def test_encoders_run_once_for_each_sound(
     loaded: LoadedModel, clips: _Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    for name in ("encode_audio", "encode_video", "decode_jobs"):
-        original = getattr(avsr.evaluation.batch, name)
+    batch = avsr.evaluation.batch
+    encode, decode_jobs = batch.encode, batch.decode_jobs
 
-        def counted(loaded: object, work: list, _name=name, _original=original, **options: object):
-            calls.extend([_name] * (len(work) if _name == "decode_jobs" else 1))
-            return _original(loaded, work, **options)
+    def counted_encode(loaded: LoadedModel, **streams: Any) -> Any:
+        calls.extend(streams)
+        return encode(loaded, **streams)
 
-        monkeypatch.setattr(avsr.evaluation.batch, name, counted)
+    def counted_decode(loaded: LoadedModel, jobs: list, **options: Any) -> Any:
+        calls.extend("job" for _ in jobs)
+        return decode_jobs(loaded, jobs, **options)
+
+    monkeypatch.setattr(batch, "encode", counted_encode)
+    monkeypatch.setattr(batch, "decode_jobs", counted_decode)
     utterances = _utterances("a", "b")
     babble = Babble(others=_utterances(*"bcd"), read=lambda u: tone(1.0, 33.0 * ord(u.id)), seed=0)
     sounds = [(None, None), ("babble", 0.0), ("babble", 5.0)]
     conditions = plan_conditions(loaded, ["av", "audio", "video"], [4, 16], [2, 5], sounds)
-    result = evaluate(
+    result = run_evaluation(
         loaded, utterances, conditions, cache=clips, noises={"babble": babble}, batch_size=2
     )
-    assert calls.count("encode_video") == 1
-    assert calls.count("encode_audio") == 3  # one batch, three sounds, at all rates and modalities
-    assert (
-        calls.count("decode_jobs") == 3 * (4 + 2) + 2
-    )  # lips alone are read once, whatever the noise
-    first, *_, last = [c for c in conditions if c.modality == "video" and c.video_rate == 5]
+    assert calls.count("mouths") == 1
+    assert calls.count("waveforms") == 3  # one batch, three sounds, at all rates and modalities
+    assert calls.count("job") == 3 * (4 + 2) + 2  # lips alone are read once, whatever the noise
+    first, *_, last = [c for c in conditions if c.route.text == "V5"]
     assert last.noise == "babble"
     for outcome in result.outcomes:
         assert outcome.hypotheses[first] == outcome.hypotheses[last]
@@ -163,13 +169,15 @@ def test_encoders_run_once_for_each_sound(
 def test_noise_is_mixed_at_the_ratio_asked_for(loaded: LoadedModel, clips: _Clips) -> None:
     babble = Babble(others=_utterances(*"bcd"), read=lambda u: tone(1.0, 33.0 * ord(u.id)), seed=0)
     conditions = plan_conditions(loaded, ["audio"], sounds=[("babble", 0.0), ("babble", -5.0)])
-    result = evaluate(
+    result = run_evaluation(
         loaded, _utterances("a", "b"), conditions, cache=clips, noises={"babble": babble}
     )
     rows = to_dict(result, {})["rows"]
     assert [row["snr_db_achieved"] for row in rows] == [[0.0, 0.0], [-5.0, -5.0]]
     clean, noisy = (
-        evaluate(loaded, _utterances("a"), [condition], cache=clips, noises={"babble": babble})
+        run_evaluation(
+            loaded, _utterances("a"), [condition], cache=clips, noises={"babble": babble}
+        )
         for condition in (conditions[1].clean(), conditions[1])
     )
     heard = [run.outcomes[0].hypotheses[run.conditions[0]] for run in (clean, noisy)]
@@ -295,12 +303,11 @@ def test_cache_notices_that_a_file_has_changed(tmp_path: Path) -> None:
 
 def test_an_untrained_rate_needs_permission_and_is_doubted(tiny_folder: Path) -> None:
     strict = load_model(tiny_folder, "cpu")
-    with pytest.raises(UsageError, match=r"rate 8; use 4 or 16 \(or --allow-untrained-rate\)"):
+    with pytest.raises(UsageError, match=r"rate 8; use 4 or 16 \(or allow untrained"):
         plan_conditions(strict, ["audio"], [8], [None], [(None, None)])
     lenient = load_model(tiny_folder, "cpu", allow_untrained_rate=True)
     (condition,) = plan_conditions(lenient, ["audio"], [8], [None], [(None, None)])
-    encoded = encode_audio(lenient, [tone(1.0, 200.0)])
-    decode(lenient, "audio", audio=encoded, audio_rate=condition.audio_rate)
-    (doubt,) = lenient.doubts_about([4, 8], [None, 2])
+    decode(lenient, encode(lenient, waveforms=[tone(1.0, 200.0)]), condition.route)
+    (doubt,) = lenient.doubts_about([condition.route, Route.parse("A4 V2")])
     assert "not trained at audio rate 8 (only at 4, 16)" in doubt
     assert "160 %" in doubt

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import avsr.evaluation.run
 from avsr.cli import run
 from avsr.clips.cache import ClipCache
 from avsr.clips.clip import Clip, save_clip
+from avsr.errors import UsageError
 from avsr.evaluation.conditions import plan_conditions
-from avsr.evaluation.run import evaluate
+from avsr.evaluation.run import run_evaluation
 from avsr.manifest import Utterance
 from avsr.pretrained import LoadedModel, load_model
 from avsr_frontends.landmarks import TrackReport
@@ -58,6 +60,30 @@ GRID = ["--modality", "av,audio,video", "--audio-rate", "4,16", "--video-rate", 
 def _evaluate(model: Path, manifest: Path, output: Path, *options: str) -> int:
     arguments = ["--manifest", str(manifest), "--model", str(model), "-o", str(output)]
     return run(["evaluate", *arguments, *options])
+
+
+def test_one_call_from_python_evaluates(tiny_folder: Path, manifest: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = avsr.EvaluationSettings(
+        source=manifest,
+        model=tiny_folder,
+        device="cpu",
+        modalities=("audio", "video"),
+        noises=("clean", "babble"),
+        snrs_db=(0.0,),
+        output=tmp_path / "results.json",
+    )
+    results = avsr.evaluate(settings, say=said.append)
+    rows = results.values["rows"]
+    assert [(row["modality"], row["noise"]) for row in rows] == [
+        ("audio", None), ("video", None), ("audio", "babble"), ("video", "babble")
+    ]  # fmt: skip
+    assert results.files[0] == settings.output
+    assert json.loads(results.files[0].read_text())["rows"] == rows
+    assert results.table.count("\n") >= len(rows)
+    assert said[0] == f"{manifest}: 4 clips"
+    with pytest.raises(UsageError, match="also give the ratio"):
+        replace(settings, snrs_db=())
 
 
 @pytest.fixture(scope="module")
@@ -179,20 +205,63 @@ def test_problems_are_listed_by_id_and_fail_only_when_strict(
     output = tmp_path / "results.json"
     assert _evaluate(tiny_folder, bad, output, "--modality", "av,video") == 0
     said = capsys.readouterr().err
-    for line in ("duplicate id: fine: ", "missing label: unlabelled: ", "empty text: blank: ",
-                 "empty text: dots: ", "unreadable: gone: ", "no face: faceless: ",
+    for line in ("duplicate id: fine: ", "missing label: unlabelled: ", "unreadable: gone: ",
+                 "no face: faceless: ",
                  "unknown words: strange: xylophone", "bad label: bad.jsonl line 9: "):  # fmt: skip
         assert line in said
     assert said.strip().splitlines()[-1] == (
-        "problems: 1 duplicate id, 1 missing label, 2 empty text, 1 bad label, 1 unreadable, "
+        "problems: 1 duplicate id, 1 missing label, 1 bad label, 1 unreadable, "
         "1 no face, 1 unknown words"
     )
     values = json.loads(output.read_text())
-    assert [row["n_utterances"] for row in values["rows"]] == [4, 4]
+    assert [row["n_utterances"] for row in values["rows"]] == [6, 6]
     assert [row["n_words"] for row in values["rows"]] == [8, 8]
-    assert values["problem_counts"]["empty text"] == 2
+    assert [row["wordless"]["n_clips"] for row in values["rows"]] == [2, 2]  # blank and dots
     assert _evaluate(tiny_folder, bad, output, "--strict", "--limit", "1") == 1
     assert _evaluate(tiny_folder, manifest, output, "--strict", "--limit", "1") == 0
+
+
+def test_words_where_nothing_is_said_are_insertions_and_counted_apart(
+    tiny_folder: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"id": "said", "path": "a.npz", "text": "bin blue"},
+        {"id": "nothing", "path": "b.npz", "text": ""},
+        {"id": "marks", "path": "c.npz", "text": "..."},
+    ]
+    some = manifest.parent / "some.jsonl"
+    some.write_text("\n".join(map(json.dumps, lines)))
+    output = tmp_path / "some.json"
+    assert _evaluate(tiny_folder, some, output, "--modality", "audio", "--strict") == 0
+    values = json.loads(output.read_text())
+    (row,) = values["rows"]
+    heard = [len(utterance["hypotheses"][0].split()) for utterance in values["utterances"]]
+    invented = heard[1:]
+    assert sum(invented) > 0
+    assert row["wordless"] == {
+        "n_clips": 2,
+        "n_clips_with_words": sum(count > 0 for count in invented),
+        "insertions": sum(invented),
+        "insertions_per_minute": pytest.approx(sum(invented) / (1.8 / 60), abs=0.01),
+    }
+    assert row["n_words"] == 2
+    assert row["insertions"] >= sum(invented)
+    errors = row["substitutions"] + row["deletions"] + row["insertions"]
+    assert row["wer"] == pytest.approx(errors / 2)
+    with output.with_name("some.utterances.tsv").open() as file:
+        rows = {line["id"]: line for line in csv.DictReader(file, delimiter="\t")}
+    assert (rows["nothing"]["words"], rows["nothing"]["I"]) == ("0", str(invented[0]))
+    assert "Clips in which nothing is said: 2" in output.with_name("some.card.md").read_text()
+    header, cells = capsys.readouterr().out.splitlines()
+    assert header.split("  ")[-4:] == ["wordless clips", "with words", "words in them", "a minute"]
+    assert cells.split()[-4] == "2"
+
+    some.write_text("\n".join(map(json.dumps, lines[1:])))  # no word in any reference
+    output = tmp_path / "none.json"
+    assert _evaluate(tiny_folder, some, output, "--modality", "audio", "--plots") == 0
+    (row,) = json.loads(output.read_text())["rows"]
+    assert (row["wer"], row["wer_interval"], row["n_words"]) == (None, None, 0)
+    assert row["wordless"]["insertions"] == sum(invented)
 
 
 def test_closed_vocabulary_of_the_bundled_model() -> None:
@@ -237,8 +306,8 @@ def test_long_clips_are_recognised_in_pieces(loaded: LoadedModel, tmp_path: Path
     (audio,) = plan_conditions(loaded, ["audio"], [16])
     utterances = [Utterance(id=name, path=Path(name), text="bin") for name in ("long", "short")]
     cache = _LongClips(tmp_path)
-    long, short = evaluate(loaded, utterances, [audio], cache=cache).outcomes
-    (alone,) = evaluate(loaded, utterances[:1], [audio], cache=cache).outcomes
+    long, short = run_evaluation(loaded, utterances, [audio], cache=cache).outcomes
+    (alone,) = run_evaluation(loaded, utterances[:1], [audio], cache=cache).outcomes
     assert long.duration_s == 20.0 > loaded.max_segment_s
     assert long.hypotheses == alone.hypotheses
     assert len(long.hypotheses[audio].split()) > len(short.hypotheses[audio].split())

@@ -5,8 +5,8 @@ import torch
 
 from avsr.benchmark.reference import published_search
 from avsr.decoding.ctc_scores import CtcRescorer, ctc_log_probs
-from avsr.model_parts.generation import merge_generations, real_tokens
-from tests.tiny import EOS, PAD, VOCAB_SIZE, row_of, tiny_features, tiny_model
+from avsr.decoding.generation import merge_generations, real_tokens
+from tests.tiny import EOS, PAD, VOCAB_SIZE, clip_of, tiny_model, tiny_streams
 
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
 FRAMES = [70, 13, 40, 25, 33, 8]
@@ -27,7 +27,9 @@ def ending_model():
 
 
 def found_by_transformers(model, batch, row: int, num_beams: int) -> list[int]:
-    prefix, settings = model.search_inputs(**row_of(batch, row), **ASKED, num_beams=num_beams)
+    prefix, settings = model.search_inputs(
+        streams=clip_of(batch, row), **ASKED, num_beams=num_beams
+    )
     return published_search(model.language_model, prefix, settings)[0].tolist()
 
 
@@ -41,8 +43,8 @@ def test_a_batch_gives_the_tokens_that_transformers_finds_clip_by_clip(
 ):
     lengths = set()
     for searched in (model, ending_model):
-        batch = tiny_features(FRAMES, seed=num_beams)
-        together = searched.generate(**batch, **ASKED, num_beams=num_beams)
+        batch = tiny_streams(FRAMES, seed=num_beams)
+        together = searched.generate(streams=batch, **ASKED, num_beams=num_beams)
         for row in range(len(FRAMES)):
             alone = found_by_transformers(searched, batch, row, num_beams)
             assert without_padding(together[row]) == [token for token in alone if token != PAD]
@@ -51,11 +53,11 @@ def test_a_batch_gives_the_tokens_that_transformers_finds_clip_by_clip(
 
 
 def test_greedy_tokens_are_the_best_ones_and_scores_their_log_probabilities(model):
-    batch = tiny_features([20])
-    result = model.generate_with_scores(**batch, **ASKED, max_new_tokens=5)
+    batch = tiny_streams([20])
+    result = model.generate_with_scores(streams=batch, **ASKED, max_new_tokens=5)
     tokens = result.sequences
     with torch.no_grad():
-        logits = model(**batch, **ASKED, labels=tokens, logits_to_keep=6).logits[:, :-1]
+        logits = model(streams=batch, **ASKED, labels=tokens, logits_to_keep=6).logits[:, :-1]
     log_probs = logits.log_softmax(-1)
     assert torch.equal(log_probs.argmax(-1), tokens)
     expected = log_probs.gather(-1, tokens[..., None])[..., 0]
@@ -64,28 +66,28 @@ def test_greedy_tokens_are_the_best_ones_and_scores_their_log_probabilities(mode
 
 
 def test_beam_scores_are_log_probabilities_of_the_tokens(model):
-    batch = tiny_features([20, 30])
-    result = model.generate_with_scores(**batch, **ASKED, max_new_tokens=5, num_beams=4)
-    greedy = model.generate_with_scores(**batch, **ASKED, max_new_tokens=5)
+    batch = tiny_streams([20, 30])
+    result = model.generate_with_scores(streams=batch, **ASKED, max_new_tokens=5, num_beams=4)
+    greedy = model.generate_with_scores(streams=batch, **ASKED, max_new_tokens=5)
     with torch.no_grad():
-        logits = model(**batch, **ASKED, labels=result.sequences, logits_to_keep=6).logits
+        logits = model(streams=batch, **ASKED, labels=result.sequences, logits_to_keep=6).logits
     expected = logits[:, :-1].log_softmax(-1).gather(-1, result.sequences[..., None])[..., 0]
     torch.testing.assert_close(result.token_log_probs, expected, atol=1e-4, rtol=1e-4)
     assert bool((result.sequence_scores >= greedy.sequence_scores - 1e-5).all())
 
 
 def test_scores_and_plain_generation_agree(model):
-    batch = tiny_features([20, 14])
+    batch = tiny_streams([20, 14])
     for beams in (1, 3):
-        plain = model.generate(**batch, **ASKED, num_beams=beams)
-        scored = model.generate_with_scores(**batch, **ASKED, num_beams=beams)
+        plain = model.generate(streams=batch, **ASKED, num_beams=beams)
+        scored = model.generate_with_scores(streams=batch, **ASKED, num_beams=beams)
         assert torch.equal(plain, scored.sequences)
-        assert torch.equal(plain, model.generate(**batch, **ASKED, num_beams=beams))
+        assert torch.equal(plain, model.generate(streams=batch, **ASKED, num_beams=beams))
 
 
 def test_scores_stop_at_the_end(ending_model):
-    batch = tiny_features(FRAMES)
-    result = ending_model.generate_with_scores(**batch, **ASKED)
+    batch = tiny_streams(FRAMES)
+    result = ending_model.generate_with_scores(streams=batch, **ASKED)
     real = real_tokens(result.sequences, [EOS]) & (result.sequences != PAD)
     assert bool((result.token_log_probs[~real] == 0).all())
     means = result.token_log_probs.sum(1) / real.sum(1)
@@ -94,31 +96,31 @@ def test_scores_stop_at_the_end(ending_model):
 
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_a_short_clip_reads_the_same_beside_a_long_one(model, num_beams):
-    batch = tiny_features([70, 13])
-    together = model.generate(**batch, **ASKED, num_beams=num_beams)
+    batch = tiny_streams([70, 13])
+    together = model.generate(streams=batch, **ASKED, num_beams=num_beams)
     assert together.shape[1] == 16 + 6  # the long clip's bound: 2.8 s at 2 tokens per second
-    alone = model.generate(**row_of(batch, 1), **ASKED, num_beams=num_beams)
+    alone = model.generate(streams=clip_of(batch, 1), **ASKED, num_beams=num_beams)
     assert alone.shape[1] == 16 + 2
     assert together[1].tolist() == alone[0].tolist() + [PAD] * 4
 
 
 def test_the_language_models_own_settings_change_nothing(model):
-    batch = tiny_features([20])
-    before = model.generate(**batch, **ASKED, max_new_tokens=6)
+    batch = tiny_streams([20])
+    before = model.generate(streams=batch, **ASKED, max_new_tokens=6)
     config = model.language_model.generation_config
     config.do_sample, config.temperature, config.top_p = True, 5.0, 0.3
     try:
-        assert torch.equal(model.generate(**batch, **ASKED, max_new_tokens=6), before)
+        assert torch.equal(model.generate(streams=batch, **ASKED, max_new_tokens=6), before)
     finally:
         config.do_sample, config.temperature, config.top_p = None, None, None
 
 
 def test_more_beams_than_candidates(model):
-    batch = tiny_features([20])
-    ids = model.generate(**batch, **ASKED, num_beams=VOCAB_SIZE // 2, max_new_tokens=3)
+    batch = tiny_streams([20])
+    ids = model.generate(streams=batch, **ASKED, num_beams=VOCAB_SIZE // 2, max_new_tokens=3)
     assert ids.shape == (1, 3)
     with pytest.raises(ValueError, match="num_beams must be at least 1"):
-        model.generate(**batch, **ASKED, num_beams=0)
+        model.generate(streams=batch, **ASKED, num_beams=0)
 
 
 def test_tokens_after_the_end_are_not_real():
@@ -128,9 +130,9 @@ def test_tokens_after_the_end_are_not_real():
 
 
 def test_merging_restores_the_rows_and_pads(model):
-    batch = tiny_features([20, 14, 30])
+    batch = tiny_streams([20, 14, 30])
     parts = [
-        (rows, model.generate_with_scores(**pick(batch, rows), **ASKED, max_new_tokens=length))
+        (rows, model.generate_with_scores(streams=batch.rows(rows), **ASKED, max_new_tokens=length))
         for rows, length in (([2, 0], 6), ([1], 4))
     ]
     merged = merge_generations(parts, PAD)
@@ -140,15 +142,11 @@ def test_merging_restores_the_rows_and_pads(model):
     assert torch.equal(merged.sequence_scores[2], parts[0][1].sequence_scores[0])
 
 
-def pick(batch: dict[str, torch.Tensor], rows: list[int]) -> dict[str, torch.Tensor]:
-    return {name: value[rows] for name, value in batch.items()}
-
-
 def test_ctc_heads_choose_among_the_texts_that_the_beams_found():
     model = tiny_model(seed=3, max_tokens_per_second=4.0, audio_ctc=True, video_ctc=True)
-    batch = tiny_features([40, 20, 30])
+    batch = tiny_streams([40, 20, 30])
     asked = {**ASKED, "num_beams": 4}
-    plain = model.generate(**batch, **asked)
+    plain = model.generate(streams=batch, **asked)
     finished: dict[int, list[list[int]]] = {}
     joint = CtcRescorer.joint_scores
 
@@ -165,14 +163,14 @@ def test_ctc_heads_choose_among_the_texts_that_the_beams_found():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CtcRescorer, "joint_scores", record)
-        model.generate(**batch, **asked)
+        model.generate(streams=batch, **asked)
         assert not finished, "without a weight the heads have no say"
-        together = model.generate(**batch, **asked, ctc_weight=0.5)
-        alone = model.generate(**row_of(batch, 1), **asked, ctc_weight=0.5)
+        together = model.generate(streams=batch, **asked, ctc_weight=0.5)
+        alone = model.generate(streams=clip_of(batch, 1), **asked, ctc_weight=0.5)
         assert without_padding(together[1]) == without_padding(alone[0])
         wanted = next(t for t in finished[1] if t != without_padding(plain[1]))
         patch.setattr(CtcRescorer, "joint_scores", prefer(wanted))
-        chosen = model.generate(**batch, **asked, ctc_weight=0.5)
+        chosen = model.generate(streams=batch, **asked, ctc_weight=0.5)
     assert without_padding(chosen[1]) == [token for token in wanted if token != PAD]
 
 
@@ -191,4 +189,4 @@ def test_a_text_is_scored_over_all_its_alignments():
 
 def test_models_without_ctc_heads_refuse_their_weight(model):
     with pytest.raises(ValueError, match="no CTC head"):
-        model.generate(**tiny_features([10]), **ASKED, num_beams=2, ctc_weight=0.3)
+        model.generate(streams=tiny_streams([10]), **ASKED, num_beams=2, ctc_weight=0.3)

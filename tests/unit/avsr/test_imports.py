@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import avsr
+
 HEAVY = {
     "accelerate", "av", "cv2", "gradio", "jiwer", "matplotlib", "mediapipe", "numpy", "pandas",
     "peft", "scipy", "sentencepiece", "silero_vad", "sklearn", "tokenizers", "torch", "torchaudio",
@@ -33,6 +35,11 @@ def test_help(arguments: list[str]) -> None:
     imported = modules_after(f"from avsr.cli import run; run({arguments})")
     assert not imported & HEAVY
     assert len(imported) < 600
+
+
+def test_every_public_name_is_there() -> None:
+    assert [name for name in avsr.__all__ if not hasattr(avsr, name)] == []
+    assert set(avsr.__all__) == set(avsr._MODULE_OF)
 
 
 def test_the_check_sees_heavy_modules() -> None:

@@ -136,7 +136,7 @@ def test_hub_model(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
 def test_bundled_model(
     tiny_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avsr.commands.models._BUNDLED_FOLDER", tiny_folder.parent)
+    monkeypatch.setattr("avsr.model_files.bundled.BUNDLED_FOLDER", tiny_folder.parent)
     assert run(["models", "list"]) == 0
     assert capsys.readouterr().out.startswith("tiny ")
     assert run(["models", "show", "tiny"]) == 0

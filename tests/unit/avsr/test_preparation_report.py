@@ -93,4 +93,4 @@ def test_the_report_lists_some_and_counts_all() -> None:
     assert lines[1] == "missing label: clip0: no .txt"
     assert "missing label: 30 more; report.json has all" in lines
     assert lines[-1].startswith("problems: 130 missing label, 1 low coverage, 2 no face")
-    assert len(json.loads(report.to_json())["problems"]) == 130 + 7
+    assert len(json.loads(report.to_json({}))["problems"]) == 130 + 7

@@ -14,11 +14,11 @@ from avsr.errors import InputError
 from avsr.recognition import reading
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.request import Request
+from avsr.route import Route
 from avsr.timings import Timings
-from avsr.transcription import Rates
 from tests.signals import tone
 
-RATES = Rates(audio=4, video=None)
+ROUTE = Route(modality="audio", audio_rate=4)
 
 
 @pytest.fixture(scope="module")
@@ -27,22 +27,22 @@ def loaded(tiny_folder: Path) -> Any:
 
 
 def _read(loaded: Any, pieces: Sequence[Clip]) -> list[reading.Reading]:
-    return reading.read_pieces(loaded, pieces, "audio", RATES, Request(), Timings())
+    return reading.read_pieces(loaded, pieces, ROUTE, Request(), Timings())
 
 
 def test_batches_shrink_until_they_fit(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = [Clip(audio=tone(0.5 + 0.1 * index, 150 + 40 * index)) for index in range(5)]
     calm = _read(loaded, pieces)
-    encode = reading.encode_audio
+    encode = reading.encode
     sizes: list[int] = []
 
-    def crowded(loaded: Any, waveforms: Sequence[np.ndarray]) -> Any:
+    def crowded(loaded: Any, *, waveforms: Sequence[np.ndarray], mouths: None) -> Any:
         sizes.append(len(waveforms))
         if len(waveforms) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return encode(loaded, waveforms)
+        return encode(loaded, waveforms=waveforms)
 
-    monkeypatch.setattr(reading, "encode_audio", crowded)
+    monkeypatch.setattr(reading, "encode", crowded)
     cramped = _read(loaded, pieces)
     assert sizes == [5, 2, 2, 1]
     assert [one.hypothesis.text for one in cramped] == [one.hypothesis.text for one in calm]
@@ -54,10 +54,10 @@ def test_batches_shrink_until_they_fit(loaded: Any, monkeypatch: pytest.MonkeyPa
 def test_a_piece_that_never_fits_is_an_input_error(
     loaded: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **streams: object) -> None:
         raise error
 
-    monkeypatch.setattr(reading, "encode_audio", full)
+    monkeypatch.setattr(reading, "encode", full)
     with pytest.raises(InputError, match="memory is too small for a piece of 1 s"):
         _read(loaded, [Clip(audio=tone(1.0))])
 
@@ -65,10 +65,10 @@ def test_a_piece_that_never_fits_is_an_input_error(
 def test_other_errors_are_not_taken_for_full_memory(
     loaded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **streams: object) -> None:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(reading, "encode_audio", broken)
+    monkeypatch.setattr(reading, "encode", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         _read(loaded, [Clip(audio=tone(1.0))])
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausalLM
 
-from avsr.model_parts.route import Route
+from avsr.route import Route
 from avsr.sinks import SinkSettings, analyse_prefix, analyse_sinks, label_tokens, rotation_test
 from avsr.sinks.results import analysis_to_dict
 from tests.planted import marked_embeddings, planted_model
-from tests.tiny import PROMPT_IDS, tiny_config, tiny_features, tiny_model
+from tests.tiny import PROMPT_IDS, tiny_config, tiny_model, tiny_streams
 
 N_TOKENS = 60
 
@@ -127,8 +127,8 @@ def test_other_causal_language_models(family):
 
 
 def test_labels_name_every_token_of_the_whole_model():
-    model = tiny_model(decorrelation_weight=1.0)
-    features = tiny_features([25])
+    model = tiny_model()
+    features = tiny_streams([25])
     rates = {"audio_rate": 4, "video_rate": 5}
     route = Route(modality="av", **rates)
     n_tokens = {"audio": 50 // 4, "video": 25 // 5}
@@ -141,7 +141,7 @@ def test_labels_name_every_token_of_the_whole_model():
     text = torch.tensor([[8, 2]])
 
     def run():
-        model(**features, labels=text, modality="av", **rates)
+        model(streams=features, labels=text, modality="av", **rates)
 
     analysis = analyse_sinks(model.language_model, run, labels)
     assert analysis.received.shape == (3, len(labels))
@@ -158,14 +158,20 @@ def test_labels_without_bos():
 
 
 def test_decorrelation_of_the_analysis_is_the_loss():
-    model = tiny_model(decorrelation_weight=1.0)
-    features, rates = tiny_features([25]), {"audio_rate": 4, "video_rate": 5}
+    model = tiny_model()
+    features, rates = tiny_streams([25]), {"audio_rate": 4, "video_rate": 5}
     prefix = []
     with torch.no_grad():
-        loss = model(**features, labels=torch.tensor([[8, 2]]), modality="av", **rates)
+        loss = model(
+            streams=features,
+            labels=torch.tensor([[8, 2]]),
+            modality="av",
+            decorrelation_layers="paper",
+            **rates,
+        )
 
         def run():
-            model(**features, modality="av", **rates)
+            model(streams=features, modality="av", **rates)
 
         prefix.append(analyse_sinks(model.language_model, run).decorrelation)
     assert prefix[0] == pytest.approx(loss.decorrelation_loss.item(), rel=1e-5)

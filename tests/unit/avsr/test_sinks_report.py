@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from avsr.cli import run
-from avsr.model_parts.route import Route
+from avsr.route import Route
 from avsr.sinks import ClipAnalysis, SinkSettings, analyse_prefix, rotation_test
 from avsr.sinks.figures import save_figures
 from avsr.sinks.page import report_page

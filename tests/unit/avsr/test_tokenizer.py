@@ -6,7 +6,7 @@ import pytest
 import sentencepiece
 from transformers import PreTrainedTokenizerFast
 
-from avsr.model_files.tokenizer import (
+from avsr.tokenizer import (
     STREAM_TOKENS,
     add_model_tokens,
     load_sentencepiece,

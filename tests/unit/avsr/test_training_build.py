@@ -23,7 +23,7 @@ from avsr.training.trained_weights import part_of
 from avsr_frontends.avhubert import AvHubertEncoder
 from tests.tiny import tiny_config
 
-LRS3 = Path(__file__).parents[3] / "recipes" / "lrs3"
+LRS = Path(__file__).parents[3] / "recipes" / "lrs"
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,9 @@ def built(
 ) -> tuple[AvsrForConditionalGeneration, list[str], RoutePlan]:
     """The model of a recipe around the tiny base models."""
     settings = load_settings(
-        LRS3 / f"{recipe}.yaml",
+        [LRS / "systems" / f"{recipe}.yaml", LRS / "data" / "lrs3.yaml"],
         [
+            "output=runs/try",
             f"init.language_model={bases / 'text'}",
             f"init.audio_encoder={bases / 'audio'}",
             f"init.video_encoder={bases / 'video'}",

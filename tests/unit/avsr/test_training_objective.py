@@ -1,6 +1,7 @@
 """The training loss, what learns, averages, and which clips are trained on."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from avsr.training.batching import Pick
 from avsr.training.examples import TrainingSet, carve_dev, select_examples
 from avsr.training.objective import TrainingObjective, checkpoint_language_model
 from avsr.training.routes import RoutePlan
-from avsr.training.settings import AugmentationSettings, ObjectiveSettings
+from avsr.training.settings import AugmentationSettings, DecorrelationSettings, ObjectiveSettings
 from avsr.training.trained_weights import (
     choose_trained,
     load_trained,
@@ -25,7 +26,7 @@ from avsr.training.trained_weights import (
     save_trained,
     trained_state,
 )
-from tests.tiny import tiny_model
+from tests.tiny import tiny_config, tiny_model
 from tests.training_data import write_corpus
 
 LABELS = torch.tensor([[8, 9, 10, 2], [11, 12, 2, -100]])
@@ -41,6 +42,12 @@ def inputs() -> dict[str, Tensor]:
     }
 
 
+def decorrelated(
+    weight: float, layers: Literal["paper", "released"] = "paper"
+) -> ObjectiveSettings:
+    return ObjectiveSettings(decorrelation=DecorrelationSettings(weight=weight, layers=layers))
+
+
 def gradients(model: AvsrForConditionalGeneration) -> dict[str, Tensor]:
     """Of all rates and tasks at once, with one backward pass."""
     objective = TrainingObjective(model).train()
@@ -50,25 +57,35 @@ def gradients(model: AvsrForConditionalGeneration) -> dict[str, Tensor]:
 
 
 def test_the_loss_is_the_weighted_mean_of_the_models_losses() -> None:
-    model = tiny_model(decorrelation_weight=0.5).train()
+    model = tiny_model().train()
     routes = RoutePlan(model.config, ObjectiveSettings(matryoshka="all"), 0).all()
     with torch.no_grad():
-        result = TrainingObjective(model)(labels=LABELS, routes=routes, **inputs())
-        expected = sum(
-            item.weight
-            * model(
-                labels=LABELS,
-                modality=item.route.modality,
-                audio_rate=item.route.audio_rate,
-                video_rate=item.route.video_rate,
-                **inputs(),
-            ).loss
-            for item in routes
-        )
-    assert result["loss"] == pytest.approx(float(expected), rel=1e-5)
+        objective = TrainingObjective(model, decorrelated(0.5))
+        result = objective(labels=LABELS, routes=routes, **inputs())
+        expected = 0.0
+        for item in routes:
+            output = model(
+                labels=LABELS, route=item.route, decorrelation_layers="paper", **inputs()
+            )
+            own = output.loss + 0.5 * output.decorrelation_loss
+            expected += item.weight * float(own)
+        evaluated = objective.eval()(labels=LABELS, routes=routes, **inputs())
+    assert result["loss"] == pytest.approx(expected, rel=1e-5)
     own = result["cross_entropy"] + 0.5 * result["decorrelation"]
     weighted = sum(item.weight * value for item, value in zip(routes, own.tolist(), strict=True))
     assert result["loss"] == pytest.approx(weighted, rel=1e-5)
+    plain = result["cross_entropy"].tolist()
+    weighted = sum(item.weight * value for item, value in zip(routes, plain, strict=True))
+    assert evaluated["loss"] == pytest.approx(weighted, rel=1e-5)  # no term but while training
+    assert evaluated["decorrelation"].tolist() == result["decorrelation"].tolist()
+
+
+def test_decorrelation_needs_enough_layers() -> None:
+    text = {**tiny_config().text_config.to_dict(), "num_hidden_layers": 2}
+    model = tiny_model(text_config=text)
+    TrainingObjective(model, decorrelated(1.0, layers="released"))
+    with pytest.raises(ValueError, match="more than 2"):
+        TrainingObjective(model, decorrelated(1.0))
 
 
 @pytest.mark.parametrize("strategy", ["shared+per_rate", "per_task"])

@@ -16,9 +16,11 @@ from avsr.training.settings_file import (
 )
 
 ROOT = Path(__file__).parents[3]
-RECIPES = sorted(
-    path for name in ("grid", "lrs2", "lrs3") for path in (ROOT / "recipes" / name).glob("*.yaml")
-)
+RECIPES = ROOT / "recipes"
+SYSTEMS = sorted((RECIPES / "lrs" / "systems").glob("*.yaml"))
+CORPORA = sorted((RECIPES / "lrs" / "data").glob("*.yaml"))
+LARGER = RECIPES / "lrs" / "llama-3.2-3b.yaml"
+ALONE = ("grid/adapt", "grid/adapters", "lrs/sinks/llama-3.2-1b", "lrs/sinks/llama-3.2-3b")
 SMALLEST = {
     "output": "run",
     "init": {"model": "grid-tiny"},
@@ -32,26 +34,54 @@ def written(folder: Path, **changes: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_recipes_load(path: Path) -> None:
-    if path.stem == "fsdp":
-        from accelerate.commands.config.config_args import load_config_from_file
-
-        loaded: Any = load_config_from_file(str(path))
-        assert loaded.fsdp_config["fsdp_version"] == 2
-        return
-    config = load_settings(path)
-    assert config.output == f"runs/{path.parent.name}/{path.stem}"
+@pytest.mark.parametrize("data", CORPORA, ids=lambda path: path.stem)
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda path: path.stem)
+def test_every_system_learns_from_every_corpus(system: Path, data: Path) -> None:
+    config = load_settings([system, data], ["output=runs/try"])
     assert config.has_dev
-    assert config.optimizer.bf16 == (path.parent.name != "grid")  # the miniature runs on a CPU
+    assert config.optimizer.bf16
+    assert config.init.language_model == "meta-llama/Llama-3.2-1B"
+    assert all(name.startswith(f"data/{data.stem}/") for name in config.data.train)
+    larger = load_settings([system, LARGER, data], ["output=runs/try"])
+    assert larger.init.language_model == "meta-llama/Llama-3.2-3B"
+    assert (config.model.lora_rank, larger.model.lora_rank) == (64, 96)
+    assert changed_settings(config, larger) == ["init.language_model", "model.lora_rank"]
 
 
-def test_each_corpus_has_every_recipe() -> None:
-    names = {
-        corpus: {p.stem for p in RECIPES if p.parent.name == corpus} for corpus in ("lrs2", "lrs3")
-    }
-    assert names["lrs2"] == names["lrs3"]
-    assert len(names["lrs3"]) == 10
+@pytest.mark.parametrize("name", ALONE)
+def test_recipes_of_one_file_load(name: str) -> None:
+    config = load_settings(RECIPES / f"{name}.yaml")
+    assert config.output.startswith("runs/")
+    assert config.has_dev
+    assert config.optimizer.bf16 == (not name.startswith("grid"))  # the miniature runs on a CPU
+
+
+def test_no_recipe_is_forgotten() -> None:
+    assert (len(SYSTEMS), [path.stem for path in CORPORA]) == (9, ["lrs2", "lrs3"])
+    settings = {path for path in RECIPES.rglob("*.yaml") if "optimizer:" in path.read_text()}
+    assert settings == {*SYSTEMS, *(RECIPES / f"{name}.yaml" for name in ALONE)}
+
+
+def test_the_launchers_settings_load() -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    loaded: Any = load_config_from_file(str(RECIPES / "lrs" / "fsdp.yaml"))
+    assert loaded.fsdp_config["fsdp_version"] == 2
+
+
+def test_later_files_win_section_by_section(tmp_path: Path) -> None:
+    first = written(tmp_path, optimizer={"epochs": 3, "warmup_steps": 5}, batch={"max_clips": 4})
+    second, third = tmp_path / "second.yaml", tmp_path / "third.yaml"
+    second.write_text("data: {train: [a.jsonl, b.jsonl]}\noptimizer: {epochs: 2}\nbatch:\n")
+    third.write_text("seed: 3\noptimizer: {epochs: 1, schedule: wavy}\n")
+    config = load_settings([first, second], ["optimizer.epochs=6"])
+    assert config.data.train == ("a.jsonl", "b.jsonl")
+    assert (config.optimizer.epochs, config.optimizer.warmup_steps) == (6.0, 5)
+    assert config.batch.max_clips == 4
+    with pytest.raises(SettingsError, match=r"settings.yaml, .*third.yaml: one setting is wrong"):
+        load_settings([first, third])
+    with pytest.raises(UsageError, match=r"gone.yaml: no such settings file"):
+        load_settings([first, tmp_path / "gone.yaml"])
 
 
 def test_values_are_converted_by_field(tmp_path: Path) -> None:

@@ -43,19 +43,46 @@ def test_all_formats_of_a_tree(transcribe, folder: Path, tmp_path: Path) -> None
     assert (out / "deep" / "a.srt").read_text() == ""
 
 
+@pytest.mark.parametrize("name", ["SRT", ".srt", " srt", "All", ".Vtt,TSV"])
+def test_formats_are_known_however_they_are_written(
+    transcribe, folder: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    assert transcribe(folder / "a.wav", "-f", name, "-o", out) == 0
+    expected = {"All": ["json", "srt", "tsv", "txt", "vtt"], ".Vtt,TSV": ["tsv", "vtt"]}
+    assert sorted(path.suffix[1:] for path in out.iterdir()) == expected.get(name, ["srt"])
+
+
+def test_subtitles_as_asked_for(
+    transcribe, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--max-line-width", 6, "--max-line-count", 1, "--highlight-words", "--labels"]
+    assert transcribe(folder / "a.wav", "-f", "srt", *options) == 0
+    shown = capsys.readouterr().out
+    assert "<u>" in shown
+    texts = [line for line in shown.splitlines() if line and "-->" not in line]
+    assert max(len(line.split()) for line in texts) == 1
+    assert transcribe(folder / "a.wav", "--max-line-width", 0) == 2
+
+
 def test_existing_results_are_skipped(
     transcribe, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "a.txt").write_text("kept\n")
+    assert transcribe(folder / "a.wav", "-o", out) == 0
+    before = (out / "a.txt").stat().st_mtime_ns
+    capsys.readouterr()
     assert transcribe(folder / "a.wav", "--skip-existing", "-o", out) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"{folder / 'a.wav'}: skipped, its results are there" in captured.err
-    assert (out / "a.txt").read_text() == "kept\n"
+    assert (out / "a.txt").stat().st_mtime_ns == before
     assert transcribe(folder / "a.wav", "--skip-existing", "-f", "txt,json", "-o", out) == 0
-    assert (out / "a.txt").read_text() != "kept\n"  # the JSON was missing: both are new
+    assert (out / "a.txt").stat().st_mtime_ns != before  # the JSON was missing: both are new
+    (out / "a.txt").write_text("put right by hand\n")
+    assert transcribe(folder / "a.wav", "-o", out) == 2
+    assert "not as an earlier run left it" in capsys.readouterr().err
+    assert (out / "a.txt").read_text() == "put right by hand\n"
 
 
 def test_fail_fast_stops_at_the_first_failure(

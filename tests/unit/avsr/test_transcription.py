@@ -11,9 +11,12 @@ import torch
 
 import avsr
 from avsr.clips.read import Clip
+from avsr.decoding.options import SearchOptions
 from avsr.errors import InputError, ModelUnavailableError, UsageError
 from avsr.recognition.request import Request
-from avsr.transcription import Rates, Segment, TranscriptionResult
+from avsr.rendering import render
+from avsr.route import Route
+from avsr.transcription import Segment, TranscriptionResult
 from avsr_frontends.landmarks import TrackReport
 from tests.signals import tone
 
@@ -34,7 +37,7 @@ def _clip(seconds: float = 1.0, coverage: float = 1.0) -> Clip:
 def test_waveform(recognizer: avsr.Recognizer) -> None:
     result = recognizer.transcribe(tone(1.0), keep_unsure=True)
     assert (result.modality, result.reason) == ("audio", "there is no picture")
-    assert result.rates == Rates(audio=4, video=None)
+    assert result.rates == Route(modality="audio", audio_rate=4)
     assert result.duration_s == 1.0
     assert result.text == result.segments[0].text == " ".join(result.text.split())
     assert result.confidence is not None
@@ -62,14 +65,14 @@ def test_rates_and_modality_reach_the_model(recognizer: avsr.Recognizer) -> None
             keep_unsure=True,
         )
         assert (result.modality, result.reason) == (modality, "as asked")
-        assert result.rates == Rates(audio=audio_rate, video=video_rate)
+        assert (result.rates.audio, result.rates.video) == (audio_rate, video_rate)
         seen[modality, audio_rate, video_rate] = result.segments[0].avg_logprob
     assert len(set(seen.values())) == len(seen)
 
 
 def test_default_is_the_finest_trained_rate(recognizer: avsr.Recognizer) -> None:
     default = recognizer.transcribe(_clip())
-    assert default.rates == Rates(audio=4, video=2)
+    assert default.route == Route(modality="av", audio_rate=4, video_rate=2)
     explicit = recognizer.transcribe(_clip(), audio_rate=4, video_rate=2)
     assert default.segments == explicit.segments
 
@@ -82,6 +85,22 @@ def test_segments_come_as_the_result_has_them(recognizer: avsr.Recognizer) -> No
     assert tuple(one_by_one) == result.segments
     assert [(s.start, s.end) for s in result.segments] == [(0.0, 10.0), (10.0, 20.0)]
     assert result.text == " ".join(s.text for s in result.segments)
+
+
+def test_a_request_and_its_options_by_name_are_one(recognizer: avsr.Recognizer) -> None:
+    request = Request(modality="audio", search=SearchOptions(num_beams=3), keep_unsure=True)
+    whole = recognizer.transcribe(_clip(), request)
+    named = recognizer.transcribe(_clip(), modality="audio", num_beams=3, keep_unsure=True)
+    assert whole.segments == named.segments
+    changed = list(recognizer.segments(_clip(), request, num_beams=1))
+    greedy = recognizer.transcribe(_clip(), request, num_beams=1)
+    assert tuple(changed) == greedy.segments
+    with pytest.raises(TypeError, match="there is no option 'beams'"):
+        recognizer.transcribe(_clip(), beams=3)
+    with pytest.raises(TypeError, match="there is no option 'beams'"):
+        next(recognizer.segments(_clip(), beams=3))
+    with pytest.raises(UsageError, match="tiny: the model has no CTC head for audio"):
+        recognizer.transcribe(_clip(), request, ctc_weight=0.5)
 
 
 def test_sound_that_outlasts_the_picture_is_still_heard(recognizer: avsr.Recognizer) -> None:
@@ -108,8 +127,8 @@ def test_silence_gives_no_words(recognizer: avsr.Recognizer) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16 (or --"),
-        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5 (or --"),
+        ({"audio_rate": 3}, "tiny was not trained at audio rate 3; use 4 or 16 (or allow"),
+        ({"video_rate": 3}, "tiny was not trained at video rate 3; use 2 or 5 (or allow"),
         ({"modality": "lips"}, "trained on (audio, video, av), got 'lips'"),
     ],
 )
@@ -163,7 +182,7 @@ def test_hub_ids(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_device(tiny_folder: Path) -> None:
-    with pytest.raises(UsageError, match="--device cuda:99: not usable here"):
+    with pytest.raises(UsageError, match="device cuda:99: not usable here"):
         avsr.load(tiny_folder, device="cuda:99")
 
 
@@ -174,21 +193,20 @@ def test_json_has_the_usual_keys_and_ours() -> None:
             Segment(start=0.0, end=1.0, text="bin", avg_logprob=math.log(0.5)),
             Segment(start=1.0, end=4.0, text="blue", avg_logprob=0.0),
         ),
-        modality="av",
+        route=Route(modality="av", audio_rate=4, video_rate=2),
         reason="there are sound and a face",
-        rates=Rates(audio=4, video=2),
         duration_s=4.0,
         face=TrackReport(n_frames=100, coverage=0.9, face_width_px=80.0, gaps=[(1.0, 1.4)]),
         path=Path("clip.mp4"),
         model="tiny",
     )
-    values = json.loads(result.render("json"))
+    values = json.loads(render(result, "json"))
     assert values["text"] == "bin blue"
     assert values["segments"][1]["text"] == "blue"
     assert (values["modality"], values["audio_rate"], values["video_rate"]) == ("av", 4, 2)
     assert values["confidence"] == pytest.approx(0.5**0.25, abs=1e-4)
     assert values["face"]["gaps"] == [[1.0, 1.4]]
-    assert result.render("txt") == "bin blue\n"
+    assert render(result, "txt") == "bin blue\n"
 
 
 def test_an_untrained_rate_is_used_where_allowed_and_doubted(tiny_folder: Path) -> None:

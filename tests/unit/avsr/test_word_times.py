@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 import avsr
+from avsr.model_parts.streams import EncodedStreams
 from avsr.recognition.attention_times import following_heads, monotonic_edges
-from avsr.recognition.hypotheses import Encoded, Hypothesis
+from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.word_times import SpokenWord, split_words, time_words, word_bounds
-from avsr.transcription import Rates, Word
-from tests.tiny import tiny_features
+from avsr.route import Route
+from avsr.transcription import Word
+from tests.tiny import tiny_streams
 
 
 def _quiet(n_frames: int, *spans: tuple[int, int]) -> np.ndarray:
@@ -75,17 +77,17 @@ def loaded(tiny_folder: Path) -> Any:
     return loaded
 
 
-def _encoded(n_frames: int, n_classes: int, marks: dict[int, int]) -> Encoded:
+def _encoded(n_frames: int, n_classes: int, marks: dict[int, int]) -> EncodedStreams:
     """Features that are CTC scores: the blank everywhere but at ``marks`` (frame to token)."""
     features = torch.zeros(1, n_frames, n_classes)
     features[..., -1] = 5.0
     for frame, token in marks.items():
         features[0, frame, token] = 10.0
-    return Encoded(features=features, frame_lengths=torch.tensor([n_frames]))
+    return EncodedStreams.whole(audio=features)
 
 
-def _time(loaded: Any, words: list[SpokenWord], audio: Encoded) -> tuple[Word, ...]:
-    return time_words(loaded, words, audio, None, None, "audio", Rates(audio=4, video=None))
+def _time(loaded: Any, words: list[SpokenWord], streams: EncodedStreams) -> tuple[Word, ...]:
+    return time_words(loaded, words, streams, None, Route.parse("A4"))
 
 
 def test_words_are_found_where_the_head_marks_them(loaded: Any) -> None:
@@ -131,31 +133,13 @@ def test_heads_that_follow_the_speech_are_found() -> None:
     assert all(abs(followed[n].argmax() - (4 + 7 * n)) <= 1 for n in range(5))
 
 
-@pytest.mark.parametrize("modality", ["audio", "video", "av"])
-def test_without_a_head_attention_tells(tiny_folder: Path, modality: str) -> None:
+@pytest.mark.parametrize("route", ["A4", "V2", "A4 V2"])
+def test_without_a_head_attention_tells(tiny_folder: Path, route: str) -> None:
     loaded = avsr.load(tiny_folder, device="cpu").loaded
-    features = tiny_features([50])
-    audio = Encoded(
-        features=features["audio_features"], frame_lengths=features["audio_frame_lengths"]
-    )
-    video = Encoded(
-        features=features["video_features"], frame_lengths=features["video_frame_lengths"]
-    )
     words = [
         SpokenWord(text="bin", token_ids=(3,), probability=0.9),
         SpokenWord(text="blue", token_ids=(7, 8), probability=0.8),
     ]
-    rates = Rates(
-        audio=None if modality == "video" else 4, video=None if modality == "audio" else 2
-    )
-    timed = time_words(
-        loaded,
-        words,
-        None if modality == "video" else audio,
-        None if modality == "audio" else video,
-        None,
-        modality,  # pyright: ignore[reportArgumentType]
-        rates,
-    )
+    timed = time_words(loaded, words, tiny_streams([50]), None, Route.parse(route))
     assert [word.word for word in timed] == ["bin", "blue"]
     assert 0 <= timed[0].start < timed[0].end <= timed[1].start < timed[1].end <= 2.0

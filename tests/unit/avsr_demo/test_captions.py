@@ -1,6 +1,7 @@
 """Captions that follow the words."""
 
-from avsr.transcription import Rates, Segment, TranscriptionResult, Word
+from avsr.route import Route
+from avsr.transcription import Segment, TranscriptionResult, Word
 from avsr_demo.captions import following_captions
 
 
@@ -8,9 +9,8 @@ def _result(*segments: Segment) -> TranscriptionResult:
     return TranscriptionResult(
         text=" ".join(segment.text for segment in segments),
         segments=segments,
-        modality="av",
+        route=Route(modality="av", audio_rate=4, video_rate=2),
         reason="",
-        rates=Rates(audio=4, video=2),
         duration_s=3.0,
     )
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from avsr.transcription import Rates, Segment, TranscriptionResult, Word
+from avsr.route import Route
+from avsr.transcription import Segment, TranscriptionResult, Word
 from avsr_demo import panels
 from avsr_demo.findings import Findings, Reading
 from avsr_demo.words import sureness, words_html
@@ -25,9 +26,8 @@ def _result(*words: tuple[str, float]) -> TranscriptionResult:
     return TranscriptionResult(
         text=text,
         segments=(segment,),
-        modality="av",
+        route=Route(modality="av", audio_rate=4, video_rate=2),
         reason="",
-        rates=Rates(audio=4, video=2),
         duration_s=9.0,
     )
 

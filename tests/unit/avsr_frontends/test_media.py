@@ -142,9 +142,9 @@ def test_missing_track_says_what_to_use(tmp_path: Path) -> None:
     spoken = write_clip(tmp_path / "spoken.wav", sound=np.zeros(1_600))
     assert not probe(silent).has_audio
     assert not probe(spoken).has_video
-    with pytest.raises(MediaError, match="has no sound; use --modality video"):
+    with pytest.raises(MediaError, match=r"has no sound$"):
         read_audio(silent)
-    with pytest.raises(MediaError, match="has no picture; use --modality audio"):
+    with pytest.raises(MediaError, match=r"has no picture$"):
         next(iter_video(spoken))
 
 

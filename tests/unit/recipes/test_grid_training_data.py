@@ -1,4 +1,4 @@
-"""What the GRID recipe makes its training batches of: pictures, sound, voices, schedules."""
+"""What the GRID recipe trains on, pictures, sound, voices, schedules, and its last stage."""
 
 import argparse
 import importlib
@@ -8,6 +8,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
+
+from avsr.cli import run
+from avsr.clips.clip import Clip, load_clip, save_clip
+from avsr.manifest import read_manifest
+from avsr.pretrained import load_model
+from avsr.training.trained_weights import part_of
 
 GRID = Path(__file__).parents[3] / "recipes" / "grid"
 SENTENCE = ("bin", "blue", "at", "f", "two", "now")
@@ -113,3 +120,74 @@ def test_other_voices_keep_the_words_and_share_the_pictures(
     peaks = [np.abs(np.fft.rfft(voices.audio[2 * v])[60:900]).argmax() / 3 + 20 for v in range(3)]
     assert len({round(peak) for peak in peaks}) == 3, "each voice has a pitch of its own"
     assert all(75 < peak < 280 for peak in peaks)
+
+
+def test_prepared_clips_become_a_corpus(recipe, tmp_path: Path, capsys) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "corpus"
+    clips.mkdir()
+    mouth = np.arange(74, dtype=np.uint8)[:, None, None] * np.ones((1, 96, 96), np.uint8)
+    sound = np.linspace(-0.5, 0.5, 50_000, dtype=np.float32)
+    lines = []
+    for name, contents in {
+        "s1_bbaf2n": Clip(audio=sound, mouth=mouth),
+        "s1_bbaf3s": Clip(audio=sound, mouth=mouth),
+        "s1_bbaf4p": Clip(audio=sound),
+    }.items():
+        save_clip(clips / f"{name}.npz", contents, [name])
+        line = {"id": name, "path": f"{name}.npz", "text": " ".join(SENTENCE), "speaker": "s1"}
+        lines.append(json.dumps(line | ({"words": [["bin", 0.5, 0.8]]} if "2n" in name else {})))
+    (clips / "manifest.jsonl").write_text("\n".join(lines))
+    table = tmp_path / "alignments.tsv"
+    table.write_text(
+        "speaker\tcode\twords\ttimings\ns1\tbbaf3s\tbin\t0:25000:sil 25000:50000:bin\n"
+    )
+    collecting = recipe("collect")
+    out.mkdir()
+    left_out = collecting.collect(clips, collecting.load_alignments(table), out)
+    assert left_out == ["s1_bbaf4p: lacks sound, lips or word times"]
+    corpus = recipe("corpus").load_corpus(out)
+    assert [line["words"] for line in corpus.lines] == [[["bin", 0.5, 0.8]], [["bin", 1.0, 2.0]]]
+    assert corpus.audio.shape == (2, 48_000)
+    assert corpus.pictures(1)[[0, 73, 74], 0, 0].tolist() == [0, 73, 73]  # the last one stays
+    np.testing.assert_allclose(corpus.audio[0] / 32767, sound[:48_000], atol=1e-4)
+
+
+def test_the_adapter_stage_trains_on_exported_clips(
+    recipe, corpus_folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    sets = {"clips": "2", "dev": "1"}
+    for name, count in sets.items():
+        words = ["--corpora", str(corpus_folder), "--counts", count, "--jobs", "1"]
+        monkeypatch.setattr("sys.argv", ["export_clips.py", *words, "--out", str(tmp_path / name)])
+        recipe("export_clips").main()
+    utterances = read_manifest(tmp_path / "clips" / "manifest.jsonl")
+    assert [utterance.text for utterance in utterances] == [" ".join(SENTENCE)] * 2
+    exported = load_clip(utterances[0].path)
+    assert exported.mouth is not None
+    assert (exported.mouth == recipe("corpus").load_corpus(corpus_folder).pictures(0)).all()
+    changes = [f"output={tmp_path / 'run'}", "init.model=grid-tiny", "device=cpu",
+               f"data.train=[{tmp_path / 'clips' / 'manifest.jsonl'}]",
+               f"data.dev={tmp_path / 'dev' / 'manifest.jsonl'}",
+               "optimizer.max_steps=1", "checkpoint.every=1", "optimizer.warmup_steps=0",
+               "checkpoint.average=1", "augmentation.noise=[]"]  # fmt: skip
+    assert run(["train", str(GRID / "adapters.yaml"), *changes]) == 0
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {"ce_asr", "ce_vsr", "ce_avsr", "decorrelation_avsr", "ctc_audio", "ctc_video"} <= set(
+        log[0]
+    )
+    before, after = (load_model(name, device="cpu") for name in
+                     ("grid-tiny", tmp_path / "run" / "model"))  # fmt: skip
+    changed = {
+        part_of(name)
+        for name, tensor in after.model.named_parameters()
+        if not torch.equal(tensor, before.model.get_parameter(name))
+    }
+    assert changed == {"projectors", "lora", "ctc_heads"}
+
+
+def test_a_second_cycle_keeps_the_phones_of_the_first(recipe, tmp_path: Path) -> None:
+    number = recipe("corpus").phone_inventory
+    first = [{"phones": [["b", 0.0, 0.1], ["I", 0.1, 0.2]]}]
+    assert number(first, tmp_path / "audio" / "phones.json") == {"I": 1, "b": 2}
+    more = [*first, {"phones": [["a", 0.0, 0.1]]}, {}]
+    assert number(more, tmp_path / "audio" / "phones.json") == {"I": 1, "b": 2}

@@ -16,13 +16,13 @@ from avsr.training.settings_file import load_settings
 RECIPES = Path(__file__).parents[3] / "recipes"
 DEFINITION = RECIPES / "grid" / "sinks" / "experiment.yaml"
 BUNDLED = Path(__file__).parents[3] / "avsr" / "bundled" / "grid-tiny"
-BASES = sorted((RECIPES / "lrs3" / "sinks").glob("*.yaml"))
+BASES = sorted((RECIPES / "lrs" / "sinks").glob("*.yaml"))
 
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch):
     """Imports a script of the recipes, which finds its neighbours by their plain names."""
-    for folder in ("grid", "lrs3/sinks", "grid/sinks"):
+    for folder in ("grid", "lrs/sinks", "grid/sinks"):
         monkeypatch.syspath_prepend(str(RECIPES / folder))
 
     def load(name: str) -> ModuleType:
@@ -113,7 +113,7 @@ def test_every_full_scale_run_has_valid_settings(recipe, base):
     cells = load_experiment(DEFINITION, "lrs3").cells
     for cell in cells:
         loaded = load_settings(base, plan.overrides(cell, settings))
-        assert loaded.model.decorrelation_weight == cell.weight
+        assert loaded.objective.decorrelation.weight == cell.weight
         assert loaded.model.audio_projector_layer_norm is cell.layer_norm
         assert loaded.seed == cell.seed
         assert loaded.output.endswith(cell.name)

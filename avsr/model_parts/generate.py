@@ -1,0 +1,100 @@
+"""From encoded streams to tokens, for any mixture of routes in one batch."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from avsr.decoding.ctc_scores import CtcRescorer
+from avsr.decoding.draft import ctc_draft
+from avsr.decoding.generation import (
+    AvsrGeneration,
+    generate_tokens,
+    merge_generations,
+    verify_drafts,
+)
+from avsr.decoding.options import SearchOptions
+from avsr.decoding.search import SearchSettings
+from avsr.decoding.sequence import TokenSequence, token_budget
+from avsr.model_parts.adapters import adapter_groups
+from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.prefix import build_prefix
+from avsr.model_parts.streams import EncodedStreams
+from avsr.route import Route
+
+if TYPE_CHECKING:
+    from avsr.model import AvsrForConditionalGeneration
+
+
+def search_inputs(
+    model: "AvsrForConditionalGeneration",
+    streams: EncodedStreams,
+    routes: Sequence[Route],
+    search: SearchOptions,
+) -> tuple[TokenSequence, SearchSettings]:
+    """Prefix and settings that a search of these clips starts from.
+
+    Raises:
+        ValueError: search options that the model cannot follow.
+    """
+    options = search.resolved(model.generation_config, ctc_heads(model))
+    per_second = model.config.max_tokens_per_second
+    budgets = [
+        options.max_new_tokens or token_budget(seconds, per_second)
+        for seconds in streams.durations_s(routes)
+    ]
+    settings = SearchSettings.of_batch(options, model.generation_config, budgets)
+    return build_prefix(model, streams, routes), settings
+
+
+def generate(
+    model: "AvsrForConditionalGeneration",
+    streams: EncodedStreams,
+    routes: Sequence[Route],
+    search: SearchOptions,
+) -> AvsrGeneration:
+    """Search the texts of all clips; clips that the same adapters serve are read together."""
+    prefix, settings = search_inputs(model, streams, routes, search)
+    drafts = _drafts(model, streams, routes) if settings.options.draft else None
+    rescorer = _rescorer(model, streams, routes, settings)
+    groups = adapter_groups(model.config, routes)
+    parts = []
+    for adapters, rows in groups.items():
+        model.activate(adapters)
+        part = prefix if len(groups) == 1 else prefix.rows(rows)
+        chosen = settings.of_clips(rows)
+        if drafts is None:
+            helper = None if rescorer is None else rescorer.of_clips(rows)
+            found = generate_tokens(model.language_model, part, chosen, helper)
+        else:
+            embed = model.get_input_embeddings()
+            proposed = [drafts[row] for row in rows]
+            found = verify_drafts(model.language_model, part, chosen, proposed, embed)
+        parts.append((rows, found))
+    return merge_generations(parts, settings.pad_id)
+
+
+def _drafts(
+    model: "AvsrForConditionalGeneration", streams: EncodedStreams, routes: Sequence[Route]
+) -> list[list[int]]:
+    """Read each clip's sound, or lips where its sound is not used, by the CTC heads there are."""
+    drafts = []
+    for scores in clip_scores(model, streams, routes):
+        length = torch.tensor([len(scores[0])]) if scores else None
+        drafts.append([] if length is None else ctc_draft(scores[0][None], length)[0])
+    return drafts
+
+
+def _rescorer(
+    model: "AvsrForConditionalGeneration",
+    streams: EncodedStreams,
+    routes: Sequence[Route],
+    settings: SearchSettings,
+) -> CtcRescorer | None:
+    weight = settings.options.ctc_weight
+    if not weight:
+        return None
+    scores = clip_scores(model, streams, routes)
+    if not all(scores):  # a stream without a head leaves the language model alone
+        return None
+    return CtcRescorer(logits=scores, weight=weight, end_ids=settings.end_ids)

@@ -1,0 +1,14 @@
+"""What long work tells while it goes on, and whom: functions that the caller gives."""
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+Say = Callable[[str], None]  # takes one line
+
+
+def show_nothing(stage: str, done: int, total: int) -> None:
+    """A :data:`Progress` for those who do not look."""
+
+
+def say_nothing(message: str) -> None:
+    """A :data:`Say` for those who do not listen."""
