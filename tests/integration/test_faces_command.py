@@ -109,7 +109,7 @@ def test_a_region_of_the_picture_hides_the_rest(
     assert capsys.readouterr().out.startswith("face 1: ")
     assert [file.name for file in tmp_path.iterdir()] == ["couple.mp4-face1.mp4"]
     assert _run(tiny_folder, couple, "--roi", "200,0,160,160") == 1
-    complaint = f"avsr: {couple}: --roi 200,0,160,160 leaves the picture, which is 320x160"
+    complaint = f"avsr: {couple}: the part 200,0,160,160 leaves the picture, which is 320x160"
     assert complaint in capsys.readouterr().err
 
 
