@@ -85,6 +85,14 @@ def transcribe(
         str | None,
         typer.Option(metavar="X,Y,W,H", help="Look only at this part of the picture, in pixels."),
     ] = None,
+    audio_track: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|LANG",
+            help="Which of several sound tracks, by number or language. Default: the one that the "
+            "file marks, else the first that is not silent.",
+        ),
+    ] = None,
     save_lips: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the mouth crops as videos DIR/NAME-face1.mp4 ..."),
@@ -219,6 +227,7 @@ def transcribe(
         quality=quality,
         max_tokens_per_second=max_tokens_per_second,
         auto_rate=rate == "auto",
+        audio_track=int(audio_track) if audio_track and audio_track.isdecimal() else audio_track,
     )
     recognizer.check(request)
     if recognizer.loaded.note:
