@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,9 +109,10 @@ class Recognizer:
             on_progress: called after each stretch of 15 s.
             changes: options by name, in place of ``request`` or to change it: ``modality``,
                 ``audio_rate``, ``video_rate``, ``quality``, ``max_tokens_per_second``,
-                ``auto_rate``, ``start``, ``end``, ``keep_unsure``, ``face``, ``roi``, see
-                :class:`~avsr.recognition.request.Request`; ``num_beams``, ``ctc_weight``,
-                ``draft``, ``max_new_tokens``, see :class:`~avsr.decoding.options.SearchOptions`.
+                ``auto_rate``, ``start``, ``end``, ``keep_unsure``, ``face``, ``roi``,
+                ``audio_track``, see :class:`~avsr.recognition.request.Request`; ``num_beams``,
+                ``ctc_weight``, ``draft``, ``max_new_tokens``, see
+                :class:`~avsr.decoding.options.SearchOptions`.
 
         Returns:
             The text, what it was read from and why. The text is empty where nothing was said.
@@ -121,9 +123,12 @@ class Recognizer:
             TypeError: if there is no option of that name.
         """
         request = (request or Request()).changed(changes)
-        if request.face == "all":
-            return self._every_face(source, request, save_lips)
         lips = None if save_lips is None else SavedLips(save_lips)
+        if request.face == "all":
+            result = self._every_face(source, request, lips)
+            if lips is not None:
+                _write_lips(lips, save_lips)
+            return result
         if lips is not None or isinstance(request.face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
         timings = Timings()
@@ -155,23 +160,18 @@ class Recognizer:
         return result
 
     def _every_face(
-        self, source: SourceLike, request: Request, save_lips: Path | None
+        self, source: SourceLike, request: Request, lips: SavedLips | None
     ) -> TranscriptionResult:
-        if request.modality == "auto":
-            request = replace(request, modality="video")  # the sound belongs to one of them at most
-
-        def read_face(person: int) -> TranscriptionResult:
-            return self.transcribe(source, replace(request, face=person))
-
-        result = read_every_face(source, request.start, request.end, request.roi, read_face)
-        if save_lips is not None:
-            lips = SavedLips(save_lips)
-            silent = replace(request, face="speaking", modality="video")
-            opened = self._open(source, silent, Timings(), request.start or 0.0, lips)
-            for _ in opened.stretches():
-                pass
-            _write_lips(lips, save_lips)
-        return result
+        if request.modality == "auto":  # the sound belongs to one of them at most
+            request = replace(request, modality="video")
+        timings, begin = Timings(), request.start or 0.0
+        opened = self._open(source, request, timings, begin, lips)
+        with _input_errors(opened):
+            return read_every_face(
+                opened,
+                lambda: LongForm(self.loaded, request, timings, self._lock),
+                lambda reader, stretches: self._result(reader, opened, stretches, begin, timings),
+            )
 
     def segments(
         self, source: SourceLike, request: Request | None = None, **changes: Any
@@ -229,18 +229,14 @@ class Recognizer:
             face="speaking" if request.face == "all" else request.face,
             roi=request.roi,
             lips=lips,
+            audio_track=request.audio_track,
         )
 
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
     ) -> Iterator[Stretch]:
-        try:
+        with _input_errors(source):
             yield from reader.stretches(source, is_resumed)
-        except MediaError as error:
-            raise InputError(str(error)) from error
-        except InputError as error:
-            message = f"{source.path}: {error}" if source.path else str(error)
-            raise InputError(message, settings=error.settings) from error
 
     def _result(
         self,
@@ -269,6 +265,18 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
+
+
+@contextmanager
+def _input_errors(source: Source) -> Iterator[None]:
+    """Let errors name the file they are about."""
+    try:
+        yield
+    except MediaError as error:
+        raise InputError(str(error)) from error
+    except InputError as error:
+        message = f"{source.path}: {error}" if source.path else str(error)
+        raise InputError(message, settings=error.settings) from error
 
 
 def _usual_route(segments: tuple[Segment, ...], modality: Modality) -> Route | None:

@@ -44,8 +44,15 @@ class ClipBuffer:
         mouth = _joined(mine.mouth, clip.mouth, n_frames, 0)
         motion = _joined(mine.lip_motion, clip.lip_motion, n_frames, np.nan)
         faces = _joined_faces(mine.faces, clip, n_frames)
+        borders = (*mine.borders, *(n_frames + border for border in clip.borders))
         self.clip = replace(
-            clip, audio=audio, mouth=mouth, lip_motion=motion, face=None, faces=faces
+            clip,
+            audio=audio,
+            mouth=mouth,
+            lip_motion=motion,
+            face=None,
+            faces=faces,
+            borders=borders,
         )
 
     def cut(self, start: float, end: float) -> Clip:

@@ -48,15 +48,17 @@ class Lips:
         mouth: [T, 96, 96] uint8, 25 fps.
         motion: [T] float32, lip motion, NaN where the face is not seen.
         opening: [T] float32, gap between the lips, relative to the face.
+        report: how well the face was followed in the stretch that was read; None where not known.
     """
 
     person: int
     mouth: np.ndarray
     motion: np.ndarray
     opening: np.ndarray
+    report: TrackReport | None = None
 
     def cut(self, frames: slice) -> "Lips":
-        """The part of these frames."""
+        """The part of these frames; the report stays behind."""
         mouth, motion, opening = self.mouth[frames], self.motion[frames], self.opening[frames]
         return Lips(person=self.person, mouth=mouth, motion=motion, opening=opening)
 
@@ -91,6 +93,8 @@ class Clip:
             that is not known. Not kept in files.
         faces: everybody's lips where more than one face is to be read or chosen from; ``mouth``
             and ``face`` are then those of the face seen longest. Not kept in files.
+        borders: frames with which the picture begins, or shows other people than before. Not kept
+            in files.
     """
 
     audio: np.ndarray | None = None
@@ -100,6 +104,7 @@ class Clip:
     undecodable: tuple[str, ...] = ()
     lip_motion: np.ndarray | None = None
     faces: tuple[Lips, ...] = ()
+    borders: tuple[int, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -134,6 +139,7 @@ class Clip:
             mouth=None if self.mouth is None else self.mouth[frames],
             lip_motion=None if self.lip_motion is None else self.lip_motion[frames],
             faces=tuple(lips.cut(frames) for lips in self.faces),
+            borders=tuple(b - frames.start for b in self.borders if frames.start < b < frames.stop),
         )
 
 

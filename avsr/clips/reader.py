@@ -17,17 +17,21 @@ import numpy as np
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.mouth_tracker import MouthTracker
 from avsr.clips.read_ahead import read_ahead
+from avsr.clips.sound_track import choose_sound_track
 from avsr.errors import InputError
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
 from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_face
 from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_video, probe
-from avsr_frontends.mouth import ReplayedFrames, crop_mouths, grey_crops
+from avsr_frontends.mouth import crop_mouths, grey_crops
+from avsr_frontends.mouth_clip import ReplayedFrames
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 __all__ = ["ClipReader", "FaceWish", "Roi", "part_of_pictures"]
 
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
+_LATE_S = 0.2  # a picture that begins later than this has a time without it
 
 FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
 Roi = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture
@@ -55,6 +59,7 @@ class ClipReader:
         tracker: MouthTracker | None = None,
         face: FaceWish = "largest",
         roi: Roi | None = None,
+        audio_track: AudioTrackWish | None = None,
     ) -> None:
         """Open a file.
 
@@ -69,9 +74,11 @@ class ClipReader:
             face: whose lips: of the largest face; of the person of that number; or of everybody,
                 for the one who speaks to be chosen later.
             roi: the part of the picture that is looked at; None is all of it.
+            audio_track: which of several sound tracks, by number from 1 on or by language; None is
+                the one that the file marks as default, else the first that is not silent.
 
         Raises:
-            MediaError: if the file cannot be read.
+            MediaError: if the file cannot be read, or has no such sound track.
         """
         self._face, self._roi, self._roster = face, roi, Roster()
         self._path, self._start, self._end = Path(path), start or 0.0, end
@@ -86,15 +93,20 @@ class ClipReader:
         self.whole_s = info.duration_s
         self._heard, self._seen = DecodeReport(), DecodeReport()
         self._failures: dict[str, MediaError] = {}
+        self._choice = ""  # which of several sound tracks is read
         self._audio: Iterator[np.ndarray] | None = None
         self._video: Iterator[np.ndarray] | None = None
         if sound and info.has_audio:
-            self._audio = iter_audio(path, start, end, self._heard)
+            with self._timings.measure("decode"):
+                chosen, self._choice = choose_sound_track(self._path, info, audio_track, start, end)
+            self._audio = iter_audio(path, start, end, self._heard, chosen)
         if picture and info.has_video:
             pictures = read_ahead(iter_video(path, start, end, self._seen), _PICTURES_AHEAD)
             self._video = part_of_pictures(pictures, roi)
         self._heard_ahead = np.zeros(0, dtype=np.float32)
         self._n_read = 0  # pictures
+        late_s = info.video_start_s - self._start  # before it, the first picture is shown
+        self._n_held = round(late_s * VIDEO_FPS) if late_s >= _LATE_S else 0
         self._has_begun = False
         self._is_missing = False  # the wanted person, in all that was read
 
@@ -102,6 +114,8 @@ class ClipReader:
     def warnings(self) -> list[str]:
         """One sentence for each damage met so far."""
         failures = [str(error) for error in self._failures.values()]
+        if self._choice:
+            failures.insert(0, self._choice)
         return [*self._heard.warnings, *self._seen.warnings, *failures]
 
     @property
@@ -198,7 +212,8 @@ class ClipReader:
                 self._n_read += report.n_frames
                 if report.coverage == 0:
                     return Clip(face=report, lip_motion=_unseen(report.n_frames))
-                crops = crop_mouths(frames.replay(), [track.points68 for track in tracks])
+                points, cuts = [track.points68 for track in tracks], tracks[0].cuts
+                crops = crop_mouths(frames.replay(), points, cuts=cuts)
         except MediaError as error:
             self._failures["picture"] = error
             self._video = None
@@ -206,16 +221,22 @@ class ClipReader:
         finally:
             decode_s = self._timings.seconds.get("decode", 0.0) - decode_before
             self._timings.add("face", max(0.0, inner.seconds["all"] - decode_s))
-        lips = [_lips(track, grey_crops(mouth)) for track, mouth in zip(tracks, crops, strict=True)]
+        n_held = max(0, self._n_held - (self._n_read - report.n_frames))
+        lips = [
+            _lips(track, grey_crops(mouth), n_held)
+            for track, mouth in zip(tracks, crops, strict=True)
+        ]
         motion = lips[0].motion
         for one in lips[1:]:
             motion = np.fmax(motion, one.motion)
         longest = max(range(len(tracks)), key=lambda index: tracks[index].report.coverage)
+        begins = (n_held,) if 0 < n_held < report.n_frames else ()
         return Clip(
             mouth=lips[longest].mouth,
             face=report,
             lip_motion=motion,
             faces=tuple(lips) if self._face == "speaking" else (),
+            borders=(*begins, *(border for border in tracks[0].borders if border > n_held)),
         )
 
     def _tracks(self, frames: Iterable[np.ndarray]) -> list[FaceTrack]:
@@ -270,12 +291,16 @@ def part_of_pictures(
         yield frame[top : top + height, left : left + width]
 
 
-def _lips(track: FaceTrack, mouth: np.ndarray) -> Lips:
+def _lips(track: FaceTrack, mouth: np.ndarray, n_held: int) -> Lips:
+    """The lips of a track; of its first ``n_held`` frames there is no picture yet."""
+    motion = np.where(track.found, lip_motion(track.points68), np.float32(np.nan))
+    motion[:n_held] = np.nan
     return Lips(
         person=track.person,
         mouth=mouth,
-        motion=np.where(track.found, lip_motion(track.points68), np.float32(np.nan)),
+        motion=motion,
         opening=mouth_opening(track.points68).astype(np.float32),
+        report=track.report,
     )
 
 

@@ -19,7 +19,9 @@ from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.mouth import crop_mouth, grey_crops
+from avsr_frontends.pictures import fits
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 STRETCH_S = 15  # seconds of a file that are decoded at once
 
@@ -49,6 +51,7 @@ class Source:
         face: FaceWish = "largest",
         roi: Roi | None = None,
         lips: SavedLips | None = None,
+        audio_track: AudioTrackWish | None = None,
     ) -> None:
         """Name what is to be read; nothing is opened yet."""
         self.path = Path(source) if isinstance(source, str | Path) else None
@@ -61,6 +64,7 @@ class Source:
         self._timings = timings
         self._face: FaceWish = face
         self._roi, self._lips = roi, lips
+        self._audio_track = audio_track
 
     def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
         """Yield the clips that make up the input, each with whether it is the last one.
@@ -88,6 +92,7 @@ class Source:
             timings=self._timings,
             face=self._face,
             roi=self._roi,
+            audio_track=self._audio_track,
         ) as reader:
             self.duration_s, self.whole_s = reader.duration_s, reader.whole_s
             is_last = False
@@ -140,6 +145,9 @@ def clip_of_array(values: object, timings: Timings | None = None) -> Clip:
         face = TrackReport(n_frames=len(array), coverage=1.0, face_width_px=0.0)
         return Clip(mouth=array, face=face)
     if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
+        height, width = array.shape[1:3]
+        if len(array) and not fits(width, height):
+            raise InputError(f"pictures of {width}x{height} cannot be searched; scale them")
         return _clip_of_pictures(array, timings or Timings())
     raise InputError(
         f"an array must be a waveform (one-dimensional floats at {SAMPLE_RATE} Hz), pictures "

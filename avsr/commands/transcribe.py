@@ -30,6 +30,7 @@ from avsr.commands.results import (
     split_formats,
 )
 from avsr.inputs import InputFile, expand_inputs
+from avsr.memory import release_memory
 from avsr.timings import Timings
 
 _Quality = Literal["best", "balanced", "fast"]
@@ -83,6 +84,14 @@ def transcribe(
     roi: Annotated[
         str | None,
         typer.Option(metavar="X,Y,W,H", help="Look only at this part of the picture, in pixels."),
+    ] = None,
+    audio_track: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|LANG",
+            help="Which of several sound tracks, by number or language. Default: the one that the "
+            "file marks, else the first that is not silent.",
+        ),
     ] = None,
     save_lips: Annotated[
         Path | None,
@@ -218,6 +227,7 @@ def transcribe(
         quality=quality,
         max_tokens_per_second=max_tokens_per_second,
         auto_rate=rate == "auto",
+        audio_track=int(audio_track) if audio_track and audio_track.isdecimal() else audio_track,
     )
     recognizer.check(request)
     if recognizer.loaded.note:
@@ -233,6 +243,7 @@ def transcribe(
         result = deliver(
             partial(recognizer.transcribe, request=request), file, where, style, events, debug
         )
+        release_memory()
         n_failed += result is None
         for stage, seconds in result.timings.items() if result else ():
             total.add(stage, seconds)

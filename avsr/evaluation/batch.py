@@ -13,6 +13,7 @@ from avsr.model_parts.streams import EncodedStreams
 from avsr.noise import NoiseSource, measured_snr_db, mix_at_snr
 from avsr.pretrained import LoadedModel
 from avsr.processing import fit_to_lips
+from avsr.recognition.borders import cut_at_borders
 from avsr.recognition.hypotheses import encode
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.recognition.modality import fallback_modality
@@ -224,7 +225,8 @@ def _parts(owner: int, clip: Clip, longest_s: float) -> list[_Part]:
     """A clip as one part, or cut at quiet moments where it is longer than the model takes."""
     if clip.duration_s <= longest_s:
         return [_Part(owner=owner, span=None, clip=clip)]
-    spans = [(first / VIDEO_FPS, last / VIDEO_FPS) for first, last in whole_spans(clip, longest_s)]
+    frames = cut_at_borders(whole_spans(clip, longest_s), clip, None, "av")
+    spans = [(first / VIDEO_FPS, last / VIDEO_FPS) for first, last in frames]
     return [_Part(owner=owner, span=span, clip=clip.cut(*span)) for span in spans]
 
 

@@ -1,85 +1,92 @@
 """Everybody in a picture, each read by the lips alone, in one labelled transcription."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from avsr.clips.reader import Roi, part_of_pictures
-from avsr.clips.sources import STRETCH_S, SourceLike
+from avsr.clips.clip import Clip, Lips
+from avsr.clips.read_ahead import read_ahead
+from avsr.clips.sources import Source
 from avsr.errors import InputError
+from avsr.recognition.long_form import LongForm
+from avsr.recognition.stretch import Stretch
 from avsr.transcription import TranscriptionResult
-from avsr_frontends.landmarks import FaceTracker, Roster
-from avsr_frontends.media import MediaError, iter_video
-from avsr_frontends.rates import VIDEO_FPS
-
-
-def count_faces(path: Path, start: float | None, end: float | None, roi: Roi | None) -> int:
-    """How many people are seen in a video; their numbers are those that its stretches give.
-
-    Raises:
-        MediaError: if it cannot be read or has no picture.
-        InputError: if ``roi`` is not in the picture.
-    """
-    roster = Roster()
-    frames = part_of_pictures(iter_video(path, start, end), roi)
-    with FaceTracker() as tracker:
-        for first in frames:
-            stretch = itertools.islice(frames, STRETCH_S * VIDEO_FPS - 1)
-            tracker.track_faces(itertools.chain([first], stretch), roster)
-    return len(roster.people)
+from avsr_frontends.landmarks import TrackReport
 
 
 def read_every_face(
-    source: SourceLike,
-    start: float | None,
-    end: float | None,
-    roi: Roi | None,
-    read_face: Callable[[int], TranscriptionResult],
+    source: Source,
+    new_reader: Callable[[], LongForm],
+    result_of: Callable[[LongForm, list[Stretch]], TranscriptionResult],
 ) -> TranscriptionResult:
-    """Transcribe each face of a file for itself.
+    """Transcribe each face of a file for itself, while the file is read once.
 
     Args:
-        source: a media file.
-        start: seconds at which to begin.
-        end: seconds at which to stop.
-        roi: the part of the picture that is looked at.
-        read_face: transcribes the person of a number.
+        source: the input, with everybody's lips.
+        new_reader: makes what reads one person.
+        result_of: makes the result of what a reader has read.
 
     Returns:
         All texts, a line ``face N: ...`` for each, and all segments in order of time.
 
     Raises:
-        InputError: if the input is no file, cannot be read, or shows no face.
+        MediaError: if the input cannot be read.
+        InputError: if it is no file, or shows no face.
     """
-    if not isinstance(source, str | Path):
+    if source.path is None:
         raise InputError("face 'all' needs a media file; an array shows one face")
-    try:
-        n_faces = count_faces(Path(source), start, end, roi)
-    except MediaError as error:
-        raise InputError(str(error)) from error
-    except InputError as error:
-        raise InputError(f"{source}: {error}", settings=error.settings) from error
-    if n_faces == 0:
-        message = f"{source}: no face was found; use modality 'audio'"
-        raise InputError(message, settings=("modality",))
-    results = {person: read_face(person) for person in range(1, n_faces + 1)}
+    readers: dict[int, LongForm] = {}
+    stretches: dict[int, list[Stretch]] = {}
+    since, n_before = source.start, 0
+    for clip, is_last in read_ahead(source.stretches()):
+        lips = {one.person: one for one in clip.faces}
+        for person in sorted(lips.keys() - readers.keys()):
+            readers[person] = new_reader()
+            readers[person].begin(since, is_resumed=since > source.start)
+            stretches[person] = [_absence(source.start, since, n_before)] if n_before else []
+        for person, reader in readers.items():
+            stretches[person].append(reader.add(_of_one(clip, lips.get(person)), is_last))
+        n_before += 0 if clip.face is None else clip.face.n_frames
+        since += clip.duration_s
+    if not readers:
+        raise InputError("no face was found; use modality 'audio'", settings=("modality",))
+    results = {person: result_of(readers[person], stretches[person]) for person in sorted(readers)}
+    return _together(results)
+
+
+def _of_one(clip: Clip, lips: Lips | None) -> Clip:
+    """A clip with the lips of one person alone; without any where that person is not seen."""
+    n_frames = 0 if clip.face is None else clip.face.n_frames
+    absent = TrackReport(n_frames=n_frames, coverage=0.0, face_width_px=0.0, gaps=[])
+    lips = Lips.unseen(0, n_frames) if lips is None else lips
+    report = lips.report or absent
+    return replace(
+        clip,
+        mouth=lips.mouth if report.coverage else None,
+        lip_motion=lips.motion,
+        face=None if clip.face is None else report,
+        faces=(),
+    )
+
+
+def _absence(start: float, end: float, n_frames: int) -> Stretch:
+    """What is known of a person before the first stretch that shows them."""
+    report = TrackReport(n_frames=n_frames, coverage=0.0, face_width_px=0.0, gaps=[(start, end)])
+    return Stretch(until=end, length_s=end - start, face=report, reason="the face is not seen")
+
+
+def _together(results: dict[int, TranscriptionResult]) -> TranscriptionResult:
     segments = [
         replace(segment, face=person)
         for person, result in results.items()
         for segment in result.segments
     ]
-    first = results[1]
+    reports = [result.face for result in results.values() if result.face is not None]
     return replace(
-        first,
+        next(iter(results.values())),
         text="\n".join(f"face {person}: {result.text}" for person, result in results.items()),
         segments=tuple(sorted(segments, key=lambda segment: segment.start)),
-        reason=f"the lips of {n_faces} face(s), each for itself",
-        face=max(
-            (result.face for result in results.values() if result.face is not None),
-            key=lambda report: report.coverage,
-            default=None,
-        ),
+        reason=f"the lips of {len(results)} face(s), each for itself",
+        face=max(reports, key=lambda report: report.coverage, default=None),
         warnings=tuple(
             f"face {person}: {warning}"
             for person, result in results.items()

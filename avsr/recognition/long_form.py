@@ -15,6 +15,7 @@ from avsr.clips.sources import Source
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
 from avsr.recognition.active_speaker import speaking_clip
+from avsr.recognition.borders import borders_of, cut_at_borders, holds_border
 from avsr.recognition.gates import judge
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
@@ -54,6 +55,7 @@ class LongForm:
         self._loaded, self._request = loaded, request
         self._timings, self._lock = timings, lock
         self._failure: InputError | None = None  # why the last stretch had nothing to read
+        self.begin(0.0)
 
     @property
     def _modality(self) -> RequestedModality:
@@ -77,31 +79,50 @@ class LongForm:
             MediaError: if a file cannot be read.
             InputError: if the input lacks what was asked for, or holds nothing that can be read.
         """
-        buffer = ClipBuffer(source.start)
-        face = None
-        any_read = is_resumed
+        self.begin(source.start, is_resumed)
         for clip, is_last in read_ahead(source.stretches()):
-            is_first = buffer.end == source.start and not is_resumed
-            buffer.append(clip)
-            if is_first and is_last and clip.duration_s == 0 and source.start > 0:
-                raise InputError(beyond_end(source.start, source.whole_s))
-            face = clip.face or face
-            try:
-                choice = choose_modality(replace(buffer.clip, face=face), self._modality)
-            except InputError as error:
-                self._failure = error
-                until = _settled(buffer, is_last)
-                stretch = Stretch(until=until, reason=str(error))
-            else:
-                any_read = True
-                if is_first and is_last:
-                    _check_length(clip)
-                until, stretch = self._stretch(buffer, choice, is_first, is_last)
-            if is_last and not any_read and self._failure is not None:
-                raise self._failure
-            report = None if clip.face is None else _moved(clip.face, buffer, clip)
-            yield replace(stretch, is_last=is_last, length_s=clip.duration_s, face=report)
-            buffer.drop_before(until)
+            yield self.add(clip, is_last, source.whole_s)
+
+    def begin(self, start: float, is_resumed: bool = False) -> None:
+        """Prepare for the clips of an input, from ``start`` seconds on."""
+        self._buffer = ClipBuffer(start)
+        self._face: TrackReport | None = None
+        self._is_first, self._any_read = not is_resumed, is_resumed
+
+    def add(self, clip: Clip, is_last: bool, whole_s: float | None = None) -> Stretch:
+        """Take the next clip of the input; what is said up to where nothing more can change.
+
+        Args:
+            clip: it.
+            is_last: nothing comes after it.
+            whole_s: length of the whole input, where known.
+
+        Raises:
+            InputError: with the last clip, if the input lacks what was asked for, or holds
+                nothing that can be read.
+        """
+        buffer = self._buffer
+        is_first, self._is_first = self._is_first, False
+        buffer.append(clip)
+        if is_first and is_last and clip.duration_s == 0 and buffer.start > 0:
+            raise InputError(beyond_end(buffer.start, whole_s))
+        self._face = clip.face or self._face
+        try:
+            choice = choose_modality(replace(buffer.clip, face=self._face), self._modality)
+        except InputError as error:
+            self._failure = error
+            until = _settled(buffer, is_last)
+            stretch = Stretch(until=until, reason=str(error))
+        else:
+            self._any_read = True
+            if is_first and is_last:
+                _check_length(clip)
+            until, stretch = self._stretch(buffer, choice, is_first, is_last)
+        if is_last and not self._any_read and self._failure is not None:
+            raise self._failure
+        report = None if clip.face is None else _moved(clip.face, buffer, clip)
+        buffer.drop_before(until)
+        return replace(stretch, is_last=is_last, length_s=clip.duration_s, face=report)
 
     def _stretch(
         self, buffer: ClipBuffer, choice: ModalityChoice | None, is_first: bool, is_last: bool
@@ -119,6 +140,7 @@ class LongForm:
             spans = whole_spans(clip, longest) if hinted else []
         else:
             spans = speech_spans(clip, evidence, choice.modality, longest)
+        spans = cut_at_borders(spans, clip, evidence.voice, choice.modality)
         settled = clip.n_frames if is_last else settled_frames(clip.n_frames)
         waiting = [span for span in spans if span[1] > settled]
         spans = [span for span in spans if span[1] <= settled]
@@ -136,6 +158,8 @@ class LongForm:
             start, end = (buffer.time_of(frame) for frame in span)
             piece, person = self._whose(buffer.cut(start, min(end, buffer.end)), choice.modality)
             modality = _usable(choice.modality, piece, evidence.cut(*span))
+            if modality == "av" and holds_border(span, buffer.clip):
+                modality = "audio"
             if modality is not None:
                 pieces.append((span, piece, modality))
                 people.append(None if modality == "audio" else person)
@@ -206,7 +230,8 @@ class LongForm:
 def _evidence(clip: Clip, modality: Modality, is_short: bool) -> Evidence:
     """Signs of speech; the voice is not listened to where it does not matter."""
     lips = Evidence(motion=clip.lip_motion)
-    if modality == "video" or (modality == "av" and is_short and lips.lips_speak()):
+    plain = is_short and lips.lips_speak() and not borders_of(clip)
+    if modality == "video" or (modality == "av" and plain):
         return lips
     return gather_evidence(clip)
 

@@ -8,6 +8,7 @@ from avsr.clips.reader import FaceWish, Roi
 from avsr.decoding.options import SearchOptions
 from avsr.errors import UsageError
 from avsr.recognition.modality import RequestedModality
+from avsr_frontends.sound_tracks import AudioTrackWish
 
 FaceRequest = FaceWish | Literal["all"]
 Quality = Literal["best", "balanced", "fast"]
@@ -34,6 +35,8 @@ class Request:
             of the person of that number (from 1 on, by first appearance, left before right), or
             ``"all"``: everybody's, each read by the lips alone where ``modality`` is ``"auto"``.
         roi: left, top, width and height in pixels of the part of the picture that is looked at.
+        audio_track: which of several sound tracks, by number from 1 on or by language; None is the
+            one that the file marks as default, else the first that is not silent.
     """
 
     modality: RequestedModality = "auto"
@@ -48,6 +51,7 @@ class Request:
     keep_unsure: bool = False
     face: FaceRequest = "speaking"
     roi: Roi | None = None
+    audio_track: AudioTrackWish | None = None
 
     def __post_init__(self) -> None:
         if (self.start or 0.0) < 0 or (self.end is not None and self.end <= (self.start or 0.0)):

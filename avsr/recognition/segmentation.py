@@ -18,7 +18,6 @@ WHOLE_CLIP_S = 4.0  # a clip up to this length is one utterance
 _MARGIN = 18  # frames, 0.72 s: pause that a piece keeps before and after what is said
 _LONG = 150  # frames, 6 s: in a longer stretch of voices, the lips tell the sentences apart
 _WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
-_TOLERATED_S = 0.5  # streams that differ by less than this end together
 
 Span = tuple[int, int]  # first frame, last frame + 1
 
@@ -27,16 +26,12 @@ def whole_spans(clip: Clip, max_segment_s: float) -> list[Span]:
     """Cut a clip into pieces without asking who speaks when.
 
     A clip of up to ``max_segment_s`` stays whole. Longer ones are cut where the sound is quietest;
-    without sound, into equal parts. Where sound or picture ends well before the other, a piece
-    ends too.
+    without sound, into equal parts.
 
     Returns:
         The pieces, in order, without gaps.
     """
-    n_frames = clip.n_frames
-    end = _early_end(clip)
-    parts = [(0, n_frames)] if end is None else [(0, end), (end, n_frames)]
-    return [piece for part in parts for piece in _short_enough(part, clip, max_segment_s)]
+    return _short_enough((0, clip.n_frames), clip, max_segment_s)
 
 
 def speech_spans(
@@ -58,13 +53,11 @@ def speech_spans(
     spans = evidence.speaking(modality)
     if modality == "av":
         spans = [part for span in spans for part in _told_apart(span, evidence)]
-    end = _early_end(clip)
-    pieces: list[Span] = []
-    for span in _with_margins(spans, evidence.n_frames):
-        crossed = end is not None and span[0] < end < span[1]
-        parts = [(span[0], end), (end, span[1])] if crossed and end is not None else [span]
-        pieces += [piece for part in parts for piece in _short_enough(part, clip, max_segment_s)]
-    return pieces
+    return [
+        piece
+        for span in _with_margins(spans, evidence.n_frames)
+        for piece in _short_enough(span, clip, max_segment_s)
+    ]
 
 
 def settled_frames(n_frames: int) -> int:
@@ -93,15 +86,6 @@ def _with_margins(spans: list[Span], n_frames: int) -> list[Span]:
         after = spans[index + 1][0] - last if index + 1 < len(spans) else 2 * (n_frames - last)
         wider.append((first - min(_MARGIN, before // 2), last + min(_MARGIN, after // 2)))
     return wider
-
-
-def _early_end(clip: Clip) -> int | None:
-    """The frame where the shorter of two streams ends, if that is well before the other's end."""
-    if clip.audio is None or clip.mouth is None:
-        return None
-    ends = sorted((len(clip.audio) / SAMPLE_RATE, len(clip.mouth) / VIDEO_FPS))
-    cut = math.floor(ends[0] * VIDEO_FPS)
-    return cut if cut > 0 and ends[1] - ends[0] > _TOLERATED_S else None
 
 
 def _short_enough(span: Span, clip: Clip, max_segment_s: float) -> list[Span]:

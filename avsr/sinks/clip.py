@@ -9,6 +9,7 @@ from avsr.clips.read import read_clip
 from avsr.errors import InputError
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
+from avsr.recognition.borders import cut_at_borders
 from avsr.recognition.hypotheses import decode, encode
 from avsr.recognition.modality import RequestedModality, choose_modality
 from avsr.recognition.segmentation import whole_spans
@@ -85,7 +86,8 @@ def analyse_clip(
         raise InputError(f"{path}: the sound is silent, so there is nothing to analyse")
     route = loaded.route(choice.modality, audio_rate, video_rate)
     pieces = []
-    for first, last in whole_spans(clip, loaded.max_segment_s):
+    spans = whole_spans(clip, loaded.max_segment_s)
+    for first, last in cut_at_borders(spans, clip, None, choice.modality):
         span = (first / VIDEO_FPS, last / VIDEO_FPS)
         part = clip.cut(*span)
         streams = encode(

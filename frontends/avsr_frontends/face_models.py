@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from avsr_frontends.native_log import without_native_chatter
+from avsr_frontends.pictures import fits
 
 # FaceMesh vertex for each of the 68 points (the layout of the 300-W annotations), subject's right
 # first. Only 28, 33, 36, 39, 42, 45, 48, 54 and 48-67 shape the mouth crop.
@@ -61,7 +62,7 @@ class FaceDetector:
         Returns:
             [4] left, top, right, bottom of each, in pixels; surest first.
         """
-        height, width = frame.shape[:2]
+        height, width = _size(frame)
         result: Any = self._model.process(np.ascontiguousarray(frame))
         boxes = []
         for detection in result.detections or []:
@@ -94,7 +95,7 @@ class FaceMesh:
 
     def points(self, picture: np.ndarray) -> np.ndarray | None:
         """Points of a face, [68, 2] in pixels of the picture ([H, W, 3] uint8 RGB), or None."""
-        height, width = picture.shape[:2]
+        height, width = _size(picture)
         with without_native_chatter() if self._state != "following" else nullcontext():
             if self._state == "stale":
                 self._model.reset()
@@ -119,3 +120,36 @@ class FaceMesh:
     def close(self) -> None:
         """Free the model."""
         self._model.close()
+
+
+class MeshPool:
+    """Mesh models that are made when first needed and used again."""
+
+    def __init__(self, min_confidence: float) -> None:
+        self._min_confidence = min_confidence
+        self._all = [FaceMesh(min_confidence)]
+        self._free = list(self._all)
+
+    def take(self) -> FaceMesh:
+        """A model that nobody uses."""
+        if not self._free:
+            self._all.append(FaceMesh(self._min_confidence))
+            self._free.append(self._all[-1])
+        return self._free.pop()
+
+    def give_back(self, mesh: FaceMesh) -> None:
+        """Let others use a model."""
+        self._free.append(mesh)
+
+    def close(self) -> None:
+        """Free all models."""
+        for mesh in self._all:
+            mesh.close()
+
+
+def _size(picture: np.ndarray) -> tuple[int, int]:
+    """Height and width; an error where the model would end the process."""
+    height, width = picture.shape[:2]
+    if not fits(width, height):
+        raise ValueError(f"no face can be looked for in a picture of {width}x{height}")
+    return height, width

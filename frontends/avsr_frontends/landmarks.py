@@ -12,19 +12,12 @@ from types import TracebackType
 
 import numpy as np
 
-from avsr_frontends.face_models import MESH_TO_68, FaceDetector
-from avsr_frontends.faces import (
-    FaceFollower,
-    Follower,
-    MeshPool,
-    Roster,
-    bounding_box,
-    distance,
-    region_around,
-    size_of,
-    whole,
-)
+from avsr_frontends.boxes import bounding_box, distance, region_around, size_of, whole
+from avsr_frontends.face_models import MESH_TO_68, FaceDetector, MeshPool
+from avsr_frontends.faces import FaceFollower, Roster
+from avsr_frontends.follower import Follower
 from avsr_frontends.rates import VIDEO_FPS
+from avsr_frontends.shots import SAME_LOOK, ShotDetector, likeness, look_of
 
 __all__ = [
     "MESH_TO_68",
@@ -66,6 +59,8 @@ class FaceTrack:
         boxes: [T, 4] float32 left, top, right, bottom of the points, in pixels.
         report: summary.
         person: number of the person in the video, from 1 on.
+        cuts: frames with which another shot begins; nothing was smoothed over them.
+        borders: those of them behind which other people are in the picture than before.
     """
 
     points68: np.ndarray
@@ -73,6 +68,8 @@ class FaceTrack:
     boxes: np.ndarray
     report: TrackReport
     person: int = 1
+    cuts: tuple[int, ...] = ()
+    borders: tuple[int, ...] = ()
 
 
 class FaceTracker:
@@ -107,13 +104,26 @@ class FaceTracker:
         follower = Follower(self._meshes.take())
         found: list[bool] = []
         points: list[np.ndarray] = []
+        shots, cuts, borders = ShotDetector(), [], []
+        look: np.ndarray | None = None  # before the last cut, until a face shows behind it
+        last: np.ndarray | None = None
         for frame in frames:
+            if shots.is_cut(frame):
+                cuts.append(len(found))
+                if found[-1] and last is not None:
+                    look = look_of(last, points[-1])
+                follower.miss()
             face = follower.step(frame, partial(self._wanted, frame, follower))
+            if face is not None and look is not None and cuts:
+                if likeness(look, look_of(frame, face)) < SAME_LOOK:
+                    borders.append(cuts[-1])
+                look = None
             found.append(face is not None)
             if face is not None:
                 points.append(face)
+            last = frame
         self._meshes.give_back(follower.mesh)
-        return _finish(np.asarray(found, dtype=bool), points)
+        return _finish(np.asarray(found, dtype=bool), points, 1, cuts, borders)
 
     def track_faces(
         self, frames: Iterable[np.ndarray], roster: Roster | None = None
@@ -130,13 +140,13 @@ class FaceTracker:
             one track with coverage 0.
         """
         follower = FaceFollower(self._detector, self._meshes)
-        n_frames, people = follower.follow(frames, roster or Roster())
+        followed = follower.follow(frames, roster or Roster())
         tracks = []
-        for one in people:
-            found = np.zeros(n_frames, dtype=bool)
+        for one in followed.people:
+            found = np.zeros(followed.n_frames, dtype=bool)
             found[one.frames] = True
-            tracks.append(_finish(found, one.points, one.person))
-        return tracks or [without_face(n_frames)]
+            tracks.append(_finish(found, one.points, one.person, followed.cuts, followed.borders))
+        return tracks or [without_face(followed.n_frames)]
 
     def close(self) -> None:
         """Free the models; the tracker cannot be used afterwards."""
@@ -208,12 +218,19 @@ def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1).reshape(len(found), *points.shape[1:])
 
 
-def _finish(found: np.ndarray, points: list[np.ndarray], person: int = 1) -> FaceTrack:
+def _finish(
+    found: np.ndarray,
+    points: list[np.ndarray],
+    person: int = 1,
+    cuts: Sequence[int] = (),
+    borders: Sequence[int] = (),
+) -> FaceTrack:
     n_frames = len(found)
     points68 = np.zeros((n_frames, len(MESH_TO_68), 2))
     if points:
         points68[found] = points
-        points68 = _without_jitter(fill_gaps(points68, found))
+        shots = np.split(fill_gaps(points68, found), cuts)
+        points68 = np.concatenate([_without_jitter(shot) for shot in shots])
     boxes = bounding_box(points68)
     widths = (boxes[:, 2] - boxes[:, 0])[found]
     report = TrackReport(
@@ -228,6 +245,8 @@ def _finish(found: np.ndarray, points: list[np.ndarray], person: int = 1) -> Fac
         boxes=boxes.astype(np.float32),
         report=report,
         person=person,
+        cuts=tuple(cuts),
+        borders=tuple(borders),
     )
 
 

@@ -9,25 +9,16 @@ import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideDataType
 
-from avsr_frontends.containers import (
-    MediaError,
-    MediaInfo,
-    latest_time,
-    open_media,
-    probe,
-    timeline_zero,
-    track_start,
-    tracks,
-)
-from avsr_frontends.decoding import DecodeReport, decode, frame_time
+from avsr_frontends.containers import MediaError, MediaInfo, probe
+from avsr_frontends.decoding import DecodeReport
+from avsr_frontends.pictures import BadPictureError, upright_rgb
 from avsr_frontends.rates import SAMPLE_RATE, VIDEO_FPS
+from avsr_frontends.sound_timeline import SoundTimeline
+from avsr_frontends.sound_tracks import AudioTrackWish
+from avsr_frontends.timeline import NoTrackError, TimedFrame, timed_frames
 
 __all__ = [
     "DecodeReport",
@@ -38,8 +29,6 @@ __all__ = [
     "probe",
     "read_audio",
 ]
-
-_MAX_JITTER_S = Fraction(1, VIDEO_FPS)  # sound frames that are off by less still join seamlessly
 
 _SHORTEST_S = Fraction(1, 500)  # time on screen of one picture, below which it is not believed
 
@@ -73,19 +62,19 @@ def iter_video(
     start = max(0.0, start or 0.0)
     n_wanted = math.inf if end is None else max(0, round((end - start) * VIDEO_FPS))
     n_done = 0
-    with open_media(path) as container:
-        track = tracks(container)[1]
-        if track is None:
-            raise MediaError(f"{path}: has no picture")
-        zero = timeline_zero(container) + Fraction(start)
-        for picture, until in _pictures(container, track, zero, report):
-            rgb: np.ndarray | None = None
-            while n_done < n_wanted and Fraction(2 * n_done + 1, 2 * VIDEO_FPS) < until:
-                rgb = _upright_rgb(picture, track) if rgb is None else rgb
-                yield rgb
-                n_done += 1
-            if n_done >= n_wanted:
-                return
+    rgb: np.ndarray | None = None
+    for picture, until in _pictures(path, Fraction(start), report):
+        is_new = True
+        while n_done < n_wanted and Fraction(2 * n_done + 1, 2 * VIDEO_FPS) < until:
+            if is_new:
+                is_new = False
+                rgb = _shown(picture, report, rgb)
+            if rgb is None:
+                break
+            yield rgb
+            n_done += 1
+        if n_done >= n_wanted:
+            return
     if n_done == 0:
         what = "none of its picture frames can be decoded" if not start else "has no picture there"
         raise MediaError(f"{path}: {what}")
@@ -96,6 +85,7 @@ def read_audio(
     start: float | None = None,
     end: float | None = None,
     report: DecodeReport | None = None,
+    audio_track: AudioTrackWish | None = None,
 ) -> np.ndarray:
     """Decode the sound as 16 kHz mono, placed by presentation time.
 
@@ -104,14 +94,17 @@ def read_audio(
         start: seconds on the common timeline; None is the beginning.
         end: seconds; None is the end of the sound.
         report: filled with what had to be skipped.
+        audio_track: which of several sound tracks, by number from 1 on or by language; None is
+            the one that the file marks as default, else the first.
 
     Returns:
-        [N] float32, nominally in [-1, 1]; silence where the track has gaps or starts late.
+        [N] float32, nominally in [-1, 1]; silence where the track has gaps or starts late. The
+        mean of the channels, or one of them where they cancel each other out.
 
     Raises:
-        MediaError: if the file cannot be read or has no sound.
+        MediaError: if the file cannot be read or has no such sound.
     """
-    pieces = list(iter_audio(path, start, end, report))
+    pieces = list(iter_audio(path, start, end, report, audio_track))
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
 
 
@@ -120,6 +113,7 @@ def iter_audio(
     start: float | None = None,
     end: float | None = None,
     report: DecodeReport | None = None,
+    audio_track: AudioTrackWish | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode the sound like :func:`read_audio`, as a stream of short pieces that follow on.
 
@@ -129,128 +123,71 @@ def iter_audio(
         [n] float32.
 
     Raises:
-        MediaError: if the file cannot be read or has no sound; before the first piece.
+        MediaError: if the file cannot be read or has no such sound; before the first piece.
     """
     path = Path(path)
     report = report if report is not None else DecodeReport()
-    start = max(0.0, start or 0.0)
-    n_left = math.inf if end is None else max(0, round((end - start) * SAMPLE_RATE))
-    with open_media(path) as container:
-        track = tracks(container)[0]
-        if track is None:
-            raise MediaError(f"{path}: has no sound")
-        zero = timeline_zero(container) + Fraction(start)
-        latest = latest_time(container)
-        heard = _Timeline()
-        for frame in decode(container, track, zero, report):
-            time = frame_time(frame)
-            if time is not None and time > latest:
-                time = None  # a damaged time: what it was is lost, the order is not
-            if time is not None and (time - zero) * SAMPLE_RATE > n_left + heard.n_given:
+    begin = Fraction(max(0.0, start or 0.0))
+    n_left = math.inf if end is None else max(0, round((end - begin) * SAMPLE_RATE))
+    heard = SoundTimeline()
+
+    def pieces() -> Iterator[np.ndarray]:
+        for timed in timed_frames(path, "audio", begin, report, audio_track):
+            time = None if timed.time is None else timed.time - begin
+            if time is not None and time * SAMPLE_RATE > n_left + heard.n_given:
                 break
-            for piece in heard.append(frame, None if time is None else time - zero):
-                yield piece[: int(min(n_left, len(piece)))]
-                n_left -= len(piece)
-                if n_left <= 0:
-                    return
-        for piece in heard.finish():
-            yield piece[: int(max(0, min(n_left, len(piece))))]
+            yield from heard.append(timed.frame, time)
+        yield from heard.finish()
+
+    try:
+        for piece in pieces():
+            if n_left <= 0:
+                break
+            yield piece[: int(min(n_left, len(piece)))]
             n_left -= len(piece)
+    except NoTrackError:
+        raise MediaError(f"{path}: has no sound") from None
+    report.corrupt_audio_frames += heard.n_bad
+    report.cancelled_channels_s += heard.cancelled_s
     if heard.n_frames == 0:
         what = "none of its sound frames can be decoded" if not start else "has no sound there"
         raise MediaError(f"{path}: {what}")
 
 
-class _Timeline:
-    """Brings sound frames to 16 kHz on a timeline that starts at 0, silence in its gaps.
-
-    Attributes:
-        n_frames: frames taken.
-        n_given: samples given out, which is where the next ones follow.
-    """
-
-    def __init__(self) -> None:
-        self.n_frames = 0
-        self.n_given = 0
-        self._resampler: av.AudioResampler | None = None
-        self._next_sample = 0  # where the resampler's next output belongs
-        self._form: tuple[str, str, int] | None = None  # format, channels and rate of the run
-        self._expected = Fraction(0)  # time at which the next frame continues the run
-
-    def append(self, frame: av.AudioFrame, time: Fraction | None) -> Iterator[np.ndarray]:
-        """Add a frame that is heard at ``time`` seconds (None: right after the previous one)."""
-        time = self._expected if time is None else time
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form != self._form or abs(time - self._expected) > _MAX_JITTER_S:
-            yield from self.finish()
-            self._next_sample, self._expected, self._form = round(time * SAMPLE_RATE), time, form
-        if self._resampler is None:
-            self._resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
-        self.n_frames += 1
-        self._expected += Fraction(frame.samples, frame.sample_rate)
-        frame.pts = None  # a run is contiguous: jitter of its times must not reach the resampler
-        yield from self._resample(frame)
-
-    def finish(self) -> Iterator[np.ndarray]:
-        """End the run: give out what the resampler still holds."""
-        if self._resampler is not None:
-            yield from self._resample(None)
-        self._resampler = None
-
-    def _resample(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
-        assert self._resampler is not None
-        for out in self._resampler.resample(frame):
-            # Channels are averaged here: FFmpeg's own downmix sums them and exceeds [-1, 1].
-            samples = out.to_ndarray().mean(axis=0).astype(np.float32)
-            first, self._next_sample = self._next_sample, self._next_sample + len(samples)
-            while first > self.n_given:
-                silence = min(first - self.n_given, SAMPLE_RATE)
-                self.n_given += silence
-                yield np.zeros(silence, dtype=np.float32)
-            samples = samples[self.n_given - first :]  # of two at one time, the first counts
-            self.n_given += len(samples)
-            if len(samples):
-                yield samples
-
-
 def _pictures(
-    container: InputContainer, track: av.VideoStream, zero: Fraction, report: DecodeReport
-) -> Iterator[tuple[av.VideoFrame, Fraction]]:
-    """Yield each picture with the time after ``zero`` (s) until which it is on screen."""
-    latest = latest_time(container)
-    shown: av.VideoFrame | None = None
-    shown_from = until = track_start(track)
-    for frame in decode(container, track, zero, report):
-        time = frame_time(frame)
-        time = until if time is None else time
-        if shown is not None:
-            if not shown_from < time <= latest:  # a damaged time: others stay in step with sound
-                report.count("corrupt", track)
-                continue
-            yield shown, time - zero
-        shown, shown_from, until = frame, time, time + _duration(frame, track)
+    path: Path, start: Fraction, report: DecodeReport
+) -> Iterator[tuple[TimedFrame, Fraction]]:
+    """Yield each picture with the time after ``start`` (s) until which it is on screen."""
+    shown: TimedFrame | None = None
+    shown_from = until = -start
+    try:
+        for timed in timed_frames(path, "video", start, report):
+            time = until if timed.time is None else timed.time - start
+            if shown is not None and time != shown_from:  # of two at one time, the second counts
+                if time < shown_from:  # a damaged time: others stay in step with the sound
+                    report.count("corrupt", "video")
+                    continue
+                yield shown, time
+            shown, shown_from, until = timed, time, time + _duration(timed)
+    except NoTrackError:
+        raise MediaError(f"{path}: has no picture") from None
     if shown is not None:
-        yield shown, until - zero
+        yield shown, until
 
 
-def _duration(frame: av.VideoFrame, track: av.VideoStream) -> Fraction:
-    duration = (frame.duration or 0) * (frame.time_base or 0)
+def _shown(
+    picture: TimedFrame, report: DecodeReport, last_good: np.ndarray | None
+) -> np.ndarray | None:
+    """A picture as it is seen; the last good one where it cannot be shown."""
+    try:
+        return upright_rgb(picture.frame, picture.aspect)
+    except BadPictureError:
+        report.count("corrupt", "video")
+        return last_good
+
+
+def _duration(picture: TimedFrame) -> Fraction:
+    duration = (picture.frame.duration or 0) * (picture.frame.time_base or 0)
     if duration > _SHORTEST_S:  # some containers write a meaningless single tick
         return Fraction(duration)
-    return 1 / (track.average_rate or track.guessed_rate or Fraction(VIDEO_FPS))
-
-
-def _upright_rgb(frame: av.VideoFrame, track: av.VideoStream) -> np.ndarray:
-    """Convert to RGB [H, W, 3] uint8 as shown: square pixels, display matrix applied."""
-    aspect = track.sample_aspect_ratio
-    width = round(frame.width * aspect) if aspect else frame.width
-    picture = frame.reformat(width=width, format="rgb24", threads=1).to_ndarray()
-    side_data: Any = frame.side_data
-    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
-    if matrix is None:
-        return picture
-    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
-    if abs(b) > abs(a):  # a quarter turn: rows become columns
-        a, d = c, b
-        picture = picture.transpose(1, 0, 2)
-    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+    return picture.usual_s

@@ -5,15 +5,12 @@ to a mean face by a similarity transform fitted to a few stable points, and a sq
 around the mouth of the mapped face. Shapes: T frames, P face points, H and W picture size.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from avsr_frontends.landmarks import FaceTracker, TrackReport
-from avsr_frontends.media import DecodeReport, iter_video
 from avsr_frontends.rates import (
     GREY_MEAN,
     GREY_STD,
@@ -24,30 +21,6 @@ from avsr_frontends.rates import (
 
 SMOOTHING_REACH = 6  # frames each side that are averaged before fitting the transform
 _SMALLEST_SCALE = 0.5  # of one bilinear warp
-_KEEP_BYTES = (
-    256_000_000  # decoded pictures kept between tracking and cutting; beyond, decode again
-)
-
-
-class NoFaceError(ValueError):
-    """A picture track in which no usable face was found; the message is one line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MouthClip:
-    """The mouth of one person through one clip.
-
-    Attributes:
-        crops: [T, 96, 96] grey or [T, 96, 96, 3] RGB, uint8, 25 frames per second.
-        points68: [T, 68, 2] float32 face points in pixels of the upright picture.
-        track: how well the face was followed.
-        decoding: what had to be skipped while decoding.
-    """
-
-    crops: np.ndarray
-    points68: np.ndarray
-    track: TrackReport
-    decoding: DecodeReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +63,27 @@ MEAN_FACE_4 = MouthGeometry(
 )
 
 
-def smooth_landmarks(points: np.ndarray, reach: int = SMOOTHING_REACH) -> np.ndarray:
+def smooth_landmarks(
+    points: np.ndarray, reach: int = SMOOTHING_REACH, cuts: Sequence[int] = ()
+) -> np.ndarray:
     """Average each frame's points with its neighbours, keeping the frame's own position.
 
-    The window reaches min(reach, t, T-1-t) frames to each side of frame t. The averaged shape is
+    The window reaches min(reach, t, T-1-t) frames to each side of frame t, and not over cuts, each
+    of which is like an end of the clip. The averaged shape is
     moved so that its mean equals the mean of the frame's own points: size and tilt are smoothed,
     position is not.
 
     Args:
         points: [T, P, 2] x, y in pixels, without gaps.
         reach: frames to each side, at least 0.
+        cuts: frames with which another shot begins.
 
     Returns:
         [T, P, 2] float64.
     """
+    if cuts:
+        shots = np.split(np.asarray(points), sorted(cuts))
+        return np.concatenate([smooth_landmarks(shot, reach) for shot in shots])
     points = np.asarray(points, dtype=np.float64)
     n_frames = len(points)
     smoothed = np.empty_like(points)
@@ -190,6 +170,7 @@ def crop_mouths(
     frames: Iterable[np.ndarray],
     people: Sequence[np.ndarray],
     geometry: MouthGeometry = MEAN_FACE_68,
+    cuts: Sequence[int] = (),
 ) -> list[np.ndarray]:
     """Cut the mouth patches of several people out of the same frames, as :func:`crop_mouth`.
 
@@ -197,6 +178,7 @@ def crop_mouths(
         frames: T pictures [H, W, 3] uint8; may be a stream.
         people: [T, P, 2] points of each.
         geometry: the points used and their targets.
+        cuts: frames with which another shot begins; nothing is smoothed over them.
 
     Returns:
         [T, 96, 96, 3] uint8 for each.
@@ -204,7 +186,7 @@ def crop_mouths(
     Raises:
         ValueError: as :func:`crop_mouth`.
     """
-    smoothed = [smooth_landmarks(points) for points in people]
+    smoothed = [smooth_landmarks(points, cuts=cuts) for points in people]
     n_points = len(smoothed[0])
     crops = [np.zeros((n_points, MOUTH_SIZE, MOUTH_SIZE, 3), dtype=np.uint8) for _ in smoothed]
     n_frames = 0
@@ -260,88 +242,3 @@ def normalise_mouth(crops: np.ndarray) -> np.ndarray:
     else:  # as three equal channels: the weights do not quite sum to one
         values = values * np.float32(sum(GREY_WEIGHTS))
     return ((values - GREY_MEAN) / GREY_STD)[:, None].astype(np.float32)
-
-
-def extract_mouth(
-    path: str | Path,
-    start: float | None = None,
-    end: float | None = None,
-    *,
-    tracker: FaceTracker | None = None,
-    colour: bool = False,
-) -> MouthClip:
-    """Go from a video file to the mouth crops of the person in it.
-
-    Decoded pictures are kept only for short clips; long ones are decoded twice, so memory grows
-    with the crops alone (9 kB a frame).
-
-    Args:
-        path: a media file.
-        start: seconds on the file's timeline; None is the beginning.
-        end: seconds; None is the end.
-        tracker: a tracker of this thread to reuse; None makes one and closes it.
-        colour: keep RGB instead of grey.
-
-    Returns:
-        The crops with the reports on tracking and decoding.
-
-    Raises:
-        MediaError: if the file cannot be read or has no picture.
-        NoFaceError: if no face is found in it.
-    """
-    if tracker is None:
-        with FaceTracker() as tracker:
-            return extract_mouth(path, start, end, tracker=tracker, colour=colour)
-    decoding = DecodeReport()
-    frames = ReplayedFrames(
-        iter_video(path, start, end, decoding), lambda: iter_video(path, start, end)
-    )
-    track = tracker.track(frames)
-    if not track.found.any():
-        raise NoFaceError(
-            f"{path}: no face found in {track.report.n_frames} frames; "
-            "film the face from the front and nearer"
-        )
-    crops = crop_mouth(frames.replay(), track.points68)
-    return MouthClip(
-        crops=crops if colour else grey_crops(crops),
-        points68=track.points68,
-        track=track.report,
-        decoding=decoding,
-    )
-
-
-class ReplayedFrames:
-    """Pictures that are needed twice: kept while they are small enough, else decoded again."""
-
-    def __init__(
-        self,
-        frames: Iterable[np.ndarray],
-        decode_again: Callable[[], Iterable[np.ndarray]],
-        keep_bytes: int = _KEEP_BYTES,
-    ) -> None:
-        """Wrap a stream.
-
-        Args:
-            frames: the pictures, read once.
-            decode_again: gives the same pictures once more.
-            keep_bytes: how much memory they may take.
-        """
-        self._frames = frames
-        self._decode_again = decode_again
-        self._keep_bytes = keep_bytes
-        self._kept: list[np.ndarray] = []
-        self._n_bytes = 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for frame in self._frames:
-            self._n_bytes += frame.nbytes
-            if self._n_bytes <= self._keep_bytes:
-                self._kept.append(frame)
-            else:
-                self._kept.clear()
-            yield frame
-
-    def replay(self) -> Iterable[np.ndarray]:
-        """The pictures that have been read, from the first on."""
-        return self._kept if self._n_bytes <= self._keep_bytes else self._decode_again()

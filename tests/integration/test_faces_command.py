@@ -1,6 +1,8 @@
 """``avsr transcribe`` where two people are in the picture."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from avsr.cli import run
 from avsr.clips.mouth_video import read_mouth_video
 from avsr.manifest import read_manifest
 from avsr_frontends.media import iter_video, read_audio
+from avsr_frontends.timeline import TimedFrame, timed_frames
 from tests.clips import write_clip
 from tests.signals import portrait, tone
 
@@ -47,6 +50,42 @@ def test_all_faces_are_read_and_labelled(
     assert np.abs(left - right[:, :, ::-1]).mean() < 12  # but mirrored ones
 
 
+def test_all_faces_come_from_one_reading(
+    tiny_folder: Path, couple: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def watched(path: Path, kind: str, *arguments: Any, **options: Any) -> Iterator[TimedFrame]:
+        opened.append(kind)
+        return timed_frames(path, kind, *arguments, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr("avsr_frontends.media.timed_frames", watched)
+    recognizer = avsr.load(tiny_folder, "cpu")
+    result = recognizer.transcribe(
+        couple, face="all", keep_unsure=True, save_lips=tmp_path / "couple"
+    )
+    assert opened == ["video"]
+    assert {segment.face for segment in result.segments} == {1, 2}
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.undo()
+    for line, face in zip(result.text.splitlines(), (1, 2), strict=True):
+        alone = recognizer.transcribe(couple, face=face, modality="video", keep_unsure=True)
+        assert line == f"face {face}: {alone.text}"
+
+
+def test_somebody_who_comes_later_has_lines_too(tiny_folder: Path, tmp_path: Path) -> None:
+    face = cv2.resize(portrait(), (160, 160), interpolation=cv2.INTER_AREA)
+    alone = np.concatenate([face, np.full_like(face, 80)], axis=1)
+    both = np.concatenate([face, face[:, ::-1]], axis=1)
+    path = tmp_path / "later.mp4"
+    write_clip(path, [alone] * 400 + [both] * 50, options={"preset": "ultrafast", "g": "25"})
+    recognizer = avsr.load(tiny_folder, "cpu")
+    result = recognizer.transcribe(path, face="all", keep_unsure=True)
+    assert [line[:7] for line in result.text.splitlines()] == ["face 1:", "face 2:"]
+    assert result.duration_s == pytest.approx(18, abs=0.1)
+    assert any("face 2: face found in only 1" in warning for warning in result.warnings)
+
+
 def test_a_named_face_and_one_that_is_not_there(
     tiny_folder: Path, couple: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,7 +109,7 @@ def test_a_region_of_the_picture_hides_the_rest(
     assert capsys.readouterr().out.startswith("face 1: ")
     assert [file.name for file in tmp_path.iterdir()] == ["couple.mp4-face1.mp4"]
     assert _run(tiny_folder, couple, "--roi", "200,0,160,160") == 1
-    complaint = f"avsr: {couple}: --roi 200,0,160,160 leaves the picture, which is 320x160"
+    complaint = f"avsr: {couple}: the part 200,0,160,160 leaves the picture, which is 320x160"
     assert complaint in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -19,8 +20,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "demo" / "samples" / "clean.mp4"
 TEXT = "set blue with t one please"
 N_FILES = 500
-N_WARM = 50  # files after which memory no longer grows
-GROWTH_MB = 50  # of what is typical; the allocator moves by that much from film to film
+GROWTH_MB = 20  # of what is typical; single films may take more for a while
 SOUND = {
     "wav": "pcm_s16le", "flac": "flac", "m4a": "aac", "mka": "pcm_s16le", "caf": "pcm_s16be",
     "aiff": "pcm_s16be", "ogg": "flac", "au": "pcm_s16be",
@@ -71,14 +71,15 @@ def test_five_hundred_files(tmp_path: Path) -> None:
     films = [file for file in good if file.name.startswith("film")]
     sounds = [file for file in good if file not in films]
     expected: dict[str, str | None] = {}
-    for number in range(N_FILES):
-        if number % 4 == 3:
-            source, text = bad[number // 4 % len(bad)], None
-        elif number % 5 == 0:
-            source, text = films[number // 5 % len(films)], TEXT
-        else:
-            source, text = sounds[number % len(sounds)], TEXT
-        expected[str(_linked(run, number, source))] = text
+    order = [*good, *bad]  # each kind once: what is loaded for it once is loaded
+    n_bad = N_FILES // 4
+    rest = [bad[number % len(bad)] for number in range(n_bad - len(bad))]
+    for number in range(N_FILES - n_bad - len(good)):
+        kinds = films if number % 4 == 0 else sounds
+        rest.append(kinds[number // 4 % len(kinds)])
+    random.Random(0).shuffle(rest)
+    for number, source in enumerate(order + rest):
+        expected[str(_linked(run, number, source))] = TEXT if source in good else None
     command = [sys.executable, "-m", "avsr", "transcribe", "--threads", "1"]
     command += ["--json-lines", "--quiet", "-f", "all", "-o", str(tmp_path / "texts"), *expected]
     with (tmp_path / "told.txt").open("w") as told_file:
@@ -101,13 +102,13 @@ def test_five_hundred_files(tmp_path: Path) -> None:
     assert process.wait() == 1
     told = (tmp_path / "told.txt").read_text()
     assert found == expected
-    n_bad = sum(text is None for text in expected.values())
-    assert n_bad == N_FILES // 4
+    assert len(expected) == N_FILES
+    assert sum(text is None for text in expected.values()) == n_bad
     assert f"{n_bad} of {N_FILES} files failed; the others are done" in told
     assert told.count("\n") == n_bad + 1
     assert "Traceback" not in told
     assert len(list((tmp_path / "texts").iterdir())) == 5 * (N_FILES - n_bad)
-    early, late = memory_mb[N_WARM : N_WARM + 100], memory_mb[-100:]
+    early, late = memory_mb[len(order) : len(order) + 100], memory_mb[-100:]
     assert statistics.median(late) - statistics.median(early) < GROWTH_MB, memory_mb[::25]
-    assert max(late) - max(early) < 3 * GROWTH_MB, memory_mb[::25]
+    assert max(late) - max(early) < 5 * GROWTH_MB, memory_mb[::25]
     print(f"memory: {statistics.median(early):.0f} MB early, {statistics.median(late):.0f} MB late")

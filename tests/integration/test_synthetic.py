@@ -157,7 +157,7 @@ def test_crops_show_the_opening(recipe):
 
 def test_mp4_has_a_face_in_every_frame_and_the_lips_of_the_crops(recipe, tmp_path):
     from avsr_frontends.media import probe, read_audio
-    from avsr_frontends.mouth import extract_mouth
+    from avsr_frontends.mouth_clip import extract_mouth
 
     plan = recipe.clips.ClipPlan(
         id="clip",

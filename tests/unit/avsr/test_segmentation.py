@@ -52,15 +52,6 @@ def test_silent_picture_is_cut_evenly() -> None:
     assert speech_spans(lips, Evidence(), "video", 16.0) == whole_spans(lips, 16.0)
 
 
-def test_a_piece_ends_where_the_picture_ends() -> None:
-    clip = _clip(250, mouth=np.zeros((150, 96, 96), np.uint8))
-    assert whole_spans(clip, 16.0) == [(0, 150), (150, 250)]
-    evidence = Evidence(voice=_voice(250, (100, 200)), motion=_lips(150, (100, 150)))
-    assert speech_spans(clip, evidence, "av", 16.0) == [(82, 150), (150, 218)]
-    nearly = _clip(250, mouth=np.zeros((245, 96, 96), np.uint8))
-    assert whole_spans(nearly, 16.0) == [(0, 250)]
-
-
 def test_pieces_follow_the_voice_and_keep_some_pause() -> None:
     evidence = Evidence(voice=_voice(500, (50, 100), (108, 120), (140, 200), (300, 350)))
     spans = speech_spans(_clip(500), evidence, "audio", 16.0)

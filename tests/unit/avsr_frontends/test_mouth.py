@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsr_frontends import mouth as mouth_module
+from avsr_frontends import mouth_clip as mouth_module
 from avsr_frontends.mouth import (
     MEAN_FACE_68,
-    NoFaceError,
     align_to_mean_face,
     crop_mouth,
-    extract_mouth,
     grey_crops,
     normalise_mouth,
     smooth_landmarks,
 )
+from avsr_frontends.mouth_clip import NoFaceError, extract_mouth
 from tests.clips import write_clip
 from tests.signals import portrait, specks
 
