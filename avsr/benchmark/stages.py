@@ -105,7 +105,7 @@ class StageBench:
             "prefill",
             lambda: IncrementalReader(language_model, n_reserved).read_prefix(prefix),
         )
-        if search.draft is None:
+        if search.draft != "ctc":
             self._time(
                 row, "decode", lambda: generate_tokens(language_model, prefix, settings), "prefill"
             )

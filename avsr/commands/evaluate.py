@@ -133,7 +133,7 @@ def evaluate(
     full_list = str(results.files[1]) if results.files else "the results file"  # the card
     for line in problem_lines(results.problems, full_list):
         say(line)
-    if draft is not None:
+    if draft == "ctc":
         share = results.n_accepted / max(1, results.n_drafted)
         say(f"draft: {share:.0%} of {results.n_drafted} proposed tokens were right")
     print(results.table, end="", flush=True)

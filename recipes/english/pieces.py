@@ -42,17 +42,16 @@ class Speller:
 
     def decode(self, rows: list[int]) -> str:
         """Text of rows."""
-        return self.tokenizer.decode([self.pieces[row] for row in rows]).strip()
+        return str(self.tokenizer.decode([self.pieces[row] for row in rows])).strip()
 
     def _spell(self, word: str) -> list[int]:
         rows, at = [], 0
         while at < len(word):
-            for size in range(min(self.longest, len(word) - at), 0, -1):
-                row = self.row_of_name.get(word[at : at + size])
-                if row is not None:
-                    rows.append(row)
-                    break
-            at += size
+            sizes = range(min(self.longest, len(word) - at), 0, -1)
+            size = next((n for n in sizes if word[at : at + n] in self.row_of_name), 0)
+            if size:
+                rows.append(self.row_of_name[word[at : at + size]])
+            at += max(1, size)
         return rows
 
 
@@ -64,7 +63,8 @@ def choose_pieces(tokenizer: PreTrainedTokenizerBase, texts: list[str], least: i
         for ids in tokenizer(batch, add_special_tokens=False)["input_ids"]:
             counts.update(ids)
     names = [mark + letter for letter in LETTERS for mark in ("", MARK)] + [MARK]
-    letters = {i for i in tokenizer.convert_tokens_to_ids(names) if i is not None}
+    known = tokenizer.get_vocab()
+    letters = {known[name] for name in names if name in known}
     return sorted({piece for piece, count in counts.items() if count >= least} | letters)
 
 

@@ -7,10 +7,12 @@ depends on its number alone; those that are there are not made again.
 
 import argparse
 import gzip
+import importlib
 import json
 import random
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -46,10 +48,8 @@ def draw_texts(texts: dict[str, list[str]], rng: random.Random) -> Iterator[str]
 def espeak_speaker(rng: random.Random) -> Callable[[str], np.ndarray]:
     """A random voice of espeak-ng for each sentence."""
     sys.path.insert(0, str(SYNTHETIC))
-    from dataclasses import replace
-
-    from clips import say  # recipes/synthetic
-    from voices import sample_voice
+    say = importlib.import_module("clips").say
+    sample_voice = importlib.import_module("voices").sample_voice
 
     def speak(text: str) -> np.ndarray:
         accent = rng.choices(list(ACCENTS), list(ACCENTS.values()))[0]

@@ -25,7 +25,7 @@ class TiedCtc(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, S, D] projected tokens to [B, S, P + 1] scores, the blank last."""
         blank = functional.normalize(self.blank_vector, dim=-1)[None]
-        table = torch.cat([self.table, blank])
+        table = torch.cat([self.get_buffer("table"), blank])
         return self.scale * functional.normalize(tokens, dim=-1) @ table.T
 
 

