@@ -100,7 +100,9 @@ def test_no_sentence_is_lost_at_a_cut_between_people(
     clips = [clips[0] for clips in grid_people().values()]
     frames = [list(iter_video(path)) for path, _ in clips]
     sounds = [read_audio(path)[: 640 * len(f)] for (path, _), f in zip(clips, frames, strict=True)]
-    path = write_clip(tmp_path / "cut.mkv", sum(frames, []), sound=np.concatenate(sounds))
+    path = write_clip(
+        tmp_path / "cut.mkv", [f for clip in frames for f in clip], sound=np.concatenate(sounds)
+    )
     result = recognizer.transcribe(path)
     cuts = [n / 25 for n in accumulate(map(len, frames))]
     assert len(result.segments) == 3
