@@ -18,6 +18,7 @@ from avsr.recognition.long_form import LongForm
 from avsr.recognition.partial_file import PartialFile
 from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.request import Request
+from avsr.recognition.sound_offset import offset_doubts
 from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
 from avsr.route import Modality, Route
 from avsr.timings import Timings
@@ -260,7 +261,13 @@ class Recognizer:
             reason=reason,
             duration_s=stretches[-1].until - begin,
             face=face,
-            warnings=(*untrained, *source.warnings, *doubts(stretches, face)),
+            sound_offset_s=reader.sound_offset_s,
+            warnings=(
+                *untrained,
+                *source.warnings,
+                *offset_doubts(reader.sound_offset_s),
+                *doubts(stretches, face),
+            ),
             timings=timings.seconds,
             model=self.loaded.name,
             path=source.path,

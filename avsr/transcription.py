@@ -129,6 +129,8 @@ class TranscriptionResult:
         reason: why that was used.
         duration_s: length of the input in seconds.
         face: how well the face was followed, or None where no picture was looked at.
+        sound_offset_s: seconds by which the sound is later than the lips (earlier where it is
+            negative); None where that is not evident.
         warnings: one sentence for each thing that may have harmed the result.
         timings: seconds for each stage of the work.
         model: name of the model.
@@ -141,6 +143,7 @@ class TranscriptionResult:
     reason: str
     duration_s: float
     face: TrackReport | None = None
+    sound_offset_s: float | None = None
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
@@ -194,6 +197,7 @@ class TranscriptionResult:
             "video_rate": self.route.video_rate,
             "confidence": None if confidence is None else round(confidence, 4),
             "face": face,
+            "sound_offset": None if self.sound_offset_s is None else round(self.sound_offset_s, 2),
             "warnings": list(self.warnings),
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
         }

@@ -17,6 +17,7 @@ from avsr.pretrained import LoadedModel
 from avsr.recognition.active_speaker import speaking_clip
 from avsr.recognition.borders import borders_of, cut_at_borders, holds_border
 from avsr.recognition.gates import judge
+from avsr.recognition.hypotheses import encode
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.reading import Reading, read_pieces
@@ -28,6 +29,7 @@ from avsr.recognition.segmentation import (
     speech_spans,
     whole_spans,
 )
+from avsr.recognition.sound_offset import OffsetMeter
 from avsr.recognition.speech_evidence import Evidence, gather_evidence
 from avsr.recognition.stretch import Stretch
 from avsr.route import MODALITIES, Modality, Route
@@ -54,15 +56,20 @@ class LongForm:
         """
         self._loaded, self._request = loaded, request
         self._timings, self._lock = timings, lock
+        self._meter = OffsetMeter()
         self._failure: InputError | None = None  # why the last stretch had nothing to read
         self.begin(0.0)
 
     @property
     def _modality(self) -> RequestedModality:
         """What ``auto`` means for a model that knows only one modality."""
-        trained = self._loaded.modalities
-        wanted = self._request.modality
+        trained, wanted = self._loaded.modalities, self._request.modality
         return trained[0] if wanted == "auto" and len(trained) == 1 else wanted
+
+    @property
+    def sound_offset_s(self) -> float | None:
+        """Seconds by which the sound is later than the lips; None where that is not evident."""
+        return self._meter.offset_s
 
     def route(self, modality: Modality) -> Route:
         """What is read by a modality, unless rates are chosen for each piece."""
@@ -159,17 +166,22 @@ class LongForm:
             piece, person = self._whose(buffer.cut(start, min(end, buffer.end)), choice.modality)
             modality = _usable(choice.modality, piece, evidence.cut(*span))
             if modality == "av" and holds_border(span, buffer.clip):
+                self._measure_offset(piece)
                 modality = "audio"
             if modality is not None:
                 pieces.append((span, piece, modality))
                 people.append(None if modality == "audio" else person)
         readings = self._readings(pieces)
+        if any(r.route and r.route.modality != p[2] for p, r in zip(pieces, readings, strict=True)):
+            choice = replace(choice, modality="audio", reason="sound and lips are out of step")
         segments: list[Segment] = []
         left_out: list[str] = []
         looped: list[str] = []
         for (span, _, modality), person, reading in zip(pieces, people, readings, strict=True):
             start, end = (buffer.time_of(frame) for frame in span)
             when = f"{start:.1f}-{end:.1f} s"
+            if reading.route is not None and reading.route.modality != modality:
+                modality, person = reading.route.modality, None  # the lips would have misled
             signs = evidence.cut(*span)
             verdict = judge(reading.hypothesis, signs, modality)
             if reading.looped:
@@ -201,6 +213,15 @@ class LongForm:
             looped=tuple(looped),
         )
 
+    def _measure_offset(self, piece: Clip) -> None:
+        """Compare sound and lips of a piece that is not read from both, where one face shows."""
+        if piece.borders or piece.audio is None or piece.mouth is None:
+            return
+        with self._lock, self._timings.measure("offset"):
+            heard = encode(self._loaded, waveforms=[piece.audio]).audio
+            seen = encode(self._loaded, mouths=[piece.mouth]).video
+            self._meter.add(self._loaded, heard, seen)
+
     def _whose(self, piece: Clip, modality: Modality) -> tuple[Clip, int | None]:
         """A piece with the lips that are read, and whose they are where that was chosen."""
         if modality == "audio" or not piece.faces:
@@ -222,6 +243,7 @@ class LongForm:
                     self.route(modality),
                     self._request,
                     self._timings,
+                    self._meter,
                 )
             readings.update(zip(indices, done, strict=True))
         return [readings[index] for index in range(len(pieces))]

@@ -11,8 +11,9 @@ from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.gates import loop_free
 from avsr.recognition.hypotheses import Hypothesis, decode, encode
-from avsr.recognition.rate_choice import decode_as_fine_as_needed
+from avsr.recognition.rate_choice import choose_route, decode_as_fine_as_needed
 from avsr.recognition.request import Request
+from avsr.recognition.sound_offset import OffsetMeter
 from avsr.recognition.word_times import split_words, time_words
 from avsr.route import Route
 from avsr.timings import Timings
@@ -44,8 +45,18 @@ def read_pieces(
     route: Route,
     request: Request,
     timings: Timings,
+    meter: OffsetMeter | None = None,
 ) -> list[Reading]:
     """Read pieces by one route, as many at once as memory allows.
+
+    Args:
+        loaded: the model.
+        pieces: what is read.
+        route: by what.
+        request: how.
+        timings: receives the stages of the work.
+        meter: gathers how far sound and lips are out of step; where that is far, pieces of both
+            are read by the sound alone, unless both were asked for.
 
     Raises:
         InputError: if even a single piece does not fit into memory.
@@ -55,7 +66,7 @@ def read_pieces(
     while len(readings) < len(pieces):
         batch = pieces[len(readings) : len(readings) + size]
         try:
-            readings += _read_batch(loaded, batch, route, request, timings)
+            readings += _read_batch(loaded, batch, route, request, timings, meter)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -78,6 +89,7 @@ def _read_batch(
     route: Route,
     request: Request,
     timings: Timings,
+    meter: OffsetMeter | None,
 ) -> list[Reading]:
     mouths = [piece.mouth for piece in pieces if piece.mouth is not None]
     waveforms = [piece.audio for piece in pieces if piece.audio is not None]
@@ -88,6 +100,14 @@ def _read_batch(
             mouths=mouths if route.has_video else None,
         )
     chosen: list[Route | None] = [None] * len(pieces)
+    if meter is not None and route.has_audio and route.has_video:
+        with timings.measure("offset"):
+            meter.add(loaded, streams.audio, streams.video)
+        replaceable = request.modality == "auto" and "audio" in loaded.modalities
+        if replaceable and meter.is_misleading:
+            route = choose_route(loaded, "audio", request)
+            streams = streams.of(route)
+            chosen = [route] * len(pieces)
     with timings.measure("language model"):
         if request.auto_rate:
             heard = waveforms if route.has_audio else []
