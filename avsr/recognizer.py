@@ -128,7 +128,7 @@ class Recognizer:
         if request.face == "all":
             result = self._every_face(source, request, lips)
             if lips is not None:
-                _write_lips(lips, save_lips)
+                lips.write()
             return result
         if lips is not None or isinstance(request.face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
@@ -155,7 +155,7 @@ class Recognizer:
                 )
         result = self._result(reader, opened, stretches, begin, timings)
         if lips is not None:
-            _write_lips(lips, save_lips)
+            lips.write()
         if kept is not None:
             kept.remove()
         return result
@@ -293,13 +293,3 @@ def _usual_route(segments: tuple[Segment, ...], modality: Modality) -> Route | N
         if segment.route is not None and segment.route.modality == modality:
             seconds[segment.route] += segment.end - segment.start
     return max(seconds, key=seconds.__getitem__, default=None)
-
-
-def _write_lips(lips: SavedLips, stem: Path | None) -> None:
-    try:
-        lips.write()
-    except OSError as error:
-        message = (
-            f"{stem}: cannot save the lips ({error.strerror}); free space or change the folder"
-        )
-        raise InputError(message) from error

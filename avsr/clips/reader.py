@@ -17,8 +17,8 @@ import numpy as np
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.mouth_tracker import MouthTracker
 from avsr.clips.read_ahead import read_ahead
+from avsr.clips.roi import Roi, part_of_pictures
 from avsr.clips.sound_track import choose_sound_track
-from avsr.errors import InputError
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
 from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_face
@@ -28,13 +28,12 @@ from avsr_frontends.mouth_clip import ReplayedFrames
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from avsr_frontends.sound_tracks import AudioTrackWish
 
-__all__ = ["ClipReader", "FaceWish", "Roi", "part_of_pictures"]
+__all__ = ["ClipReader", "FaceWish"]
 
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
 _LATE_S = 0.2  # a picture that begins later than this has a time without it
 
 FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
-Roi = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright picture
 
 
 class ClipReader:
@@ -267,28 +266,6 @@ def beyond_end(start: float, whole_s: float | None) -> str:
     """What to say where nothing is left from a start on."""
     length = "" if whole_s is None else f", it is {whole_s:.2f} s long"
     return f"ends before the start that was asked for ({start:g} s){length}"
-
-
-def part_of_pictures(
-    frames: Iterator[np.ndarray], roi: Roi | None
-) -> Generator[np.ndarray, None, None]:
-    """The wanted part of each picture.
-
-    Raises:
-        InputError: if it is not in the picture.
-    """
-    for frame in frames:
-        if roi is None:
-            yield frame
-            continue
-        left, top, width, height = roi
-        if left + width > frame.shape[1] or top + height > frame.shape[0]:
-            raise InputError(
-                f"the part {left},{top},{width},{height} leaves the picture, which is "
-                f"{frame.shape[1]}x{frame.shape[0]}",
-                settings=("roi",),
-            )
-        yield frame[top : top + height, left : left + width]
 
 
 def _lips(track: FaceTrack, mouth: np.ndarray, n_held: int) -> Lips:

@@ -9,6 +9,7 @@ import numpy as np
 
 from avsr.atomic import atomic_file
 from avsr.clips.clip import Clip
+from avsr.errors import InputError
 from avsr_frontends.rates import MOUTH_SIZE, VIDEO_FPS
 
 _NOBODY = 1  # number under which lips without a person are kept
@@ -53,8 +54,17 @@ class SavedLips:
             Their paths; none where no face was seen.
 
         Raises:
-            OSError: if one cannot be written.
+            InputError: if one cannot be written.
         """
+        try:
+            return self._write()
+        except OSError as error:
+            raise InputError(
+                f"{self._stem}: cannot save the lips ({error.strerror}); free space or change the "
+                "folder"
+            ) from error
+
+    def _write(self) -> list[Path]:
         paths = []
         for person, video in sorted(self._people.items()):
             path = self._stem.with_name(f"{self._stem.name}-face{person}.mp4")

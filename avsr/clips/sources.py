@@ -12,7 +12,8 @@ from torch import Tensor
 
 from avsr.clips.clip import CLIP_SUFFIX, Clip, load_clip
 from avsr.clips.mouth_tracker import MouthTracker
-from avsr.clips.reader import ClipReader, FaceWish, Roi
+from avsr.clips.reader import ClipReader, FaceWish
+from avsr.clips.roi import Roi
 from avsr.clips.saved_lips import SavedLips
 from avsr.errors import InputError
 from avsr.timings import Timings

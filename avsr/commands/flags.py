@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from avsr.errors import AvsrError, UsageError, one_line
 
 if TYPE_CHECKING:
-    from avsr.clips.reader import Roi
+    from avsr.clips.roi import Roi
     from avsr.recognition.request import FaceRequest
 
 _FLAGS = {"num_beams": "--beam", "noises": "--noise", "snrs_db": "--snr"}  # not called alike

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from avsr.clips.reader import FaceWish, Roi
+from avsr.clips.reader import FaceWish
+from avsr.clips.roi import Roi
 from avsr.decoding.options import SearchOptions
 from avsr.errors import UsageError
 from avsr.recognition.modality import RequestedModality
