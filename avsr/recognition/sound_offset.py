@@ -74,6 +74,8 @@ def agreement(heard: np.ndarray, seen: np.ndarray) -> np.ndarray:
     heard, seen = (_blurred(one[:, counted], n_frames) for one in (heard, seen))
     found = np.zeros(len(_LAGS))
     for index, lag in enumerate(_LAGS.tolist()):
+        if abs(lag) >= n_frames:
+            continue
         late = heard[max(0, lag) : n_frames + min(0, lag)]
         early = seen[max(0, -lag) : n_frames - max(0, lag)]
         found[index] = np.sqrt(late * early).sum()

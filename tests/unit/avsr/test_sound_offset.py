@@ -43,6 +43,15 @@ def test_without_evidence_nobody_is_accused() -> None:
     assert agreement(silence, tokens(75)).max() == 0
 
 
+@pytest.mark.parametrize("n_frames", [1, 2, 12, 48, 49, 52, 120])
+def test_clips_of_any_length_are_compared(n_frames: int) -> None:
+    for other in (1, n_frames, n_frames + 7):
+        found = agreement(tokens(n_frames), tokens(other))
+        assert found.shape == (101,)
+        assert (found >= 0).all()
+        assert (found[:50][::-1][max(n_frames, other) - 1 :] == 0).all()
+
+
 def test_an_offset_is_told_in_words() -> None:
     assert offset_doubts(None) == offset_doubts(0.0) == offset_doubts(-0.2) == []
     assert offset_doubts(1.52) == ["the sound is 1.5 s later than the lips"]
