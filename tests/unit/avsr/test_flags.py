@@ -14,7 +14,13 @@ from avsr.errors import InputError, UsageError
 
 ROOT = Path(__file__).parents[3]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-OF_OTHER_PROGRAMS = {"--error-unmatch", "--porcelain", "--untracked-files", "--force-reinstall"}
+OF_OTHER_PROGRAMS = {
+    "--error-unmatch",
+    "--force-reinstall",
+    "--hash",
+    "--porcelain",
+    "--untracked-files",
+}
 
 
 def _library_files() -> list[Path]:

@@ -42,7 +42,7 @@ def test_a_model_that_says_nothing_is_read_greedily() -> None:
     [
         (SearchOptions(num_beams=0), "num_beams must be at least 1, got 0"),
         (SearchOptions(ctc_weight=1.5), "ctc_weight must be from 0 to 1, got 1.5"),
-        (SearchOptions(draft="oracle"), 'draft must be one of ctc or None, got "oracle"'),
+        (SearchOptions(draft="oracle"), 'draft must be one of ctc, none or None, got "oracle"'),
         (SearchOptions(draft="ctc", num_beams=4), "greedy search only, got 4 beams"),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_request_is_changed_by_the_names_that_users_know() -> None:
     whole: dict[str, Any] = {"search": SearchOptions(draft="ctc"), "num_beams": 1}
     assert request.changed(whole).search == SearchOptions(draft="ctc", num_beams=1)
     with pytest.raises(
-        TypeError, match="no option 'beam_size'; give some of audio_rate, auto_rate"
+        TypeError, match="no option 'beam_size'; give some of audio_rate, audio_track, auto_rate"
     ):
         request.changed({"beam_size": 3})
     with pytest.raises(UsageError, match="start and end"):

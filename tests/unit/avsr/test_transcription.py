@@ -166,7 +166,7 @@ def test_missing_models(tmp_path: Path) -> None:
 
 
 def test_hub_ids(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(hub_id: str, local_files_only: bool) -> str:
+    def fetch(hub_id: str, *, local_files_only: bool, **_: object) -> str:
         assert not local_files_only
         if hub_id == "owner/name":
             return str(tiny_folder)
