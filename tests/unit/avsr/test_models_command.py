@@ -127,7 +127,10 @@ def test_gated(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
 def test_hub_model(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["models", "download", "whisper-medium.en"]) == 3
-    assert "whisper-medium.en: cannot be fetched from the hub: no connection" in capsys.readouterr().err
+    assert (
+        "whisper-medium.en: cannot be fetched from the hub: no connection"
+        in capsys.readouterr().err
+    )
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: "/hub/whisper")
     assert run(["models", "path", "whisper-medium.en"]) == 0
     assert capsys.readouterr().out == "/hub/whisper\n"
