@@ -59,7 +59,11 @@ class Site:
 
     def stored(self) -> list[str]:
         """Names of all files of visitors that the server keeps at present."""
-        return sorted(path.name for path in self.files.rglob("avsr-demo-*/**/*") if path.is_file())
+        found: list[str] = []
+        for folder, _, names in os.walk(self.files):  # passes over what vanishes meanwhile
+            if any(part.startswith("avsr-demo-") for part in Path(folder).parts):
+                found += names
+        return sorted(found)
 
     def stop(self) -> int:
         """End the server as a service manager would; returns its exit code."""
