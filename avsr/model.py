@@ -33,7 +33,8 @@ from avsr.model_parts.generate import generate, search_inputs
 from avsr.model_parts.inputs import read_inputs
 from avsr.model_parts.prefix import Drafts, build_prefix, shorten
 from avsr.model_parts.streams import EncodedStreams
-from avsr.route import MODALITIES, Route, trained_rate
+from avsr.route import MODALITIES, Route
+from avsr.trained_route import trained_rate
 from avsr_adapters import decorrelation_loss
 
 

@@ -14,7 +14,8 @@ from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_files.store import ModelPlace, default_model, find_model
 from avsr.processing import AvsrProcessor
-from avsr.route import MODALITIES, Modality, Route, Stream, trained_route
+from avsr.route import MODALITIES, Modality, Route, Stream
+from avsr.trained_route import trained_route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
 
 __all__ = [
@@ -83,7 +84,7 @@ class LoadedModel:
 
         Raises:
             SettingError: naming what the model was trained for, see
-                :func:`avsr.route.trained_route`.
+                :func:`avsr.trained_route.trained_route`.
         """
         return trained_route(
             self.model.config,

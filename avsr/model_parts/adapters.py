@@ -1,18 +1,15 @@
 """Which LoRA adapters serve a route, and reading with them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from avsr.config import AvsrConfig
 from avsr.decoding.rows import group_rows, restore_rows, row_order
 from avsr.decoding.sequence import TokenSequence
+from avsr.model_parts.parts import ModelParts
 from avsr.route import Route, nearest_rate
 from avsr_adapters import active_adapters
-
-if TYPE_CHECKING:
-    from avsr.model import AvsrForConditionalGeneration
 
 
 def adapters_of(config: AvsrConfig, route: Route) -> tuple[str, ...]:
@@ -39,7 +36,7 @@ def adapter_groups(config: AvsrConfig, routes: Sequence[Route]) -> dict[tuple[st
 
 
 def score_sequence(
-    model: "AvsrForConditionalGeneration",
+    model: ModelParts,
     sequence: TokenSequence,
     routes: Sequence[Route],
     *,

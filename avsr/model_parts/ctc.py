@@ -5,15 +5,12 @@ Shapes: B batch, T steps, V vocabulary.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.streams import EncodedStream, EncodedStreams
 from avsr.route import Route, Stream
-
-if TYPE_CHECKING:
-    from avsr.model import AvsrForConditionalGeneration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +32,7 @@ class CtcScores:
         return self.logits[row, : int(self.lengths[row])]
 
 
-def ctc_heads(
-    model: "AvsrForConditionalGeneration", streams: Sequence[Stream] = ("audio", "video")
-) -> dict[str, bool]:
+def ctc_heads(model: ModelParts, streams: Sequence[Stream] = ("audio", "video")) -> dict[str, bool]:
     """For each stream, whether a model has a CTC head for it."""
     there = {
         "audio": model.audio_ctc_head is not None,
@@ -46,7 +41,7 @@ def ctc_heads(
     return {stream: there[stream] for stream in streams}
 
 
-def ctc_scores(model: "AvsrForConditionalGeneration", encoded: EncodedStream) -> CtcScores:
+def ctc_scores(model: ModelParts, encoded: EncodedStream) -> CtcScores:
     """Score one stream by its CTC head.
 
     Raises:
@@ -63,7 +58,7 @@ def ctc_scores(model: "AvsrForConditionalGeneration", encoded: EncodedStream) ->
 
 
 def clip_scores(
-    model: "AvsrForConditionalGeneration", streams: EncodedStreams, routes: Sequence[Route]
+    model: ModelParts, streams: EncodedStreams, routes: Sequence[Route]
 ) -> list[list[Tensor]]:
     """For each clip, the scores [T, V + 1] of each stream that it uses and that has a head.
 

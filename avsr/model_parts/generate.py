@@ -1,7 +1,6 @@
 """From encoded streams to tokens, for any mixture of routes in one batch."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,16 +17,14 @@ from avsr.decoding.search import SearchSettings
 from avsr.decoding.sequence import TokenSequence, token_budget
 from avsr.model_parts.adapters import adapter_groups
 from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.prefix import Drafts, build_prefix
 from avsr.model_parts.streams import EncodedStreams
 from avsr.route import Route
 
-if TYPE_CHECKING:
-    from avsr.model import AvsrForConditionalGeneration
-
 
 def search_inputs(
-    model: "AvsrForConditionalGeneration",
+    model: ModelParts,
     streams: EncodedStreams,
     routes: Sequence[Route],
     search: SearchOptions,
@@ -49,7 +46,7 @@ def search_inputs(
 
 
 def generate(
-    model: "AvsrForConditionalGeneration",
+    model: ModelParts,
     streams: EncodedStreams,
     routes: Sequence[Route],
     search: SearchOptions,
@@ -77,7 +74,7 @@ def generate(
 
 
 def _proposals(
-    model: "AvsrForConditionalGeneration", streams: EncodedStreams, routes: Sequence[Route]
+    model: ModelParts, streams: EncodedStreams, routes: Sequence[Route]
 ) -> list[list[int]]:
     """Read each clip's sound, or lips where its sound is not used, by the CTC heads there are."""
     texts = []
@@ -88,7 +85,7 @@ def _proposals(
 
 
 def _rescorer(
-    model: "AvsrForConditionalGeneration",
+    model: ModelParts,
     streams: EncodedStreams,
     routes: Sequence[Route],
     settings: SearchSettings,

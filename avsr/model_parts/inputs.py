@@ -1,19 +1,17 @@
 """What a call of the model is given: sound and lips in either form, and the route of each clip."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.streams import EncodedStreams, batch_size
-from avsr.route import Route, trained_route
-
-if TYPE_CHECKING:
-    from avsr.model import AvsrForConditionalGeneration
+from avsr.route import Route
+from avsr.trained_route import trained_route
 
 
 def read_inputs(
-    model: "AvsrForConditionalGeneration",
+    model: ModelParts,
     *,
     streams: EncodedStreams | None = None,
     route: Route | Sequence[Route] | None = None,

@@ -4,7 +4,6 @@ Shapes: B batch, S tokens, D width of the language model.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,18 +11,15 @@ from torch.nn.utils.rnn import pad_sequence
 
 from avsr.decoding.rows import group_rows
 from avsr.decoding.sequence import Span, TokenSequence, join_spans, merge_rows
+from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.streams import EncodedStream, EncodedStreams
 from avsr.route import Route, Stream, nearest_rate
-
-if TYPE_CHECKING:
-    from avsr.model import AvsrForConditionalGeneration
-
 
 Drafts = Sequence[Sequence[int] | None]  # token ids of each clip's draft; None for no draft
 
 
 def build_prefix(
-    model: "AvsrForConditionalGeneration",
+    model: ModelParts,
     streams: EncodedStreams,
     routes: Sequence[Route],
     drafts: Drafts | None = None,
@@ -46,7 +42,7 @@ def build_prefix(
     return merge_rows(parts)
 
 
-def shorten(model: "AvsrForConditionalGeneration", encoded: EncodedStream, rate: int) -> Span:
+def shorten(model: ModelParts, encoded: EncodedStream, rate: int) -> Span:
     """Compress and project one stream; an untrained rate uses the nearest one's projector.
 
     Raises:
@@ -62,9 +58,7 @@ def shorten(model: "AvsrForConditionalGeneration", encoded: EncodedStream, rate:
     return Span(embeds=projector(tokens, nearest_rate(config.rates(stream), rate)), lengths=lengths)
 
 
-def _spans(
-    model: "AvsrForConditionalGeneration", streams: EncodedStreams, route: Route
-) -> list[Span]:
+def _spans(model: ModelParts, streams: EncodedStreams, route: Route) -> list[Span]:
     config = model.config
     markers: dict[Stream, tuple[int | None, int | None]] = {
         "audio": (config.audio_start_token_id, config.audio_end_token_id),
@@ -79,7 +73,7 @@ def _spans(
     return [*spans, _prompt(model, route)]
 
 
-def _prompt(model: "AvsrForConditionalGeneration", route: Route) -> Span:
+def _prompt(model: ModelParts, route: Route) -> Span:
     """What the language model is asked to do."""
     if model.config.prompt_embeddings:
         stored: Tensor = getattr(model, f"prompt_{route.modality}")
@@ -87,7 +81,7 @@ def _prompt(model: "AvsrForConditionalGeneration", route: Route) -> Span:
     return _tokens(model, *(model.config.prompt_ids or {}).get(route.modality, ()))
 
 
-def _draft(model: "AvsrForConditionalGeneration", drafts: Drafts) -> Span:
+def _draft(model: ModelParts, drafts: Drafts) -> Span:
     """Each clip's draft between the words that announce and end it; nothing for None."""
     around = model.config.draft_prompt_ids
     if not around:
@@ -103,7 +97,7 @@ def _draft(model: "AvsrForConditionalGeneration", drafts: Drafts) -> Span:
     )
 
 
-def _tokens(model: "AvsrForConditionalGeneration", *token_ids: int | None) -> Span:
+def _tokens(model: ModelParts, *token_ids: int | None) -> Span:
     if None in token_ids:
         raise ValueError("the configuration lacks the id of <audio>, </audio>, <video> or </video>")
     table = model.get_input_embeddings()

@@ -11,9 +11,9 @@ from sink_counts import BatchSinks
 from torch import Tensor
 
 from avsr import AvsrProcessor, EncodedStreams, Route, SearchOptions
-from avsr.route import trained_route
 from avsr.sinks.experiment import Cell, Experiment
 from avsr.text import count_word_errors
+from avsr.trained_route import trained_route
 from avsr_adapters import AttentionRecycler, tapped_attention
 
 SEARCH = SearchOptions(num_beams=1, max_new_tokens=10)

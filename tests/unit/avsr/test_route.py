@@ -2,7 +2,8 @@
 
 import pytest
 
-from avsr.route import MODALITIES, Route, nearest_rate, trained_route
+from avsr.route import MODALITIES, Route, nearest_rate
+from avsr.trained_route import trained_route
 from tests.tiny import tiny_config
 
 ROUTES = [
