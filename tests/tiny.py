@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import LlamaConfig, WhisperConfig
 
 from avsr.config import AvsrConfig
@@ -84,6 +85,17 @@ def tiny_model(seed: int = 0, **changes: Any) -> Any:
             if name.endswith("running_mean"):
                 buffer.normal_(std=0.1)
     return model
+
+
+def tiny_inputs() -> dict[str, Tensor]:
+    """The processor's outputs of two clips of 20 and 18 video frames."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "input_features": torch.randn(2, 80, 80, generator=generator),
+        "audio_lengths": torch.tensor([12_800, 12_800]),
+        "video_values": torch.randn(2, 20, 1, 88, 88, generator=generator),
+        "video_lengths": torch.tensor([20, 18]),
+    }
 
 
 def tiny_streams(lengths: list[int], seed: int = 0) -> EncodedStreams:

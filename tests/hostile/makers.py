@@ -37,6 +37,11 @@ def add_clip(table: dict[str, Maker], file: str, *arguments: Any, **options: Any
     table[file] = lambda folder: write_clip(folder / file, *arguments, **options)
 
 
+def add_raw(table: dict[str, Maker], file: str, *arguments: Any, **options: Any) -> None:
+    """A film that :func:`write_raw` makes."""
+    table[file] = lambda folder: write_raw(folder / file, *arguments, **options)
+
+
 def dark(n_frames: int = N_FRAMES, height: int = 96, width: int = 128) -> list[np.ndarray]:
     return [np.zeros((height, width, 3), dtype=np.uint8)] * n_frames
 

@@ -10,16 +10,6 @@ import numpy as np
 from tests.hostile.makers import BAD, FACE, add, put
 
 
-@add(BAD, "notes.mp4")
-def _text(folder: Path) -> Path:
-    return put(folder / "notes.mp4", b"these are words, not a film\n" * 50)
-
-
-@add(BAD, "words.srt")
-def _subtitles(folder: Path) -> Path:
-    return put(folder / "words.srt", b"1\n00:00:00,000 --> 00:00:01,000\nhello\n\n")
-
-
 @add(BAD, "photo.jpg")
 def _photo(folder: Path) -> Path:
     cv2.imwrite(str(folder / "photo.jpg"), FACE)
@@ -30,16 +20,6 @@ def _photo(folder: Path) -> Path:
 def _archive(folder: Path) -> Path:
     np.savez(folder / "archive.npz", nothing=np.zeros(3))
     return folder / "archive.npz"
-
-
-@add(BAD, "damaged.npz")
-def _damaged_archive(folder: Path) -> Path:
-    return put(folder / "damaged.npz", b"PK\x03\x04" + bytes(100))
-
-
-@add(BAD, "empty.mp4")
-def _empty(folder: Path) -> Path:
-    return put(folder / "empty.mp4", b"")
 
 
 @add(BAD, "folder")
@@ -83,6 +63,10 @@ def _device(_folder: Path) -> Path:
 
 
 for _name, _content in {
+    "notes.mp4": b"these are words, not a film\n" * 50,
+    "words.srt": b"1\n00:00:00,000 --> 00:00:01,000\nhello\n\n",
+    "damaged.npz": b"PK\x03\x04" + bytes(100),
+    "empty.mp4": b"",
     "list.m3u8": b"#EXTM3U\n#EXTINF:3,\nhttp://127.0.0.1:9/a.ts\n",
     "list.pls": b"[playlist]\nFile1=a.mp3\n",
     "list.mp4": b"ffconcat version 1.0\nfile '/etc/passwd'\n",

@@ -17,9 +17,9 @@ from tests.hostile.makers import (
     VOICE,
     add,
     add_clip,
+    add_raw,
     dark,
     put,
-    write_raw,
 )
 from tests.signals import tone
 
@@ -60,24 +60,10 @@ add_clip(GOOD, "flash.flv", FACES, sound=VOICE, sound_codec="aac")
 add_clip(GOOD, "quicktime.mov", FACES, sound=VOICE)
 
 
-@add(GOOD, "odd_size.mkv")
-def _odd_size(folder: Path) -> Path:
-    return write_raw(folder / "odd_size.mkv", [FACE[:127, :125]] * N_FRAMES, "bgr0")
-
-
-@add(GOOD, "grey.mkv")
-def _grey(folder: Path) -> Path:
-    return write_raw(folder / "grey.mkv", FACES, "gray")
-
-
-@add(GOOD, "16_bit_colour.mkv")
-def _deep(folder: Path) -> Path:
-    return write_raw(folder / "16_bit_colour.mkv", FACES, "yuv444p16le")
-
-
-@add(GOOD, "transparent.mkv")
-def _transparent(folder: Path) -> Path:
-    return write_raw(folder / "transparent.mkv", FACES, "bgra")
+add_raw(GOOD, "odd_size.mkv", [FACE[:127, :125]] * N_FRAMES, "bgr0")
+add_raw(GOOD, "grey.mkv", FACES, "gray")
+add_raw(GOOD, "16_bit_colour.mkv", FACES, "yuv444p16le")
+add_raw(GOOD, "transparent.mkv", FACES, "bgra")
 
 
 @add(GOOD, "size_changes.ts")
@@ -105,40 +91,21 @@ for _name, _codec in {
     "windows.wmv": "wmv2",
     "uncompressed.avi": "rawvideo",
 }.items():
-
-    def _of_codec(folder: Path, name: str = _name, codec: str = _codec) -> Path:
-        return write_raw(folder / name, FACES, "yuv420p", codec=codec)
-
-    GOOD[_name] = _of_codec
+    add_raw(GOOD, _name, FACES, "yuv420p", codec=_codec)
 
 
-@add(GOOD, "10_bit_grey.mkv")
-def _deep_grey(folder: Path) -> Path:
-    return write_raw(folder / "10_bit_grey.mkv", FACES, "gray10le")
-
-
-@add(GOOD, "full_colour.mkv")
-def _full_colour(folder: Path) -> Path:
-    return write_raw(folder / "full_colour.mkv", FACES, "yuv444p")
-
-
-@add(GOOD, "animated.gif")
-def _animation(folder: Path) -> Path:
-    return write_raw(folder / "animated.gif", FACES, "rgb8", codec="gif")
-
-
-@add(GOOD, "fragmented.mp4")
-def _fragmented(folder: Path) -> Path:
-    flags = {"movflags": "frag_keyframe+empty_moov"}
-    return write_raw(folder / "fragmented.mp4", FACES, "yuv420p", codec="mpeg4", options=flags)
-
-
-@add(GOOD, "index_first.mp4")
-def _index_first(folder: Path) -> Path:
-    flags = {"movflags": "+faststart"}
-    return write_raw(folder / "index_first.mp4", FACES, "yuv420p", codec="mpeg4", options=flags)
-
-
-@add(GOOD, "live_recording.mkv")
-def _live(folder: Path) -> Path:
-    return write_raw(folder / "live_recording.mkv", FACES, "yuv420p", options={"live": "1"})
+add_raw(GOOD, "10_bit_grey.mkv", FACES, "gray10le")
+add_raw(GOOD, "full_colour.mkv", FACES, "yuv444p")
+add_raw(GOOD, "animated.gif", FACES, "rgb8", codec="gif")
+add_raw(
+    GOOD,
+    "fragmented.mp4",
+    FACES,
+    "yuv420p",
+    codec="mpeg4",
+    options={"movflags": "frag_keyframe+empty_moov"},
+)
+add_raw(
+    GOOD, "index_first.mp4", FACES, "yuv420p", codec="mpeg4", options={"movflags": "+faststart"}
+)
+add_raw(GOOD, "live_recording.mkv", FACES, "yuv420p", options={"live": "1"})

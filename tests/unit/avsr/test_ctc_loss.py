@@ -5,13 +5,12 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
 
 from avsr.training.ctc_loss import ctc_loss
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.settings import CtcSettings, ObjectiveSettings
-from tests.tiny import EOS, tiny_model
+from tests.tiny import EOS, tiny_inputs, tiny_model
 
 LABELS = torch.tensor([[8, 9, 10, EOS], [11, 12, EOS, -100]])
 
@@ -54,22 +53,12 @@ def test_a_text_too_long_for_its_frames_teaches_nothing() -> None:
     assert (logits.grad[1, 6:] == 0).all()
 
 
-def inputs() -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return {
-        "input_features": torch.randn(2, 80, 80, generator=generator),
-        "audio_lengths": torch.tensor([12_800, 12_800]),
-        "video_values": torch.randn(2, 20, 1, 88, 88, generator=generator),
-        "video_lengths": torch.tensor([20, 18]),
-    }
-
-
 def test_the_objective_adds_the_mean_of_its_heads() -> None:
     model = tiny_model(audio_ctc=True, video_ctc=True)
     routes = RoutePlan(model.config, ObjectiveSettings(), 0).all()
     results = [
         TrainingObjective(model, ObjectiveSettings(ctc=CtcSettings(weight=weight)))(
-            labels=LABELS, routes=routes, **inputs()
+            labels=LABELS, routes=routes, **tiny_inputs()
         )
         for weight in (0.0, 0.5)
     ]
@@ -86,7 +75,7 @@ def test_only_streams_that_a_step_uses_are_scored() -> None:
     routes = [item for item in RoutePlan(model.config, ObjectiveSettings(), 0).all()
               if item.route.modality == "audio"]  # fmt: skip
     objective = TrainingObjective(model, ObjectiveSettings(ctc=CtcSettings(weight=1.0)))
-    result = objective(labels=LABELS, routes=routes, **inputs())
+    result = objective(labels=LABELS, routes=routes, **tiny_inputs())
     assert "ctc_audio" in result
     assert "ctc_video" not in result
 

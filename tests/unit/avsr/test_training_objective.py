@@ -26,20 +26,10 @@ from avsr.training.trained_weights import (
     save_trained,
     trained_state,
 )
-from tests.tiny import tiny_config, tiny_model
+from tests.tiny import tiny_config, tiny_inputs, tiny_model
 from tests.training_data import write_corpus
 
 LABELS = torch.tensor([[8, 9, 10, 2], [11, 12, 2, -100]])
-
-
-def inputs() -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return {
-        "input_features": torch.randn(2, 80, 80, generator=generator),
-        "audio_lengths": torch.tensor([12_800, 12_800]),
-        "video_values": torch.randn(2, 20, 1, 88, 88, generator=generator),
-        "video_lengths": torch.tensor([20, 18]),
-    }
 
 
 def decorrelated(
@@ -52,7 +42,7 @@ def gradients(model: AvsrForConditionalGeneration) -> dict[str, Tensor]:
     """Of all rates and tasks at once, with one backward pass."""
     objective = TrainingObjective(model).train()
     routes = RoutePlan(model.config, ObjectiveSettings(matryoshka="all"), 0).all()
-    objective(labels=LABELS, routes=routes, **inputs())["loss"].backward()
+    objective(labels=LABELS, routes=routes, **tiny_inputs())["loss"].backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -61,15 +51,15 @@ def test_the_loss_is_the_weighted_mean_of_the_models_losses() -> None:
     routes = RoutePlan(model.config, ObjectiveSettings(matryoshka="all"), 0).all()
     with torch.no_grad():
         objective = TrainingObjective(model, decorrelated(0.5))
-        result = objective(labels=LABELS, routes=routes, **inputs())
+        result = objective(labels=LABELS, routes=routes, **tiny_inputs())
         expected = 0.0
         for item in routes:
             output = model(
-                labels=LABELS, route=item.route, decorrelation_layers="paper", **inputs()
+                labels=LABELS, route=item.route, decorrelation_layers="paper", **tiny_inputs()
             )
             own = output.loss + 0.5 * output.decorrelation_loss
             expected += item.weight * float(own)
-        evaluated = objective.eval()(labels=LABELS, routes=routes, **inputs())
+        evaluated = objective.eval()(labels=LABELS, routes=routes, **tiny_inputs())
     assert result["loss"] == pytest.approx(expected, rel=1e-5)
     own = result["cross_entropy"] + 0.5 * result["decorrelation"]
     weighted = sum(item.weight * value for item, value in zip(routes, own.tolist(), strict=True))

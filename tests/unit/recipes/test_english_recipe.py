@@ -1,9 +1,7 @@
 """The English recipe: shards, spelling with few pieces, disturbed sound, tied CTC, drafts."""
 
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,18 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.decoders import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
-ENGLISH = Path(__file__).parents[3] / "recipes" / "english"
-
-
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch):
-    """Imports a script of the recipe, which finds its neighbours by their plain names."""
-    monkeypatch.syspath_prepend(str(ENGLISH))
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return load
+RECIPE_FOLDERS = ("english",)
 
 
 def byte_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:

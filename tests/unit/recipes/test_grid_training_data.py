@@ -1,10 +1,8 @@
 """What the GRID recipe trains on, pictures, sound, voices, schedules, and its last stage."""
 
 import argparse
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,17 +16,7 @@ from avsr.training.trained_weights import part_of
 
 GRID = Path(__file__).parents[3] / "recipes" / "grid"
 SENTENCE = ("bin", "blue", "at", "f", "two", "now")
-
-
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch):
-    """Imports a script of the recipe, which finds its neighbours by their plain names."""
-    monkeypatch.syspath_prepend(str(GRID))
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return load
+RECIPE_FOLDERS = ("grid",)
 
 
 @pytest.fixture

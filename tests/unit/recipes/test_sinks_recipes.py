@@ -1,9 +1,7 @@
 """The joint experiment's recipes: the miniature (grid) and the full scale (lrs3)."""
 
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,18 +15,7 @@ RECIPES = Path(__file__).parents[3] / "recipes"
 DEFINITION = RECIPES / "grid" / "sinks" / "experiment.yaml"
 BUNDLED = Path(__file__).parents[3] / "avsr" / "bundled" / "grid-tiny"
 BASES = sorted((RECIPES / "lrs" / "sinks").glob("*.yaml"))
-
-
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch):
-    """Imports a script of the recipes, which finds its neighbours by their plain names."""
-    for folder in ("grid", "lrs/sinks", "grid/sinks"):
-        monkeypatch.syspath_prepend(str(RECIPES / folder))
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    return load
+RECIPE_FOLDERS = ("grid", "lrs/sinks", "grid/sinks")
 
 
 def test_toy_language_copies_after_triggers(recipe):
