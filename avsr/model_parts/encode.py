@@ -12,6 +12,8 @@ from avsr.config import AvsrConfig
 from avsr.model_parts.streams import EncodedStream, frame_mask
 from avsr_frontends.audio import audio_frame_count
 
+__all__ = ["encode_audio", "encode_video"]
+
 
 def encode_audio(
     encoder: Any, config: AvsrConfig, input_features: Tensor, audio_lengths: Tensor | None = None

@@ -12,6 +12,8 @@ from pathlib import Path
 from speak import read_texts
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from avsr.manifest import read_manifest
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 MARK = "Ġ"  # what stands for a space in the vocabulary
 
@@ -78,8 +80,7 @@ def main() -> None:
     args = parser.parse_args()
     texts = [text for each in read_texts(args.texts).values() for text in each]
     for manifest in args.manifest:
-        lines = [line for line in manifest.read_text().split("\n") if line]
-        texts += 20 * [json.loads(line)["text"] for line in lines]
+        texts += 20 * [utterance.text for utterance in read_manifest(manifest)]
     tokenizer = AutoTokenizer.from_pretrained(args.language_model)
     pieces = choose_pieces(tokenizer, texts, args.least)
     args.out.write_text(json.dumps(pieces))

@@ -5,25 +5,17 @@ room, microphone, noise), its babble made of other clips of the manifest.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import av
 import numpy as np
 from shards import write_shard
-from sound import SAMPLE_RATE, change_tract, disturb
+from sound import change_tract, disturb
 from speak import PER_SHARD, read_noise
 
+from avsr.manifest import read_manifest
+from avsr_frontends.media import read_audio
+
 NOISY_SHARE = 0.5
-
-
-def read_sound(file: Path) -> np.ndarray:
-    """[N] float32 at 16 kHz, mono."""
-    with av.open(str(file)) as container:
-        resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-        frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
-        frames += resampler.resample(None)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
 def main() -> None:
@@ -33,9 +25,9 @@ def main() -> None:
     parser.add_argument("--noise", type=Path)
     parser.add_argument("--copies", type=int, default=0)
     args = parser.parse_args()
-    records = [json.loads(line) for line in args.manifest.read_text().split("\n") if line]
-    clips = [read_sound(args.manifest.parent / record["path"]) for record in records]
-    texts, recordings = [record["text"] for record in records], read_noise(args.noise)
+    utterances = read_manifest(args.manifest)
+    clips = [read_audio(utterance.path) for utterance in utterances]
+    texts, recordings = [utterance.text for utterance in utterances], read_noise(args.noise)
     for copy in range(args.copies + 1):
         for start in range(0, len(clips), PER_SHARD):
             name = f"{args.manifest.stem}_{copy}_{start // PER_SHARD:02d}"

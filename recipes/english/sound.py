@@ -9,6 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.signal import fftconvolve, resample_poly
 
+from avsr.noise import mix_at_snr
+
 SAMPLE_RATE = 16_000
 
 
@@ -54,11 +56,6 @@ def excerpt(recording: np.ndarray, n_samples: int, rng: Generator) -> np.ndarray
     return np.resize(recording[start:], n_samples).astype(np.float32)
 
 
-def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Add noise at a ratio of the powers over the whole clip."""
-    return speech + noise * (level(speech) / (level(noise) + 1e-9) * 10 ** (-snr_db / 20))
-
-
 def level(samples: np.ndarray) -> float:
     """Root mean square."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
@@ -92,6 +89,6 @@ def disturb(
             noise = babble(voices, len(samples), rng)
         else:
             noise = excerpt(recordings[rng.integers(len(recordings))], len(samples), rng)
-        samples = mix(samples, noise, rng.uniform(-5, 20))
+        samples = mix_at_snr(samples, noise, rng.uniform(-5, 20))
     samples = samples * 10 ** (rng.uniform(-30, -8) / 20) / (level(samples) + 1e-6)
     return np.clip(samples, -1, 1).astype(np.float32)

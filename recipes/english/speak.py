@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 from shards import write_shard
 from sound import SAMPLE_RATE, change_tract, disturb
+
+from avsr_frontends.media import read_audio
 
 SYNTHETIC = Path(__file__).parents[1] / "synthetic"
 SHARES = {"books": 0.3, "rev": 0.25, "sgd": 0.2, "ljspeech": 0.15, "taskmaster4": 0.1}
@@ -61,8 +62,8 @@ def espeak_speaker(rng: random.Random) -> Callable[[str], np.ndarray]:
 
 def piper_speaker(voice_file: Path, rng: random.Random) -> Callable[[str], np.ndarray]:
     """Piper's voice at random speeds, noise scales and vocal tracts."""
-    import onnxruntime
-    from piper import PiperVoice, SynthesisConfig
+    import onnxruntime  # pyright: ignore[reportMissingImports] comes with Piper
+    from piper import PiperVoice, SynthesisConfig  # pyright: ignore[reportMissingImports]
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
@@ -88,16 +89,8 @@ def piper_speaker(voice_file: Path, rng: random.Random) -> Callable[[str], np.nd
 
 def read_noise(folder: Path | None) -> list[np.ndarray]:
     """All FLAC recordings of a folder, [N] float32."""
-    if folder is None:
-        return []
-    recordings = []
-    for file in sorted(folder.glob("*.flac")):
-        with av.open(str(file)) as container:
-            resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-            frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
-            frames += resampler.resample(None)
-        recordings.append(np.concatenate([frame.to_ndarray()[0] for frame in frames]))
-    return recordings
+    files = [] if folder is None else sorted(folder.glob("*.flac"))
+    return [read_audio(file) for file in files]
 
 
 def make_shard(

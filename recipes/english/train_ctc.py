@@ -11,7 +11,6 @@ New shards are taken up as they appear. Stops and resumes anywhere.
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import jiwer
@@ -21,6 +20,7 @@ from pieces import Speller
 from safetensors.torch import load_file, save_file
 from shards import Shard, read_shard
 from tied import TiedCtc, greedy_pieces
+from timed_training import TimedTraining
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoTokenizer
@@ -28,7 +28,6 @@ from transformers import AutoTokenizer
 from avsr_adapters import RateProjector, stack_frames
 
 RATES, WIDTH, HIDDEN = (4, 16), 384, 768
-EMA_DECAY, SAVE_EVERY_S = 0.999, 240
 BATCH_FRAMES, MAX_FRAMES = 8000, 700  # encoder frames of a batch, of a clip
 MOST_SHARDS = 24  # in memory, 130 MB each
 
@@ -125,15 +124,23 @@ class Batches:
         return self.loaded[file]
 
 
+def mask_times(features: Tensor, lengths: Tensor, rng: np.random.Generator) -> None:
+    """Put SpecAugment's two time masks on the encoder's output, in place."""
+    for row, length in zip(features, lengths.tolist(), strict=True):
+        for _ in range(2):
+            width = int(rng.integers(0, 12))
+            at = int(rng.integers(max(1, length - width)))
+            row[at : at + width] = 0
+
+
 @torch.inference_mode()
-def dev_wer(model: Trainee, shard: Shard, decode) -> float:
+def dev_wer(model: Trainee, shard: Shard, speller: Speller) -> float:
     """WER of greedy CTC on a shard."""
     said = []
     for value in shard.values:
         stacked, _ = stack_frames(torch.from_numpy(value)[None].float(), RATES[0])
-        said.append(
-            decode(greedy_pieces(model.ctc(model.projector(stacked, RATES[0]))[0], model.ctc.blank))
-        )
+        scores = model.ctc(model.projector(stacked, RATES[0]))[0]
+        said.append(speller.decode(greedy_pieces(scores, model.ctc.blank)))
     return float(jiwer.wer(shard.texts, said))
 
 
@@ -155,89 +162,34 @@ def main() -> None:
     pieces = json.loads(args.pieces.read_text())
     speller = Speller(tokenizer, pieces)
     model = Trainee(embeddings.float(), torch.tensor(pieces))
-    average = {name: value.clone() for name, value in model.state_dict().items()}
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=args.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    training = TimedTraining(
+        model,
+        args.out,
+        hours=args.hours,
+        peak=args.learning_rate,
+        warmup_steps=300,
+        average_decay=0.999,
+        max_grad_norm=2.0,
+        save_every_s=240,
     )
-    args.out.mkdir(parents=True, exist_ok=True)
-    checkpoint, step, spent = args.out / "state.pt", 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        average, step, spent = state["average"], state["step"], state["spent"]
-
-    batches = Batches(args.features, speller.encode, step)
+    batches = Batches(args.features, speller.encode, training.step)
     dev = {file.stem: read_shard(file) for file in args.dev}
-    began = saved = time.time()
     log: list[dict[str, float]] = []
-    while True:
-        hours = (spent + time.time() - began) / 3600
-        share = min(1.0, hours / args.hours)
-        rate = (
-            args.learning_rate
-            * min(1.0, (step + 1) / 300)
-            * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = float(rate)
+    while not training.is_over:
         features, lengths, targets = batches.draw()
-        # SpecAugment's time masks, on the encoder's output
-        for row, length in zip(features, lengths.tolist(), strict=True):
-            for _ in range(2):
-                width = int(batches.rng.integers(0, 12))
-                at = int(batches.rng.integers(max(1, length - width)))
-                row[at : at + width] = 0
+        mask_times(features, lengths, batches.rng)
         with torch.autocast("cpu", torch.bfloat16):
             losses = model(features, lengths, targets)
-        optimizer.zero_grad()
-        losses["loss"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimizer.step()
-        step += 1
-        decay = min(EMA_DECAY, step / (step + 50))
-        with torch.no_grad():
-            for name, value in model.state_dict().items():
-                average[name].lerp_(value, 1 - decay)
+        training.update(losses["loss"])
         log.append({name: float(value.detach()) for name, value in losses.items()})
-        if time.time() - saved < SAVE_EVERY_S and share < 1:
-            continue
-        saved = time.time()
-        own = {name: value.clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(average)
-        wers = {
-            name: round(dev_wer(model, shard, speller.decode), 4) for name, shard in dev.items()
-        }
-        save_file(
-            {
-                name: value.half()
-                for name, value in average.items()
-                if not name.startswith("ctc.table")
-            },
-            args.out / "average.safetensors",
-        )
-        model.load_state_dict(own)
-        line = {name: round(float(np.mean([each[name] for each in log])), 4) for name in log[0]}
-        line |= {
-            "step": step,
-            "hours": round(hours, 3),
-            "shards": sum(len(list(f.glob("*.npz"))) for f, _ in batches.folders),
-            **wers,
-        }
-        with open(args.out / "log.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
-        log = []
-        state = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "average": average,
-            "step": step,
-            "spent": spent + time.time() - began,
-        }
-        torch.save(state, args.out / "state.part")
-        (args.out / "state.part").replace(checkpoint)
-        if share >= 1:
-            return
+        if training.is_due:
+            with training.averaged():
+                wers = {name: dev_wer(model, shard, speller) for name, shard in dev.items()}
+            trained = {name: value.half() for name, value in training.average.items()}
+            save_file(trained, args.out / "average.safetensors")
+            means = {name: float(np.mean([each[name] for each in log])) for name in log[0]}
+            training.save({name: round(value, 4) for name, value in {**means, **wers}.items()})
+            log = []
 
 
 if __name__ == "__main__":

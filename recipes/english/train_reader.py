@@ -7,9 +7,6 @@ somebody else's, or none. Stops and resumes anywhere; the model folder is ``OUT/
 """
 
 import argparse
-import json
-import math
-import time
 from pathlib import Path
 
 import jiwer
@@ -17,6 +14,7 @@ import numpy as np
 import torch
 from reader_data import Batch, Source
 from safetensors.torch import load_file
+from timed_training import TimedTraining
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -24,7 +22,6 @@ from avsr import AvsrForConditionalGeneration, AvsrProcessor
 from avsr.model_files.base_models import configure, load_base_models
 from avsr.tokenizer import plain_ids
 
-SAVE_EVERY_S, EMA_DECAY = 420, 0.99
 RATES = (4, 16)
 COARSE_SHARE = 0.3
 DEV_CLIPS = 48
@@ -94,67 +91,6 @@ def build(base: Path, projectors: Path) -> Reader:
     return Reader(model, processor)
 
 
-def learning_rate(step: int, share: float, peak: float) -> float:
-    """A short rise, then a cosine over the share of the time that is spent."""
-    return peak * min(1.0, (step + 1) / 50) * (0.49 * (1 + math.cos(math.pi * share)) + 0.02)
-
-
-class Progress:
-    """What learns, its average, and where a run stands; saved and read back whole."""
-
-    def __init__(self, model: AvsrForConditionalGeneration, peak: float, out: Path) -> None:
-        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.average = {name: p.detach().clone() for name, p in self.trained.items()}
-        self.optimizer = torch.optim.AdamW(
-            self.trained.values(), lr=peak, betas=(0.9, 0.98), weight_decay=0.01
-        )
-        self.step, self.spent_s, self.file = 0, 0.0, out / "state.pt"
-        if self.file.exists():
-            state = torch.load(self.file, weights_only=True)
-            self.step, self.spent_s, self.average = (
-                state["step"],
-                state["spent_s"],
-                state["average"],
-            )
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.put(state["trained"])
-
-    def update(self, loss: Tensor, rate: float) -> None:
-        """One step of the optimiser."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        decay = min(EMA_DECAY, self.step / (self.step + 20))
-        with torch.no_grad():
-            for name, value in self.trained.items():
-                self.average[name].lerp_(value, 1 - decay)
-
-    def put(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Put values into the model; those that were there."""
-        former = {name: value.detach().clone() for name, value in self.trained.items()}
-        with torch.no_grad():
-            for name, value in self.trained.items():
-                value.copy_(values[name])
-        return former
-
-    def save(self, own: dict[str, Tensor], spent_s: float) -> None:
-        """Write the state whole."""
-        state = {
-            "trained": own,
-            "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "spent_s": spent_s,
-        }
-        part = self.file.with_name("state.part")
-        torch.save(state, part)
-        part.replace(self.file)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", required=True, type=Path)
@@ -169,46 +105,40 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    args.out.mkdir(parents=True, exist_ok=True)
     reader = build(args.base, args.projectors)
-    progress = Progress(reader.model, args.learning_rate, args.out)
+    training = TimedTraining(
+        reader.model,
+        args.out,
+        hours=args.hours,
+        peak=args.learning_rate,
+        warmup_steps=50,
+        average_decay=0.99,
+        max_grad_norm=1.0,
+        save_every_s=420,
+    )
     sources, dev = [Source(folder) for folder in args.sound], Source(args.dev)
-    began = saved = time.time()
     losses: list[float] = []
     reader.model.train()
-    while True:
-        spent_s = progress.spent_s + time.time() - began
-        share = min(1.0, spent_s / 3600 / args.hours)
-        rng = np.random.default_rng((progress.step, 5))
+    while not training.is_over:
+        rng = np.random.default_rng((training.step, 5))
         batch = sources[rng.integers(len(sources))].draw(rng, args.batch_size)
         with torch.autocast("cpu", torch.bfloat16):
             loss = reader.loss(batch, RATES[int(rng.random() < COARSE_SHARE)])
-        progress.update(loss, learning_rate(progress.step, share, args.learning_rate))
+        training.update(loss)
         losses.append(loss.item())
-        if time.time() - saved < SAVE_EVERY_S and share < 1:
-            continue
-        saved = time.time()
-        own = progress.put(progress.average)
-        reader.model.eval()
-        line = {
-            "step": progress.step,
-            "hours": round(spent_s / 3600, 3),
-            "loss": round(float(np.mean(losses)), 3),
-        }
-        for name, drafted in (("draft", True), ("no_draft", False)):
-            for rate in RATES:
-                wer = reader.wer(dev.first(DEV_CLIPS, args.batch_size, drafted), rate)
-                line[f"wer_{name}_{rate}"] = round(wer, 4)
-        reader.model.save_pretrained(args.out / "model", storage_dtype=torch.float16)
-        reader.processor.save_pretrained(args.out / "model")
-        reader.model.train()
-        progress.put(own)
-        with open(args.out / "log.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
-        progress.save(own, spent_s)
-        losses = []
-        if share >= 1:
-            return
+        if training.is_due:
+            line = {"loss": round(float(np.mean(losses)), 3)}
+            with training.averaged():
+                reader.model.eval()
+                for name, drafted in (("draft", True), ("no_draft", False)):
+                    batches = dev.first(DEV_CLIPS, args.batch_size, drafted)
+                    for rate in RATES:
+                        line[f"wer_{name}_{rate}"] = round(reader.wer(batches, rate), 4)
+                reader.model.save_pretrained(args.out / "model", storage_dtype=torch.float16)
+                reader.processor.save_pretrained(args.out / "model")
+                reader.model.train()
+            training.save(line)
+            losses = []
 
 
 if __name__ == "__main__":

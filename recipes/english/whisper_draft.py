@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import WhisperForConditionalGeneration
 
+from avsr import AvsrConfig, AvsrProcessor
 from avsr.model_parts.draft_decoder import DraftDecoder
+from avsr.model_parts.encode import encode_audio
 from avsr.model_parts.streams import EncodedStream
 from avsr.tokenizer import load_tokenizer, whisper_start_ids
-from avsr_frontends.audio import log_mel, normalise_waveform
 from avsr_frontends.whisper import WhisperAudioEncoder
 
 
@@ -26,6 +27,8 @@ class WhisperReader:
     def __init__(self, folder: Path) -> None:
         whisper = WhisperForConditionalGeneration.from_pretrained(folder).float()
         self.tokenizer = load_tokenizer(folder)
+        self.config = AvsrConfig(audio_config=whisper.config)
+        self.processor = AvsrProcessor.from_config(self.config, self.tokenizer)
         self.encoder = WhisperAudioEncoder(whisper.config).eval()
         self.encoder.load_state_dict(whisper.get_encoder().state_dict())
         self.decoder = DraftDecoder(whisper.config, whisper_start_ids(self.tokenizer)).eval()
@@ -34,12 +37,9 @@ class WhisperReader:
     @torch.inference_mode()
     def encode(self, clips: Sequence[np.ndarray]) -> list[Tensor]:
         """[T, W] of each clip of N samples float32 at 16 kHz."""
-        mels = [log_mel(normalise_waveform(clip)).T for clip in clips]
-        lengths = torch.tensor([len(mel) // 2 for mel in mels])
-        batch = pad_sequence(mels, batch_first=True).transpose(1, 2)
-        mask = torch.arange(int(lengths.max())) < lengths[:, None]
-        features = self.encoder(batch, None if bool(mask.all()) else mask)
-        return [row[:length] for row, length in zip(features, lengths.tolist(), strict=True)]
+        sound = encode_audio(self.encoder, self.config, **self.processor(audio=list(clips)))
+        lengths = sound.lengths.tolist()
+        return [row[:length] for row, length in zip(sound.features, lengths, strict=True)]
 
     def draft(self, features: Sequence[Tensor]) -> list[str]:
         """What the decoder makes of each clip [T, W]."""

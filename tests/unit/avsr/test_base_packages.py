@@ -147,7 +147,6 @@ def package(sha256: str, unpacked: list[Path]) -> BasePackage:
         sha256=sha256,
         megabytes=1,
         licence="MIT",
-        hub_id="owner/tiny",
         unpack=unpack,
     )
 

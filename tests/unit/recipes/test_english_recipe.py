@@ -10,6 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.decoders import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
+from avsr.noise import mix_at_snr
+
 RECIPE_FOLDERS = ("english",)
 
 
@@ -71,7 +73,7 @@ def test_disturbed_sound_is_fixed_by_its_seed_and_stays_in_range(recipe) -> None
     np.testing.assert_array_equal(heard(1), heard(1))
     assert not np.array_equal(heard(1), heard(2))
     assert max(np.abs(heard(seed)).max() for seed in range(8)) <= 1
-    mixed = sound.mix(clip, other, 6.0)
+    mixed = mix_at_snr(clip, other, 6.0)
     ratio = sound.level(clip) / sound.level(mixed - clip)
     assert 20 * np.log10(ratio) == pytest.approx(6.0, abs=0.01)
 
@@ -119,3 +121,41 @@ def test_drafts_are_own_foreign_or_none_and_read_as_words(recipe, tmp_path: Path
     first = source.first(10, 4, drafted=True)
     assert [len(batch.texts) for batch in first] == [4, 4, 2]
     assert first[0].drafts[:2] == ["draft zero", "draft one"]
+
+
+def test_training_stops_at_its_time_and_resumes_where_it_was(recipe, tmp_path: Path) -> None:
+    timed = recipe("timed_training")
+    settings = {
+        "hours": 1.0,
+        "peak": 0.1,
+        "warmup_steps": 1,
+        "average_decay": 0.5,
+        "max_grad_norm": 1.0,
+        "save_every_s": 1e9,
+    }
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    training = timed.TimedTraining(model, tmp_path, **settings)
+    for _ in range(5):
+        training.update(model(torch.ones(1, 3)).square().sum())
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    with training.averaged():
+        assert not torch.equal(model.weight, own["weight"])
+        torch.testing.assert_close(model.weight.detach(), training.average["weight"])
+    torch.testing.assert_close(model.weight.detach(), own["weight"])
+    assert not training.is_due
+    training.save({"wer": 0.5})
+    assert not training.is_over
+    other = torch.nn.Linear(3, 1)
+    resumed = timed.TimedTraining(other, tmp_path, **settings)
+    assert resumed.step == 5
+    for name, value in other.state_dict().items():
+        torch.testing.assert_close(value, own[name])
+    resumed.hours = 1e-9
+    assert resumed.is_due
+    resumed.save({"wer": 0.4})
+    assert resumed.is_over
+    assert timed.TimedTraining(other, tmp_path, **{**settings, "hours": 1e-9}).is_over
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().split("\n") if line]
+    assert [line["wer"] for line in lines] == [0.5, 0.4]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "state.pt"]
