@@ -65,8 +65,11 @@ class AvsrConfig(PreTrainedConfig):
             own decoder (Whisper's), see :mod:`avsr.model_parts.draft_decoder`; None for none.
         draft_start_ids: tokens that the decoder's texts begin with.
         draft_prompt_ids: the language model's tokens before and after the draft.
-        audio_ctc: a CTC head on the audio encoder (language model vocabulary, then the blank).
-        video_ctc: a CTC head on the video encoder.
+        audio_ctc: True for a CTC head on the audio encoder (language model vocabulary, then the
+            blank); "tied" for one that compares the projected tokens of the finest rate with the
+            language model's embeddings of ``ctc_pieces``, see :mod:`avsr.model_parts.tied_ctc`.
+        video_ctc: likewise on the video encoder.
+        ctc_pieces: token ids that tied CTC heads may say; all others are spelt with them.
         max_tokens_per_second: bound on generated tokens per second of input.
         base_models: for "audio", "video", "text": ``{"name": ..., "revision": ...}`` of the frozen
             model that a folder of trained parts refers to.
@@ -112,8 +115,9 @@ class AvsrConfig(PreTrainedConfig):
     draft: str | None = None
     draft_start_ids: list[int] | None = None
     draft_prompt_ids: list[list[int]] | None = None
-    audio_ctc: bool = False
-    video_ctc: bool = False
+    audio_ctc: bool | str = False
+    video_ctc: bool | str = False
+    ctc_pieces: list[int] | tuple[int, ...] | None = None
     max_tokens_per_second: float = 16.0
     base_models: dict[str, dict[str, str | None]] | None = None
 
@@ -127,6 +131,7 @@ class AvsrConfig(PreTrainedConfig):
         self.modalities = possible if self.modalities is None else list(self.modalities)
         self._check_choices(possible)
         self._check_rates()
+        self._check_ctc()
         if self.draft and (self.audio_config is None or not self.draft_prompt_ids):
             raise ValueError("drafts need an audio encoder and draft_prompt_ids")
 
@@ -150,6 +155,8 @@ class AvsrConfig(PreTrainedConfig):
             "audio_context": ("exact", "padded"),
             "draft": ("encoder_decoder", None),
             "lora_strategy": (*STRATEGIES, None),
+            "audio_ctc": (False, True, "tied"),
+            "video_ctc": (False, True, "tied"),
         }
         for name, allowed in choices.items():
             value = getattr(self, name)
@@ -174,6 +181,20 @@ class AvsrConfig(PreTrainedConfig):
                 )
             if stream == "video" and self.trim_video_to_rate and len(rates) > 1:
                 raise ValueError(f"trim_video_to_rate needs a single video rate, got {rates}")
+
+    def _check_ctc(self) -> None:
+        if "tied" not in (self.audio_ctc, self.video_ctc):
+            return
+        pieces = list(self.ctc_pieces or ())
+        if not pieces:
+            raise ValueError("tied CTC needs ctc_pieces, the token ids that it may say")
+        if len(set(pieces)) < len(pieces) or min(pieces) < 0:
+            raise ValueError("ctc_pieces must be different token ids")
+        if max(pieces) >= self.text_config.vocab_size:
+            raise ValueError(
+                f"ctc_pieces holds {max(pieces)}, but the language model has only "
+                f"{self.text_config.vocab_size} tokens"
+            )
 
     @property
     def compressor(self) -> Compressor:

@@ -21,6 +21,7 @@ from avsr.decoding.sequence import TokenSequence, append_text, strip_bos, text_c
 from avsr.model_files.checkpoint import load_model, save_model
 from avsr.model_parts.adapters import adapters_of, score_sequence
 from avsr.model_parts.build import (
+    build_ctc_pieces,
     build_draft_decoder,
     build_language_model,
     build_lora,
@@ -79,6 +80,7 @@ class AvsrForConditionalGeneration(PreTrainedModel):
         self.video_encoder, self.video_projector, self.video_ctc_head = build_stream(
             config, "video"
         )
+        self.ctc_pieces = build_ctc_pieces(config)
         self.draft_decoder = build_draft_decoder(config)
         self.language_model = build_language_model(config)
         if config.prompt_embeddings:

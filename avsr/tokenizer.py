@@ -1,5 +1,6 @@
 """Tokenizers: the marker tokens of a model, and SentencePiece files as fast tokenizers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ __all__ = [
     "add_model_tokens",
     "load_sentencepiece",
     "load_tokenizer",
+    "piece_spellings",
     "plain_ids",
     "whisper_start_ids",
 ]
@@ -81,6 +83,41 @@ def whisper_start_ids(tokenizer: Any) -> list[int]:
 def plain_ids(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text without BOS and EOS."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def piece_spellings(tokenizer: Any, pieces: Sequence[int]) -> list[list[int]]:
+    """Every token of a vocabulary spelt with a few of its tokens, longest match first.
+
+    Capitals that are no piece are spelt in lower case; characters that no piece holds are left out.
+
+    Args:
+        tokenizer: whose vocabulary it is.
+        pieces: token ids.
+
+    Returns:
+        For each token id the places in ``pieces`` of what spells it; empty for special tokens.
+    """
+    place_of = {piece: place for place, piece in enumerate(pieces)}
+    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    place_of_name = {names[piece]: place for piece, place in place_of.items()}
+    longest = max(map(len, place_of_name))
+    silent = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    spellings: list[list[int]] = []
+    for token_id, name in enumerate(names):
+        spelt: list[int] = []
+        if token_id in place_of:
+            spelt = [place_of[token_id]]
+        elif token_id not in silent and name is not None:
+            # marks of spaces are letters outside ASCII, and must stay what they are
+            rest = "".join(c.lower() if c.isascii() else c for c in name)
+            while rest:
+                sizes = range(min(longest, len(rest)), 0, -1)
+                size = next((n for n in sizes if rest[:n] in place_of_name), 0)
+                if size:
+                    spelt.append(place_of_name[rest[:size]])
+                rest = rest[max(1, size) :]
+        spellings.append(spelt)
+    return spellings
 
 
 def load_sentencepiece(model_file: str | Path) -> PreTrainedTokenizerFast:

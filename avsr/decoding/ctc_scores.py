@@ -1,33 +1,98 @@
-"""How well the CTC heads agree with a text that the language model found.
+"""What a CTC head makes of a clip, and how well it agrees with a text.
 
 Joint decoding: the language model's beam search proposes texts, and every text that ends is
 scored, whole, by each CTC head; source: Watanabe, Hori, Kim, Hershey and Hayashi, "Hybrid
 CTC/attention architecture for end-to-end speech recognition", IEEE JSTSP 11(8), 2017, which
-rescores finished texts likewise. The heads see one stream each, uncompressed: a sentence that
-fits sound and lips alike wins over one that fits only what the language model expected, and a
-text that repeats itself, which a mean over tokens favours, loses.
-Shapes: T encoder frames, V vocabulary, C texts.
+rescores finished texts likewise. The heads see one stream each: a sentence that fits sound and
+lips alike wins over one that fits only what the language model expected, and a text that repeats
+itself, which a mean over tokens favours, loses.
+A head says units: the tokens of the language model themselves, or some of them, with which the
+others are spelt.
+Shapes: T steps, U units, C texts.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+__all__ = [
+    "TOKEN_UNITS",
+    "ClipScores",
+    "CtcRescorer",
+    "CtcUnits",
+    "ctc_log_probs",
+    "greedy_units",
+]
+
 _LEAST = -1.0e6  # of a text that cannot be aligned: finite, so that sums stay numbers
 
 
+class CtcUnits(Protocol):
+    """What a head says, between token ids of the language model and columns of its scores."""
+
+    def spell(self, token_ids: Sequence[int]) -> list[list[int]]:
+        """Units of each token; none for a token that the head cannot say."""
+        ...
+
+    def tokens(self, units: Sequence[int]) -> list[int]:
+        """Token id of each unit."""
+        ...
+
+
+class _Tokens:
+    """Every token is a unit."""
+
+    def spell(self, token_ids: Sequence[int]) -> list[list[int]]:
+        return [[token_id] for token_id in token_ids]
+
+    def tokens(self, units: Sequence[int]) -> list[int]:
+        return list(units)
+
+
+TOKEN_UNITS: CtcUnits = _Tokens()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipScores:
+    """Scores that one head gives one clip.
+
+    Attributes:
+        logits: [T, U + 1], the blank last.
+        units: what the other columns stand for.
+    """
+
+    logits: Tensor
+    units: CtcUnits = TOKEN_UNITS
+
+    def spelt(self, token_ids: Sequence[int]) -> list[int]:
+        """Units of a text."""
+        return [unit for units in self.units.spell(token_ids) for unit in units]
+
+    def greedy_text(self) -> list[int]:
+        """Token ids of what the head reads by itself."""
+        return self.units.tokens(greedy_units(self.logits))
+
+
+def greedy_units(logits: Tensor) -> list[int]:
+    """Best unit of each step of one clip, [T, U + 1], repeats merged and blanks left out."""
+    blank = logits.shape[-1] - 1
+    merged = torch.unique_consecutive(logits.argmax(dim=-1)).tolist()
+    return [unit for unit in merged if unit != blank]
+
+
 def ctc_log_probs(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
-    """Log-probability of each text over all its alignments to the frames.
+    """Log-probability of each text over all its alignments to the steps.
 
     Args:
-        logits: [T, V + 1], the blank last.
-        texts: token ids without an end token.
+        logits: [T, U + 1], the blank last.
+        texts: units without an end token.
 
     Returns:
-        [C] float32; minus infinity where a text is longer than the frames allow.
+        [C] float32; minus infinity where a text is longer than the steps allow.
     """
     n_texts, n_frames = len(texts), len(logits)
     log_probs = logits.float().log_softmax(dim=-1)
@@ -48,19 +113,19 @@ class CtcRescorer:
     """Scores the finished texts of a beam search with the help of CTC heads.
 
     Attributes:
-        logits: for each clip, the scores [T, V + 1] of each head that saw or heard it, one or two.
+        scores: for each clip, those of each head that saw or heard it, one or two.
         weight: of the heads' mean log-probability, 0 to 1; the language model has the rest.
         end_ids: tokens that end a text, which the heads do not know.
     """
 
-    logits: Sequence[Sequence[Tensor]]
+    scores: Sequence[Sequence[ClipScores]]
     weight: float
     end_ids: Sequence[int]
 
     def of_clips(self, rows: Sequence[int]) -> "CtcRescorer":
         """The rescorer for some clips of the batch."""
-        chosen = [self.logits[row] for row in rows]
-        return CtcRescorer(logits=chosen, weight=self.weight, end_ids=self.end_ids)
+        chosen = [self.scores[row] for row in rows]
+        return CtcRescorer(scores=chosen, weight=self.weight, end_ids=self.end_ids)
 
     def joint_scores(self, clip: int, texts: Sequence[Sequence[int]], sums: Tensor) -> Tensor:
         """Weighted log-probabilities of texts under the language model and the heads.
@@ -74,6 +139,9 @@ class CtcRescorer:
             [C]; never more than the language model's own share of it.
         """
         spoken = [[token for token in text if token not in self.end_ids] for text in texts]
-        heads = [ctc_log_probs(logits, spoken) for logits in self.logits[clip]]
+        heads = [
+            ctc_log_probs(head.logits, [head.spelt(text) for text in spoken])
+            for head in self.scores[clip]
+        ]
         mean = torch.stack(heads).mean(dim=0).to(sums)
         return (1 - self.weight) * sums + self.weight * mean.clamp(min=_LEAST)

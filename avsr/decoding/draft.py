@@ -3,7 +3,7 @@
 One pass reads prefix and proposal together; from the first token on that the language model would
 have chosen otherwise, its own choice stands and the rest of the proposal is tried again after it.
 Every token is the language model's likeliest one, so the text is that of plain greedy search.
-Shapes: B clips, A clips still read, T encoder frames, n proposed tokens, V vocabulary.
+Shapes: A clips still read, n proposed tokens, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,24 +18,6 @@ from torch.nn.utils.rnn import pad_sequence
 from avsr.decoding.incremental import IncrementalReader
 from avsr.decoding.search import BatchSearch, SearchResult, SearchSettings
 from avsr.decoding.sequence import TokenSequence
-
-
-def ctc_draft(logits: Tensor, lengths: Tensor) -> list[list[int]]:
-    """Read CTC scores greedily: best class of each frame, repeats merged, blanks left out.
-
-    Args:
-        logits: [B, T, V + 1], the blank last.
-        lengths: [B] real frames.
-
-    Returns:
-        Token ids of each clip.
-    """
-    blank = logits.shape[-1] - 1
-    texts = []
-    for row, length in zip(logits.argmax(dim=-1), lengths.tolist(), strict=True):
-        merged = torch.unique_consecutive(row[:length]).tolist()
-        texts.append([token for token in merged if token != blank])
-    return texts
 
 
 @dataclass

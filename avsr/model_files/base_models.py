@@ -20,7 +20,13 @@ from transformers import (
 from avsr.config import PROMPTS, AvsrConfig
 from avsr.model_files.weights import assign_weights, state_names
 from avsr.processing import AvsrProcessor
-from avsr.tokenizer import add_model_tokens, load_tokenizer, plain_ids, whisper_start_ids
+from avsr.tokenizer import (
+    add_model_tokens,
+    load_tokenizer,
+    piece_spellings,
+    plain_ids,
+    whisper_start_ids,
+)
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
 
 __all__ = [
@@ -100,13 +106,19 @@ def load_base_models(
 ) -> None:
     """Fill a freshly made model's frozen parts with the base models its configuration names.
 
-    Embeddings of added tokens keep their random values.
+    Embeddings of added tokens keep their random values. Tied CTC heads get the language model's
+    tokens spelt with their pieces, once: the model's folder keeps that.
     """
     added = added_rows(model, state_names(model))
     weights = base_weights(model, added, dtype=dtype, local_files_only=local_files_only)
     own = {name: t for name, t in state_names(model).items() if name not in weights}
     own = {name: tensor.detach() for name, tensor in own.items()}
     assign_weights(model, {**own, **weights}.items(), source="the base models", dtype=dtype)
+    pieces: Any = model.ctc_pieces
+    if pieces is not None:
+        source = model.config.base_models["text"]
+        tokenizer = load_tokenizer(source["name"], **_options(source, local_files_only))
+        pieces.fill(piece_spellings(tokenizer, model.config.ctc_pieces))
 
 
 def is_base_weight(name: str) -> bool:

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from avsr.config import AvsrConfig
 from avsr.model_parts.draft_decoder import DraftDecoder
+from avsr.model_parts.tied_ctc import CtcPieces, TiedCtc
 from avsr.route import Stream
 from avsr_adapters import LoraAdapters, RateProjector, adapter_names, linear_layer_names
 from avsr_frontends.avhubert import AvHubertEncoder
@@ -21,13 +22,13 @@ def build_stream(config: AvsrConfig, stream: Stream) -> tuple[Any, Any, Any]:
             return None, None, None
         width: int = config.audio_config.d_model
         encoder: nn.Module = WhisperAudioEncoder(config.audio_config)
-        has_head, layer_norm = config.audio_ctc, config.audio_projector_layer_norm
+        ctc, layer_norm = config.audio_ctc, config.audio_projector_layer_norm
     else:
         if config.video_config is None:
             return None, None, None
         width = config.video_config.hidden_size
         encoder = AvHubertEncoder(config.video_config)
-        has_head, layer_norm = config.video_ctc, config.video_projector_layer_norm
+        ctc, layer_norm = config.video_ctc, config.video_projector_layer_norm
     rates = config.rates(stream)
     projector = RateProjector(
         rates,
@@ -38,8 +39,20 @@ def build_stream(config: AvsrConfig, stream: Stream) -> tuple[Any, Any, Any]:
         activation=config.projector_activation,
         layer_norm=layer_norm,
     )
-    head = nn.Linear(width, config.text_config.vocab_size + 1) if has_head else None
-    return encoder, projector, head
+    return encoder, projector, _ctc_head(config, ctc, width)
+
+
+def _ctc_head(config: AvsrConfig, kind: bool | str, width: int) -> nn.Module | None:
+    if kind == "tied":
+        return TiedCtc(config.text_config.hidden_size)
+    return nn.Linear(width, config.text_config.vocab_size + 1) if kind else None
+
+
+def build_ctc_pieces(config: AvsrConfig) -> CtcPieces | None:
+    """What tied CTC heads spell with; None for a model that has none."""
+    if "tied" not in (config.audio_ctc, config.video_ctc):
+        return None
+    return CtcPieces(config.ctc_pieces or (), config.text_config.vocab_size)
 
 
 def build_draft_decoder(config: AvsrConfig) -> DraftDecoder | None:

@@ -1,6 +1,6 @@
-"""What the CTC heads make of encoded streams: scores of every token at every step.
+"""What the CTC heads make of encoded streams: scores of every unit at every step.
 
-Shapes: B batch, T steps, V vocabulary.
+Shapes: B batch, T steps, U units that a head can say.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from avsr.decoding.ctc_scores import TOKEN_UNITS, ClipScores, CtcUnits
 from avsr.model_parts.parts import ModelParts
+from avsr.model_parts.prefix import shorten
 from avsr.model_parts.streams import EncodedStream, EncodedStreams
+from avsr.model_parts.tied_ctc import TiedCtc
 from avsr.route import Route, Stream
+
+__all__ = ["CtcScores", "clip_scores", "ctc_heads", "ctc_scores"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +23,22 @@ class CtcScores:
     """Scores of one stream of a batch.
 
     Attributes:
-        logits: [B, T, V + 1], the language model's vocabulary, then the blank.
+        logits: [B, T, U + 1], the blank last.
         lengths: [B] real steps of each clip.
-        steps_per_second: how fine the scores are; at present every encoder frame is a step.
+        frames_per_step: encoder frames that a step stands for.
+        steps_per_second: how fine the scores are.
+        units: what the columns but the last stand for.
     """
 
     logits: Tensor
     lengths: Tensor
+    frames_per_step: int
     steps_per_second: float
+    units: CtcUnits = TOKEN_UNITS
 
-    def of_clip(self, row: int) -> Tensor:
-        """Scores of one clip, [T, V + 1] without padding."""
-        return self.logits[row, : int(self.lengths[row])]
+    def of_clip(self, row: int) -> ClipScores:
+        """Scores of one clip, without padding."""
+        return ClipScores(logits=self.logits[row, : int(self.lengths[row])], units=self.units)
 
 
 def ctc_heads(model: ModelParts, streams: Sequence[Stream] = ("audio", "video")) -> dict[str, bool]:
@@ -44,23 +53,39 @@ def ctc_heads(model: ModelParts, streams: Sequence[Stream] = ("audio", "video"))
 def ctc_scores(model: ModelParts, encoded: EncodedStream) -> CtcScores:
     """Score one stream by its CTC head.
 
+    A head of its own scores encoder frames; a tied one the projected tokens of the finest trained
+    rate.
+
     Raises:
         ValueError: the model has no CTC head for it.
     """
     head = model.audio_ctc_head if encoded.stream == "audio" else model.video_ctc_head
     if head is None:
         raise ValueError(f"this model has no CTC head for {encoded.stream}")
+    if not isinstance(head, TiedCtc):
+        return CtcScores(
+            logits=head(encoded.features),
+            lengths=encoded.lengths,
+            frames_per_step=1,
+            steps_per_second=encoded.fps,
+        )
+    assert model.ctc_pieces is not None  # built beside tied heads
+    rate = min(model.config.rates(encoded.stream))
+    tokens = shorten(model, encoded, rate)
+    assert tokens.lengths is not None  # of a stream
     return CtcScores(
-        logits=head(encoded.features),
-        lengths=encoded.lengths,
-        steps_per_second=encoded.fps,
+        logits=head(tokens.embeds, model.ctc_pieces.embeddings(model.get_input_embeddings())),
+        lengths=tokens.lengths,
+        frames_per_step=rate,
+        steps_per_second=encoded.fps / rate,
+        units=model.ctc_pieces,
     )
 
 
 def clip_scores(
     model: ModelParts, streams: EncodedStreams, routes: Sequence[Route]
-) -> list[list[Tensor]]:
-    """For each clip, the scores [T, V + 1] of each stream that it uses and that has a head.
+) -> list[list[ClipScores]]:
+    """For each clip, the scores of each stream that it uses and that has a head.
 
     One clip at a time: the scores of a whole batch would be large.
     """

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from avsr.decoding.ctc_scores import CtcRescorer
-from avsr.decoding.draft import ctc_draft
 from avsr.decoding.generation import (
     AvsrGeneration,
     generate_tokens,
@@ -77,11 +74,9 @@ def _proposals(
     model: ModelParts, streams: EncodedStreams, routes: Sequence[Route]
 ) -> list[list[int]]:
     """Read each clip's sound, or lips where its sound is not used, by the CTC heads there are."""
-    texts = []
-    for scores in clip_scores(model, streams, routes):
-        length = torch.tensor([len(scores[0])]) if scores else None
-        texts.append([] if length is None else ctc_draft(scores[0][None], length)[0])
-    return texts
+    return [
+        heads[0].greedy_text() if heads else [] for heads in clip_scores(model, streams, routes)
+    ]
 
 
 def _rescorer(
@@ -96,4 +91,4 @@ def _rescorer(
     scores = clip_scores(model, streams, routes)
     if not all(scores):  # a stream without a head leaves the language model alone
         return None
-    return CtcRescorer(logits=scores, weight=weight, end_ids=settings.end_ids)
+    return CtcRescorer(scores=scores, weight=weight, end_ids=settings.end_ids)

@@ -8,6 +8,7 @@ from transformers import GenerationConfig
 from avsr.config import AvsrConfig
 from avsr.model_parts.draft_decoder import DraftDecoder
 from avsr.model_parts.streams import EncodedStreams
+from avsr.model_parts.tied_ctc import CtcPieces
 
 
 class ModelParts(Protocol):
@@ -22,6 +23,7 @@ class ModelParts(Protocol):
     video_encoder: Any
     video_projector: Any
     video_ctc_head: Any
+    ctc_pieces: CtcPieces | None
     draft_decoder: DraftDecoder | None
 
     def get_input_embeddings(self) -> nn.Module:

@@ -3,7 +3,7 @@
 Loudness against mouth opening, as in :mod:`avsr.recognition.active_speaker`, does not settle this
 on sentences of three seconds. The CTC heads do: each says which token is heard, or seen, at which
 moment; where one sequence is moved against the other, their agreement has a peak at the offset.
-Models without both heads give no evidence.
+Models without both heads, or with two that say unlike units, give no evidence.
 
 Lags are video frames, 25 per second; T counts such frames, K tokens.
 """
@@ -55,6 +55,8 @@ class OffsetMeter:
         if audio is None or video is None or not all(ctc_heads(loaded.model).values()):
             return
         heard, seen = ctc_scores(loaded.model, audio), ctc_scores(loaded.model, video)
+        if heard.units is not seen.units:
+            return
         for row in range(len(audio.features)):
             self._agreement += agreement(_probabilities(heard, row), _probabilities(seen, row))
 
@@ -92,7 +94,8 @@ def offset_doubts(offset_s: float | None) -> list[str]:
 
 def _probabilities(scores: CtcScores, row: int) -> np.ndarray:
     """[T, K] of one clip, at 25 frames per second, without the blank."""
-    values = torch.softmax(scores.of_clip(row).float(), dim=-1)[:, :-1].cpu().numpy()
+    values = torch.softmax(scores.of_clip(row).logits.float(), dim=-1)[:, :-1].cpu().numpy()
+    values = np.repeat(values, max(1, round(VIDEO_FPS / scores.steps_per_second)), axis=0)
     step = max(1, round(scores.steps_per_second / VIDEO_FPS))
     values = values[: max(1, len(values) // step) * step]
     return values.reshape(-1, min(step, len(values)), values.shape[1]).max(axis=1)

@@ -1,5 +1,7 @@
 """When each word was said: by forced alignment to a CTC head, else from the model's attention.
 
+Attention also tells where a text has more units than a head has steps.
+
 Both mark each token somewhere inside it. Words end and begin at silences between two marks, or half
 way where there is none.
 """
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import forced_align
 
-from avsr.model_parts.ctc import ctc_heads, ctc_scores
+from avsr.model_parts.ctc import CtcScores, ctc_heads, ctc_scores
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.attention_times import attention_marks
@@ -89,25 +91,23 @@ def time_words(
     stream = next(iter(streams.of(route).present), None)
     if stream is None:
         return ()
+    marks: list[tuple[int, int]] = []
     if ctc_heads(loaded.model)[stream.stream]:
-        scores = ctc_scores(loaded.model, stream)
-        marks = _marks(scores.of_clip(0)[None], ids)
-        steps_per_second, n_steps = scores.steps_per_second, int(scores.lengths[0])
-    else:
-        marks = attention_marks(loaded, streams, route, ids)
-        steps_per_second, n_steps = stream.fps, int(stream.lengths[0])
+        marks = _head_marks(ctc_scores(loaded.model, stream), ids)
+    marks = marks or attention_marks(loaded, streams, route, ids)
     if not marks:
         return ()
+    n_frames = int(stream.lengths[0])
     spans: list[tuple[int, int]] = []
     first = 0
     for word in words:
         last = first + len(word.token_ids)
         spans.append((marks[first][0], marks[last - 1][1]))
         first = last
-    quiet = np.zeros(n_steps, dtype=bool)
+    quiet = np.zeros(n_frames, dtype=bool)
     if waveform is not None:
-        quiet = _quiet(waveform, steps_per_second)
-    times = word_bounds(spans, quiet, n_steps, steps_per_second)
+        quiet = _quiet(waveform, stream.fps)
+    times = word_bounds(spans, quiet, n_frames, stream.fps)
     return tuple(
         Word(word=word.text, start=start, end=end, probability=word.probability)
         for word, (start, end) in zip(words, times, strict=True)
@@ -143,21 +143,40 @@ def word_bounds(
     return [(start / fps, end / fps) for start, end in zip(starts, ends, strict=True)]
 
 
-def _marks(logits: Tensor, ids: list[int]) -> list[tuple[int, int]]:
-    """First frame and last frame + 1 of each token on the best path; empty if there is none."""
-    repeats = sum(a == b for a, b in pairwise(ids))
-    if not ids or logits.shape[1] < len(ids) + repeats:
+def _head_marks(scores: CtcScores, token_ids: list[int]) -> list[tuple[int, int]]:
+    """First encoder frame and last + 1 of each token of a text, read off one clip's scores.
+
+    A token that the head cannot say has no length. Empty where the text does not fit.
+    """
+    spelt = scores.units.spell(token_ids)
+    steps = _aligned(scores.of_clip(0).logits, [unit for units in spelt for unit in units])
+    if not steps:
+        return []
+    marks: list[tuple[int, int]] = []
+    at, n_units = steps[0][0], 0
+    for units in spelt:
+        begin = steps[n_units][0] if units else at
+        n_units += len(units)
+        at = steps[n_units - 1][1] if units else at
+        marks.append((begin * scores.frames_per_step, at * scores.frames_per_step))
+    return marks
+
+
+def _aligned(logits: Tensor, units: list[int]) -> list[tuple[int, int]]:
+    """First step and last + 1 of each unit on the best path of [T, U + 1]; empty without one."""
+    repeats = sum(a == b for a, b in pairwise(units))
+    if not units or len(logits) < len(units) + repeats:
         return []
     blank = logits.shape[-1] - 1
-    targets = torch.tensor([ids], dtype=torch.int32)
-    path, _ = forced_align(logits.float().log_softmax(-1).cpu(), targets, blank=blank)
+    targets = torch.tensor([units], dtype=torch.int32)
+    path, _ = forced_align(logits[None].float().log_softmax(-1).cpu(), targets, blank=blank)
     marks: list[tuple[int, int]] = []
-    frame = 0
-    for token_id, run in groupby(path[0].tolist()):
+    step = 0
+    for unit, run in groupby(path[0].tolist()):
         length = len(list(run))
-        if token_id != blank:
-            marks.append((frame, frame + length))
-        frame += length
+        if unit != blank:
+            marks.append((step, step + length))
+        step += length
     return marks
 
 

@@ -1,8 +1,10 @@
-"""CTC between frame by frame scores and the text: the loss of the heads on the encoders.
+"""CTC between scores step by step and the text: the loss of the heads on the streams.
 
 Source: Graves, Fernández, Gomez and Schmidhuber, "Connectionist temporal classification", ICML
-2006. Shapes: B clips, T frames, L text tokens, V vocabulary.
+2006. Shapes: B clips, T steps, L text tokens, U units that a head can say.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,27 +19,25 @@ __all__ = ["CTC_LOSSES", "ctc_loss", "head_losses"]
 CTC_LOSSES = ("ctc_audio", "ctc_video")  # names of the two heads' losses
 
 
-def ctc_loss(logits: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
-    """CTC loss per frame.
+def ctc_loss(logits: Tensor, lengths: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
+    """CTC loss per step.
 
     Args:
-        logits: [B, T, V + 1], the blank last.
-        lengths: [B] real frames of each clip.
-        labels: [B, L] text and its end token, which is not spoken; -100 for padding.
+        logits: [B, T, U + 1], the blank last.
+        lengths: [B] real steps of each clip.
+        texts: units of each clip, without an end token.
 
     Returns:
-        Scalar float32: minus the log-probability of all texts, over the number of real frames. A
-        text that is longer than its frames allow counts as 0.
+        Scalar float32: minus the log-probability of all texts, over the number of real steps. A
+        text that is longer than its steps allow counts as 0.
     """
     lengths = lengths.clamp(max=logits.shape[1]).to("cpu")
-    real = labels >= 0
-    n_tokens = (real.sum(dim=1) - 1).clamp(min=0)
-    position = torch.arange(labels.shape[1], device=labels.device)
+    units = [unit for text in texts for unit in text]
     total = functional.ctc_loss(
         logits.float().log_softmax(dim=-1).transpose(0, 1),
-        labels[real & (position < n_tokens[:, None])],
+        torch.tensor(units, dtype=torch.long, device=logits.device),
         lengths,
-        n_tokens.to("cpu"),
+        torch.tensor([len(text) for text in texts]),
         blank=logits.shape[-1] - 1,
         reduction="sum",
         zero_infinity=True,
@@ -53,14 +53,18 @@ def head_losses(
     Args:
         model: the model.
         streams: encoded sound and lips of the clips.
-        labels: [B, L], as for :func:`ctc_loss`.
+        labels: [B, L] text and its end token, which is not spoken; -100 for padding.
 
     Returns:
         Scalars by names of :data:`CTC_LOSSES`.
     """
     heads, losses = ctc_heads(model), {}
+    texts = [[token for token in row if token >= 0][:-1] for row in labels.tolist()]
     for encoded in streams.present:
         if heads[encoded.stream]:
             scores = ctc_scores(model, encoded)
-            losses[f"ctc_{encoded.stream}"] = ctc_loss(scores.logits, scores.lengths, labels)
+            spelt = [
+                [unit for units in scores.units.spell(text) for unit in units] for text in texts
+            ]
+            losses[f"ctc_{encoded.stream}"] = ctc_loss(scores.logits, scores.lengths, spelt)
     return losses

@@ -1,7 +1,7 @@
 """The word pieces that CTC may say, and texts spelt with them: python recipes/english/pieces.py ...
 
 Of the language model's vocabulary those that common words need; rarer words are spelt with shorter
-ones (longest match), down to letters.
+ones, down to letters.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from speak import read_texts
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from avsr.manifest import read_manifest
+from avsr.tokenizer import piece_spellings, plain_ids
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 MARK = "Ġ"  # what stands for a space in the vocabulary
@@ -28,33 +29,16 @@ class Speller:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, pieces: list[int]) -> None:
         self.tokenizer, self.pieces = tokenizer, pieces
-        self.row_of = {piece: row for row, piece in enumerate(pieces)}
-        names = tokenizer.convert_ids_to_tokens(pieces)
-        self.row_of_name = {name: row for row, name in enumerate(names)}
-        self.longest = max(map(len, names))
+        self.spellings = piece_spellings(tokenizer, pieces)
 
     def encode(self, text: str) -> list[int]:
         """Rows of a text in lower-case words."""
-        rows: list[int] = []
-        for word in text.split():
-            ids = self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-            known = all(i in self.row_of for i in ids)
-            rows += [self.row_of[i] for i in ids] if known else self._spell(f"{MARK}{word}")
-        return rows
+        ids = plain_ids(self.tokenizer, f" {' '.join(text.split())}")
+        return [row for token_id in ids for row in self.spellings[token_id]]
 
     def decode(self, rows: list[int]) -> str:
         """Text of rows."""
         return str(self.tokenizer.decode([self.pieces[row] for row in rows])).strip()
-
-    def _spell(self, word: str) -> list[int]:
-        rows, at = [], 0
-        while at < len(word):
-            sizes = range(min(self.longest, len(word) - at), 0, -1)
-            size = next((n for n in sizes if word[at : at + n] in self.row_of_name), 0)
-            if size:
-                rows.append(self.row_of_name[word[at : at + size]])
-            at += max(1, size)
-        return rows
 
 
 def choose_pieces(tokenizer: PreTrainedTokenizerBase, texts: list[str], least: int) -> list[int]:

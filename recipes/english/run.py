@@ -76,7 +76,7 @@ def main() -> None:
     sources = [work / "features_real", work / "features"] if args.data else [work / "features"]
     call(
         "train_reader", base=base, projectors=work / "ctc" / "average.safetensors",
-        sound=sources, dev=dev,
+        pieces=pieces, sound=sources, dev=dev,
         out=work / "reader", hours=3.0 * args.scale, threads=args.threads,
     )  # fmt: skip
     print(f"the model is in {work / 'reader' / 'model'}")

@@ -19,12 +19,13 @@ import torch
 from pieces import Speller
 from safetensors.torch import load_file, save_file
 from shards import Shard, read_shard
-from tied import TiedCtc, greedy_pieces
 from timed_training import TimedTraining
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoTokenizer
 
+from avsr.decoding.ctc_scores import greedy_units
+from avsr.model_parts.tied_ctc import TiedCtc
 from avsr_adapters import RateProjector, stack_frames
 
 RATES, WIDTH, HIDDEN = (4, 16), 384, 768
@@ -45,20 +46,25 @@ class Trainee(nn.Module):
         spread = float(embeddings.std())
         for projector in self.projector.projectors.values():
             projector.get_submodule("3").get_parameter("weight").data.fill_(spread)
-        self.ctc = TiedCtc(embeddings, pieces)
+        self.register_buffer("pieces", embeddings[pieces], persistent=False)
+        self.ctc = TiedCtc(size)
+
+    def scores(self, tokens: Tensor) -> Tensor:
+        """[B, S, P + 1] of projected tokens, the blank last."""
+        return self.ctc(tokens, self.get_buffer("pieces"))
 
     def forward(
         self, features: Tensor, lengths: Tensor, targets: list[Tensor]
     ) -> dict[str, Tensor]:
         fine, n_fine = stack_frames(features, RATES[0], lengths)
         fine = self.projector(fine, RATES[0])
-        scores = self.ctc(fine)
+        scores = self.scores(fine)
         ctc = functional.ctc_loss(
             scores.float().log_softmax(-1).transpose(0, 1),
             torch.cat(targets),
             n_fine,
             torch.tensor([len(target) for target in targets]),
-            blank=self.ctc.blank,
+            blank=scores.shape[-1] - 1,
             reduction="sum",
             zero_infinity=True,
         ) / sum(map(len, targets))
@@ -139,8 +145,8 @@ def dev_wer(model: Trainee, shard: Shard, speller: Speller) -> float:
     said = []
     for value in shard.values:
         stacked, _ = stack_frames(torch.from_numpy(value)[None].float(), RATES[0])
-        scores = model.ctc(model.projector(stacked, RATES[0]))[0]
-        said.append(speller.decode(greedy_pieces(scores, model.ctc.blank)))
+        scores = model.scores(model.projector(stacked, RATES[0]))[0]
+        said.append(speller.decode(greedy_units(scores)))
     return float(jiwer.wer(shard.texts, said))
 
 

@@ -3,10 +3,12 @@
     python recipes/english/train_reader.py --base DIR --projectors FILE --sound DIR... --dev DIR ...
 
 Every step draws a folder, a rate, and for each clip whether a draft stands in the prompt: its own,
-somebody else's, or none. Stops and resumes anywhere; the model folder is ``OUT/model``.
+somebody else's, or none. CTC holds the tokens of the finest rate to what is said. Stops and
+resumes anywhere; the model folder is ``OUT/model``.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import jiwer
@@ -21,9 +23,11 @@ from torch.nn.utils.rnn import pad_sequence
 from avsr import AvsrForConditionalGeneration, AvsrProcessor
 from avsr.model_files.base_models import configure, load_base_models
 from avsr.tokenizer import plain_ids
+from avsr.training.ctc_loss import head_losses
 
 RATES = (4, 16)
 COARSE_SHARE = 0.3
+CTC_WEIGHT = 0.3
 DEV_CLIPS = 48
 
 
@@ -34,12 +38,14 @@ class Reader:
         self.model, self.processor = model, processor
 
     def loss(self, batch: Batch, rate: int) -> Tensor:
-        """Mean cross-entropy of the texts."""
+        """Mean cross-entropy of the texts, and CTC between the finest tokens and the texts."""
         end = self.model.config.eos_token_id
         rows = [torch.tensor([*self._ids(text), end]) for text in batch.texts]
         labels = pad_sequence(rows, batch_first=True, padding_value=-100)
         keep = labels.shape[1] + 1
-        return self.model(labels=labels, logits_to_keep=keep, **self._inputs(batch, rate)).loss
+        output = self.model(labels=labels, logits_to_keep=keep, **self._inputs(batch, rate))
+        ctc = head_losses(self.model, batch.streams, labels)["ctc_audio"]
+        return output.loss + CTC_WEIGHT * ctc
 
     @torch.inference_mode()
     def wer(self, batches: list[Batch], rate: int) -> float:
@@ -63,8 +69,14 @@ class Reader:
         return plain_ids(self.processor.tokenizer, f" {text}")
 
 
-def build(base: Path, projectors: Path) -> Reader:
-    """The English model around its base models, projectors of sound as CTC left them."""
+def build(base: Path, projectors: Path, pieces: list[int]) -> Reader:
+    """The English model around its base models, projectors and tied CTC of sound as CTC left them.
+
+    Args:
+        base: folder of the base models.
+        projectors: what ``train_ctc.py`` saved.
+        pieces: token ids that it was trained with.
+    """
     config, processor = configure(
         base / "smollm2-135m-instruct",
         base / "whisper-tiny.en",
@@ -78,16 +90,19 @@ def build(base: Path, projectors: Path) -> Reader:
         lora_target_modules=None,
         bos_token_id=1,  # <|im_start|>: what the language model's texts begin with
         draft="encoder_decoder",
+        audio_ctc="tied",
+        ctc_pieces=pieces,
     )
     model = AvsrForConditionalGeneration(config)
     load_base_models(model, dtype=torch.float32)
-    prefix = "projector."
-    start = {
-        name.removeprefix(prefix): value.float()
-        for name, value in load_file(projectors).items()
-        if name.startswith(prefix)
-    }
-    model.get_submodule("audio_projector").load_state_dict(start)
+    trained = load_file(projectors)
+    for part, prefix in (("audio_projector", "projector."), ("audio_ctc_head", "ctc.")):
+        start = {
+            name.removeprefix(prefix): torch.atleast_1d(value.float())
+            for name, value in trained.items()
+            if name.startswith(prefix)
+        }
+        model.get_submodule(part).load_state_dict(start)
     return Reader(model, processor)
 
 
@@ -95,6 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", required=True, type=Path)
     parser.add_argument("--projectors", required=True, type=Path, help="of train_ctc.py")
+    parser.add_argument("--pieces", required=True, type=Path, help="that it was trained with")
     parser.add_argument("--sound", nargs="+", type=Path, required=True)
     parser.add_argument("--dev", type=Path, required=True)
     parser.add_argument("--out", required=True, type=Path)
@@ -105,7 +121,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    reader = build(args.base, args.projectors)
+    reader = build(args.base, args.projectors, json.loads(args.pieces.read_text()))
     training = TimedTraining(
         reader.model,
         args.out,

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from avsr.cli import run
-from avsr.decoding.draft import ctc_draft, resume_at
+from avsr.decoding.ctc_scores import greedy_units
+from avsr.decoding.draft import resume_at
 from avsr.decoding.generation import generate_tokens, verify_drafts
 from avsr.route import Route
 from tests.tiny import EOS, tiny_config, tiny_model, tiny_streams
@@ -148,10 +149,10 @@ def test_the_rest_of_a_draft_follows_the_best_alignment(text, draft, rest):
     assert draft[resume_at(text, draft) :] == rest
 
 
-def test_ctc_draft_merges_repeats_and_drops_blanks():
-    frames = torch.tensor([[4, 4, 9, 4, 5, 5, 9, 9], [9, 6, 6, 9, 9, 7, 3, 3]])
-    logits = torch.nn.functional.one_hot(frames, 10).float()
-    assert ctc_draft(logits, torch.tensor([8, 5])) == [[4, 4, 5], [6]]
+def test_a_head_reads_with_repeats_merged_and_blanks_dropped():
+    for frames, units in (([4, 4, 9, 4, 5, 5, 9, 9], [4, 4, 5]), ([9, 6, 6, 9, 9], [6]), ([], [])):
+        steps = torch.tensor(frames, dtype=torch.long)
+        assert greedy_units(torch.nn.functional.one_hot(steps, 10).float()) == units
 
 
 @pytest.mark.parametrize("command", ["transcribe", "evaluate"])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avsr.benchmark.reference import published_search
-from avsr.decoding.ctc_scores import CtcRescorer, ctc_log_probs
+from avsr.decoding.ctc_scores import ClipScores, CtcRescorer, ctc_log_probs
 from avsr.decoding.generation import merge_generations, real_tokens
 from tests.tiny import EOS, PAD, VOCAB_SIZE, clip_of, tiny_model, tiny_streams
 
@@ -181,7 +181,8 @@ def test_a_text_is_scored_over_all_its_alignments():
     expected = sum(p[0, a] * p[1, b] * p[2, c] for a, b, c in alignments)
     (score,) = ctc_log_probs(logits, [[0]])
     torch.testing.assert_close(score, torch.as_tensor(expected).log())
-    rescorer = CtcRescorer(logits=[[logits, logits]], weight=0.25, end_ids=[1])
+    head = ClipScores(logits=logits)
+    rescorer = CtcRescorer(scores=[[head, head]], weight=0.25, end_ids=[1])
     scores = rescorer.joint_scores(0, [[0, 1], [0, 0, 0, 0, 1]], torch.tensor([-2.0, -1.0]))
     torch.testing.assert_close(scores[0], 0.75 * torch.tensor(-2.0) + 0.25 * score)
     assert -1e6 < scores[1] < -1e5, "more tokens than frames cannot be aligned"

@@ -443,7 +443,7 @@ def test_ctc_heads():
     heard, seen = (ctc_scores(model, encoded) for encoded in batch.present)
     assert heard.logits.shape == (1, 40, model.config.text_config.vocab_size + 1)
     assert (heard.steps_per_second, seen.steps_per_second) == (50, 25)
-    assert seen.of_clip(0).shape[0] == 20
+    assert seen.of_clip(0).logits.shape[0] == 20
     with pytest.raises(ValueError, match="no CTC head"):
         ctc_scores(tiny_model(), batch.present[0])
 
