@@ -95,8 +95,10 @@ def offset_doubts(offset_s: float | None) -> list[str]:
 def _probabilities(scores: CtcScores, row: int) -> np.ndarray:
     """[T, K] of one clip, at 25 frames per second, without the blank."""
     values = torch.softmax(scores.of_clip(row).logits.float(), dim=-1)[:, :-1].cpu().numpy()
-    values = np.repeat(values, max(1, round(VIDEO_FPS / scores.steps_per_second)), axis=0)
-    step = max(1, round(scores.steps_per_second / VIDEO_FPS))
+    finer = VIDEO_FPS / scores.steps_per_second
+    if finer > 1:
+        return values[(np.arange(round(len(values) * finer)) / finer).astype(int)]
+    step = round(1 / finer)
     values = values[: max(1, len(values) // step) * step]
     return values.reshape(-1, min(step, len(values)), values.shape[1]).max(axis=1)
 

@@ -1,6 +1,8 @@
 """The model that a run starts from."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -73,6 +75,8 @@ def _new(config: TrainConfig) -> Start:
     init = config.init
     settings: dict[str, Any] = config.model.chosen()
     video_encoder_lora_rank = settings.pop("video_encoder_lora_rank", None)
+    if "ctc_pieces" in settings:
+        settings["ctc_pieces"] = _token_ids(Path(settings["ctc_pieces"]))
     try:
         described, processor = configure(
             str(init.language_model),
@@ -91,3 +95,13 @@ def _new(config: TrainConfig) -> Start:
     except ValueError as error:
         raise UsageError(f"model: {one_line(error)}") from error
     return Start(model=model, processor=processor)
+
+
+def _token_ids(file: Path) -> list[int]:
+    try:
+        ids = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model.ctc_pieces: {file}: {one_line(error)}") from None
+    if not isinstance(ids, list) or not all(type(item) is int for item in ids):
+        raise UsageError(f"model.ctc_pieces: {file} is no JSON list of token ids")
+    return ids

@@ -50,6 +50,7 @@ class ModelSettings:
     """Fields of :class:`~avsr.config.AvsrConfig`; None leaves its default.
 
     Attributes:
+        ctc_pieces: JSON file of the token ids that tied CTC heads may say.
         video_encoder_lora_rank: bottleneck of LoRA inside the AV-HuBERT encoder; 0 for none.
     """
 
@@ -72,8 +73,9 @@ class ModelSettings:
     video_encoder_lora_rank: int | None = None
     audio_context: Literal["exact", "padded"] | None = None
     trim_video_to_rate: bool | None = None
-    audio_ctc: bool | None = None
-    video_ctc: bool | None = None
+    audio_ctc: bool | Literal["tied"] | None = None
+    video_ctc: bool | Literal["tied"] | None = None
+    ctc_pieces: str | None = None
     max_tokens_per_second: float | None = None
 
     def chosen(self) -> dict[str, object]:
@@ -165,10 +167,10 @@ class ModalityDropout:
 
 @dataclass(frozen=True, kw_only=True)
 class CtcSettings:
-    """The loss of the CTC heads on the encoders, which every clip of a step has part in.
+    """The loss of the CTC heads on the streams, which every clip of a step has part in.
 
     Attributes:
-        weight: factor on the heads' mean loss per frame; 0 for none. On dev it counts likewise.
+        weight: factor on the heads' mean loss per step; 0 for none. On dev it counts likewise.
     """
 
     weight: float = 0.0

@@ -107,12 +107,16 @@ def _ctc_conflicts(config: TrainConfig) -> list[str]:
             "objective.train names ctc_heads, whose loss has no weight: set objective.ctc.weight "
             "or leave them out"
         ]
-    if weight and not set(_CTC_PARTS) & set(train):
+    kinds = (config.model.audio_ctc, config.model.video_ctc)
+    scored = (*_CTC_PARTS, "projectors") if "tied" in kinds else _CTC_PARTS
+    if weight and not set(scored) & set(train):
         return [
             "objective.ctc.weight has nothing to teach: add ctc_heads (or another of "
-            f"{', '.join(_CTC_PARTS)}) to objective.train"
+            f"{', '.join(scored)}) to objective.train"
         ]
     problems = []
+    if config.init.language_model and "tied" in kinds and not config.model.ctc_pieces:
+        problems.append("tied CTC needs model.ctc_pieces, a JSON file of token ids")
     for stream in ("audio", "video"):
         encoder = getattr(config.init, f"{stream}_encoder")
         if getattr(config.model, f"{stream}_ctc") and config.init.language_model and not encoder:
@@ -160,9 +164,11 @@ def _range_problems(config: TrainConfig) -> list[str]:
 
 
 def missing_files(config: TrainConfig) -> list[str]:
-    """Manifests and noise recordings that are not there, one sentence each."""
+    """Files that are named and not there, one sentence each."""
     named = [("data.train", name) for name in config.data.train]
     named += [("data.dev", config.data.dev)] if config.data.dev is not None else []
+    pieces = config.model.ctc_pieces
+    named += [("model.ctc_pieces", pieces)] if pieces is not None else []
     noises = config.augmentation.noise
     named += [("augmentation.noise", name) for name in noises if name != BABBLE]
     return [

@@ -1,5 +1,6 @@
 """Reading settings from YAML and ``key=value``: strict, and every error reported at once."""
 
+import contextlib
 import dataclasses
 import difflib
 import types
@@ -189,7 +190,11 @@ def _convert(value: Any, wanted: Any) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
-        return _convert(value, next(kind for kind in arguments if kind is not type(None)))
+        *first, last = [kind for kind in arguments if kind is not type(None)]
+        for kind in first:
+            with contextlib.suppress(ValueError, OverflowError):
+                return _convert(value, kind)
+        return _convert(value, last)
     if origin is typing.Literal:
         if value not in arguments:
             raise ValueError

@@ -269,6 +269,22 @@ def test_adapters_are_peft_folders(bases, tmp_path):
         torch.testing.assert_close(adapted(ids).logits[..., :27], expected)
 
 
+def test_tied_ctc_spells_with_the_base_models_vocabulary(bases, tmp_path):
+    config, processor = configure(
+        bases / "text", bases / "audio", None, lora_rank=2, audio_ctc="tied",
+        ctc_pieces=[5, 3, 16], local_files_only=True,
+    )  # fmt: skip
+    names = processor.tokenizer.convert_ids_to_tokens([5, 3, 16, 26, 17])
+    assert names == ["place", "bin", "word1", "word11", "word2"]
+    model: Any = AvsrForConditionalGeneration(config)
+    load_base_models(model, local_files_only=True)
+    model.eval().save_pretrained(tmp_path)
+    again = load(tmp_path, local_files_only=True)
+    for pieces in (model.ctc_pieces, again.ctc_pieces):
+        assert pieces.spell([5, 3, 26, 17, 1, 28]) == [[0], [1], [2], [], [], []]
+    assert torch.equal(again.audio_ctc_head.blank_vector, model.audio_ctc_head.blank_vector)
+
+
 def test_trained_parts_need_named_base_models(tmp_path):
     with pytest.raises(ValueError, match="lacks the frozen text, audio, video"):
         tiny_model().save_pretrained(tmp_path, self_contained=False)
