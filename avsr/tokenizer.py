@@ -96,7 +96,14 @@ def piece_spellings(tokenizer: Any, pieces: Sequence[int]) -> list[list[int]]:
 
     Returns:
         For each token id the places in ``pieces`` of what spells it; empty for special tokens.
+
+    Raises:
+        ValueError: a piece is no token.
     """
+    if max(pieces) >= len(tokenizer):
+        raise ValueError(
+            f"ctc_pieces holds {max(pieces)}, but the tokenizer has only {len(tokenizer)} tokens"
+        )
     place_of = {piece: place for place, piece in enumerate(pieces)}
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     place_of_name = {names[piece]: place for piece, place in place_of.items()}

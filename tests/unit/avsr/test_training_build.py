@@ -112,6 +112,25 @@ def test_frozen_weights_may_be_bfloat16_and_the_folder_holds_what_was_trained(
         assert torch.equal(parameter.float(), mine[name].float()), name
 
 
+def test_tied_heads_are_built_from_a_list_of_pieces(bases: Path, tmp_path: Path) -> None:
+    pieces = tmp_path / "pieces.json"
+    pieces.write_text("[3, 2]")
+    tied = [
+        "model.audio_ctc=tied", f"model.ctc_pieces={pieces}", "objective.ctc.weight=0.3",
+        "objective.train=[projectors,ctc_heads]",
+    ]  # fmt: skip
+    model, _, _ = built("proposal", bases, *tied)
+    assert model.video_ctc_head is None
+    learning = {name for name, one in model.named_parameters() if one.requires_grad}
+    assert {"audio_ctc_head.blank_vector", "audio_ctc_head.scale"} < learning
+    assert model.ctc_pieces is not None
+    assert model.ctc_pieces.spell([3, 2, 1]) == [[0], [1], []]
+    for wrong in ('["a"]', "{", "[true]", "[]", "[7]", "[99]"):
+        pieces.write_text(wrong)
+        with pytest.raises(UsageError, match=r"model.*ctc_pieces"):
+            built("proposal", bases, *tied)
+
+
 def test_new_weights_depend_on_the_seed_alone(bases: Path) -> None:
     projectors: list[Any] = [
         built("proposal", bases, f"seed={seed}")[0].audio_projector for seed in (1, 1, 2)

@@ -129,6 +129,9 @@ def test_all_errors_come_at_once_with_the_nearest_name(tmp_path: Path) -> None:
         ({"init": {}}, "init needs model"),
         ({"init": {"language_model": "b", "video_encoder": "v"}, "model": {"modalities": ["av"]}},
          '"av" needs init.audio_encoder'),
+        ({"model": {"audio_ctc": "tide"}}, "audio_ctc must be true or false or one of tied"),
+        ({"init": {"language_model": "b", "audio_encoder": "a"}, "model": {"audio_ctc": "tied"}},
+         "tied CTC needs model.ctc_pieces"),
         ({"optimizer": {"learning_rate": -1}}, "at least 0, got -1"),
         ({"optimizer": {"max_steps": -1}}, "at least 1, got -1"),
         ({"checkpoint": {"every": 4, "log_every": 0}}, "at least 1, got 0"),
@@ -163,7 +166,12 @@ def test_missing_files_come_with_the_rest(tmp_path: Path) -> None:
     there = tmp_path / "there.jsonl"
     there.touch()
     names = {"train": [str(there), "gone.jsonl"], "dev": "away.jsonl"}
-    path = written(tmp_path, data=names, augmentation={"noise": ["babble", "hum.wav"]})
+    path = written(
+        tmp_path, data=names, augmentation={"noise": ["babble", "hum.wav"]},
+        init={"language_model": "b", "audio_encoder": "a"},
+        model={"audio_ctc": "tied", "ctc_pieces": "list.json"},
+    )  # fmt: skip
+    assert load_settings(path).model.audio_ctc == "tied"
     assert load_settings(path).data.train == (str(there), "gone.jsonl")
     with pytest.raises(SettingsError) as caught:
         load_settings(path, ["batch.max_frames=0"], files=True)
@@ -171,6 +179,7 @@ def test_missing_files_come_with_the_rest(tmp_path: Path) -> None:
         "batch.max_frames must be at least 1, got 0",
         "data.train: there is no file gone.jsonl",
         "data.dev: there is no file away.jsonl",
+        "model.ctc_pieces: there is no file list.json",
         "augmentation.noise: there is no file hum.wav",
     )
 
