@@ -1,4 +1,4 @@
-"""Tied CTC heads: their scores, the spelling of texts, and all that is done with them."""
+"""Tied CTC heads: their scores, and all that is done with them."""
 
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,16 @@ from avsr.decoding.ctc_scores import ClipScores, CtcRescorer, ctc_log_probs, gre
 from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_parts.ctc import CtcScores, clip_scores, ctc_scores
-from avsr.model_parts.tied_ctc import MOST_PIECES, CtcPieces, TiedCtc
+from avsr.model_parts.tied_ctc import TiedCtc
+from avsr.processing import AvsrProcessor
 from avsr.recognition import word_times
 from avsr.recognition.sound_offset import OffsetMeter, _probabilities
 from avsr.recognition.word_times import SpokenWord, time_words
 from avsr.route import Route
-from avsr.tokenizer import piece_spellings
 from avsr.training.ctc_loss import ctc_loss, head_losses
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
 from avsr.training.settings import CtcSettings, ObjectiveSettings
-from tests.byte_level import byte_tokenizer
 from tests.tiny import EOS, VOCAB_SIZE, clip_of, tiny_config, tiny_inputs, tiny_model, tiny_streams
 
 PIECES = [4, 6, 8, 9, 12]
@@ -78,54 +77,6 @@ def test_tokens_learn_to_point_at_the_embeddings() -> None:
         losses.append(loss.item())
     assert losses[-1] < 0.02 < losses[0]
     assert greedy_units(head(free, pieces)[0]) == [2, 0]
-
-
-def test_every_token_is_spelt_with_the_pieces() -> None:
-    tokenizer = byte_tokenizer(["the", "then", "zebra"])
-    tokenizer.add_special_tokens({"eos_token": "<end>"})
-    known = tokenizer.get_vocab()
-    names = ["Ġ", "Ġthe", "Ġz", "e", "b", "r", "a", "n"]
-    pieces = [known[name] for name in names]
-    table = piece_spellings(tokenizer, pieces)
-    spelt = {name: [names[place] for place in table[index]] for name, index in known.items()}
-    assert spelt["Ġthe"] == ["Ġthe"]
-    assert spelt["Ġthen"] == ["Ġthe", "n"]
-    assert spelt["Ġzebra"] == ["Ġz", "e", "b", "r", "a"]
-    assert spelt["<end>"] == spelt["q"] == []
-    model = CtcPieces(pieces, len(tokenizer))
-    model.fill(table)
-    ids = tokenizer(" the zebra then", add_special_tokens=False)["input_ids"]
-    units = [unit for units in model.spell(ids) for unit in units]
-    assert tokenizer.decode(model.tokens(units)) == " the zebra then"
-
-
-def test_capitals_are_spelt_small_and_long_rows_are_cut() -> None:
-    tokenizer = byte_tokenizer(["the"])
-    names = ["Ġt", "h", "e"]
-    known = tokenizer.get_vocab()
-    vocabulary = {**known, "ĠTHE": len(known), "e" * 40: len(known) + 1}
-
-    class Wider:
-        """The tokenizer with two more plain tokens."""
-
-        all_special_ids: tuple[int, ...] = ()
-
-        def __len__(self) -> int:
-            return len(vocabulary)
-
-        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
-            return sorted(vocabulary, key=vocabulary.__getitem__)
-
-        def get_added_vocab(self) -> dict[str, int]:
-            return {}
-
-    table = piece_spellings(Wider(), [known[name] for name in names])
-    assert table[len(known)] == [0, 1, 2]
-    pieces = CtcPieces([known[name] for name in names], len(vocabulary) + 5)
-    assert pieces.spell([known["e"], known["x"]]) == [[2], []], "pieces spell themselves"
-    pieces.fill(table)
-    assert pieces.spell([len(known), len(known) + 1]) == [[0, 1, 2], [2] * MOST_PIECES]
-    assert pieces.spell([len(vocabulary) + 4]) == [[]]
 
 
 def test_a_folder_keeps_the_spelling(tmp_path: Path) -> None:
@@ -288,3 +239,23 @@ def test_offsets_are_measured_at_the_rate_of_pictures_and_between_heads_of_one_k
     meter = OffsetMeter()
     meter.add(loaded, streams.audio, streams.video)
     assert not meter._agreement.any()
+
+
+def test_files_are_read_with_tied_heads(tiny_folder: Path, media: Path, tmp_path: Path) -> None:
+    text: dict[str, Any] = tiny_config().to_dict()["text_config"]
+    text |= {"tie_word_embeddings": False, "initializer_range": 0.3}
+    tied_model(seed=1, text_config=text, max_tokens_per_second=4.0).save_pretrained(tmp_path)
+    AvsrProcessor.from_pretrained(tiny_folder).save_pretrained(tmp_path)
+    recognizer = avsr.load(tmp_path, device="cpu")
+    for modality in ("av", "audio", "video"):
+        asked = {"modality": modality, "keep_unsure": True, "max_new_tokens": 5}
+        read = [
+            recognizer.transcribe(media / "av.mp4", **asked, **search)
+            for search in ({"num_beams": 1}, {"draft": "ctc"}, {"num_beams": 3, "ctc_weight": 0.5})
+        ]
+        assert read[0].text == read[1].text
+        for result in read:
+            words = [word for segment in result.segments for word in segment.words]
+            assert [word.word for word in words] == result.text.split()
+            assert all(0 <= word.start <= word.end <= 1.0 + 1e-6 for word in words)
+        assert any(result.text for result in read)
