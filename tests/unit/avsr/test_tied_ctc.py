@@ -247,11 +247,11 @@ def test_files_are_read_with_tied_heads(tiny_folder: Path, media: Path, tmp_path
     tied_model(seed=1, text_config=text, max_tokens_per_second=4.0).save_pretrained(tmp_path)
     AvsrProcessor.from_pretrained(tiny_folder).save_pretrained(tmp_path)
     recognizer = avsr.load(tmp_path, device="cpu")
+    searches = ({"num_beams": 1}, {"draft": "ctc"}, {"num_beams": 3, "ctc_weight": 0.5})
     for modality in ("av", "audio", "video"):
-        asked = {"modality": modality, "keep_unsure": True, "max_new_tokens": 5}
+        asked: dict[str, Any] = {"modality": modality, "keep_unsure": True, "max_new_tokens": 5}
         read = [
-            recognizer.transcribe(media / "av.mp4", **asked, **search)
-            for search in ({"num_beams": 1}, {"draft": "ctc"}, {"num_beams": 3, "ctc_weight": 0.5})
+            recognizer.transcribe(media / "av.mp4", **{**asked, **search}) for search in searches
         ]
         assert read[0].text == read[1].text
         for result in read:
