@@ -1,7 +1,8 @@
-"""Batches for the language model: features of sound, texts, and drafts for some of them.
+"""Batches for the language model: features of sound and of lips, texts, and drafts for some.
 
 A folder of features holds ``NAME.npz`` and, where there are, ``NAME.drafts.json``: texts that
-Whisper's own decoder made of the same clips, in order.
+Whisper's own decoder made of the same clips, in order. A folder of lips holds features of lips under
+the same names.
 """
 
 import json
@@ -16,10 +17,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from avsr import EncodedStreams
 from avsr.model_parts.streams import EncodedStream
+from avsr.route import Modality, Stream
 from avsr.text import spoken_form
 
-DRAFT_SHARES = {"own": 0.6, "none": 0.25, "foreign": 0.15}
-MAX_FRAMES = 500  # encoder frames of a clip that is trained on
+DRAFT_SHARES = {"own": 0.65, "none": 0.25, "foreign": 0.1}
+FOREIGN_LIPS = 0.15  # share of clips with somebody else's lips, where sound is there too
+MAX_FRAMES = 400  # encoder frames of a clip that is trained on
+SPOILT = "_spoilt_"  # in names of shards whose lips alone cannot be read
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Batch:
     """Clips.
 
     Attributes:
-        streams: their sound.
+        streams: their sound, and their lips where there are.
         texts: what was said.
         drafts: what Whisper made of each; None for no draft.
     """
@@ -37,63 +41,96 @@ class Batch:
     drafts: list[str | None]
 
 
+@dataclass(frozen=True)
+class Clips:
+    """The shards of one name: sound, lips where there are, drafts (None where there is none)."""
+
+    sound: Shard
+    lips: Shard | None
+    drafts: list[str | None]
+
+    def batch(
+        self, rows: list[int], drafts: list[str | None], modality: Modality, lips_of: list[int]
+    ) -> Batch:
+        """Some clips; ``lips_of`` says whose lips each one gets."""
+        sound = lips = None
+        if modality != "video":
+            sound = padded("audio", [self.sound.values[row] for row in rows])
+        if modality != "audio":
+            assert self.lips is not None
+            lips = padded("video", [self.lips.values[row] for row in lips_of])
+        texts = [self.sound.texts[row] for row in rows]
+        return Batch(EncodedStreams(audio=sound, video=lips), texts, drafts)
+
+
 class Source:
-    """The shards of one folder.
+    """The shards of one folder of sound and, for films, of one folder of lips.
 
     Args:
-        folder: of features.
+        sound: folder of features.
+        lips: folder of features of lips.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._loaded: dict[Path, tuple[Shard, list[str | None]]] = {}
+    def __init__(self, sound: Path, lips: Path | None = None) -> None:
+        self.sound, self.lips = sound, lips
+        self._loaded: dict[Path, Clips] = {}
 
-    def draw(self, rng: Generator, size: int) -> Batch:
+    def draw(self, rng: Generator, size: int, modality: Modality = "audio") -> Batch:
         """A random batch of clips of like lengths, their drafts by :data:`DRAFT_SHARES`."""
-        files = sorted(self.folder.glob("*.npz"))
-        shard, drafts = self._load(files[rng.integers(len(files))])
-        fit = [row for row, value in enumerate(shard.values) if len(value) <= MAX_FRAMES]
-        pool = sorted(
-            rng.permutation(fit)[: 8 * size].tolist(), key=lambda row: len(shard.values[row])
-        )
+        files = sorted(self.sound.glob("*.npz"))
+        if modality == "video":
+            files = [file for file in files if SPOILT not in file.name]
+        if any(file.with_suffix(".drafts.json").exists() for file in files):
+            files = [file for file in files if file.with_suffix(".drafts.json").exists()]
+        clips = self._load(files[rng.integers(len(files))])
+        lengths = [len(value) for value in clips.sound.values]
+        fit = [row for row, length in enumerate(lengths) if length <= MAX_FRAMES]
+        pool = sorted(rng.permutation(fit)[: 8 * size].tolist(), key=lambda row: lengths[row])
         start = int(rng.integers(max(1, len(pool) - size + 1)))
         rows = pool[start : start + size]
         kinds = rng.choice(list(DRAFT_SHARES), size=len(rows), p=list(DRAFT_SHARES.values()))
-        others = rng.integers(len(drafts), size=len(rows))
-        own = {"own": rows, "foreign": others.tolist()}
-        chosen = [
-            None if kind == "none" else drafts[own[kind][place]] for place, kind in enumerate(kinds)
+        others = rng.integers(len(clips.drafts), size=len(rows)).tolist()
+        drafts = [
+            None if kind == "none" else clips.drafts[row if kind == "own" else other]
+            for kind, row, other in zip(kinds, rows, others, strict=True)
         ]
-        return batch_of(shard, rows, chosen)
+        lips_of = rows
+        if modality == "av":
+            strange = rng.random(len(rows)) < FOREIGN_LIPS
+            lips_of = [o if s else r for r, o, s in zip(rows, others, strange, strict=True)]
+        if modality == "video":
+            drafts = [None] * len(rows)
+        return clips.batch(rows, drafts, modality, lips_of)
 
-    def first(self, n_clips: int, size: int, drafted: bool) -> list[Batch]:
-        """The first clips in order, with their own drafts or with none."""
+    def first(
+        self, n_clips: int, size: int, drafted: bool, modality: Modality = "audio", name: str = ""
+    ) -> list[Batch]:
+        """The first clips in order of shards whose name begins so, with own drafts or none."""
         batches, left = [], n_clips
-        for file in sorted(self.folder.glob("*.npz")):
-            shard, drafts = self._load(file)
-            rows = list(range(min(left, len(shard.texts))))
+        for file in sorted(self.sound.glob(f"{name}*.npz")):
+            clips = self._load(file)
+            rows = list(range(min(left, len(clips.sound.texts))))
             left -= len(rows)
             for start in range(0, len(rows), size):
                 part = rows[start : start + size]
-                batches.append(
-                    batch_of(shard, part, [drafts[i] if drafted else None for i in part])
-                )
+                drafts = [clips.drafts[row] if drafted else None for row in part]
+                batches.append(clips.batch(part, drafts, modality, part))
         return batches
 
-    def _load(self, file: Path) -> tuple[Shard, list[str | None]]:
+    def _load(self, file: Path) -> Clips:
         if file not in self._loaded:
-            shard, drafts = read_shard(file), file.with_suffix(".drafts.json")
-            texts = json.loads(drafts.read_text()) if drafts.exists() else [""] * len(shard.texts)
-            self._loaded[file] = shard, [spoken_form(text) or None for text in texts]
+            sound, drafts = read_shard(file), file.with_suffix(".drafts.json")
+            texts = json.loads(drafts.read_text()) if drafts.exists() else [""] * len(sound.texts)
+            lips = read_shard(self.lips / file.name) if self.lips is not None else None
+            self._loaded[file] = Clips(sound, lips, [spoken_form(text) or None for text in texts])
         return self._loaded[file]
 
 
-def batch_of(shard: Shard, rows: list[int], drafts: list[str | None]) -> Batch:
-    """Some clips of a shard."""
-    values = [torch.from_numpy(shard.values[row].astype(np.float32)) for row in rows]
-    sound = EncodedStream(
-        stream="audio",
-        features=pad_sequence(values, batch_first=True),
-        lengths=torch.tensor([len(value) for value in values]),
+def padded(stream: Stream, values: list[np.ndarray]) -> EncodedStream:
+    """One stream of a batch, out of [T, W] of each clip."""
+    tensors = [torch.from_numpy(value.astype(np.float32)) for value in values]
+    return EncodedStream(
+        stream=stream,
+        features=pad_sequence(tensors, batch_first=True),
+        lengths=torch.tensor([len(value) for value in tensors]),
     )
-    return Batch(EncodedStreams(audio=sound), [shard.texts[row] for row in rows], drafts)

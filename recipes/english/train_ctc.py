@@ -1,11 +1,12 @@
-"""Projectors of sound by CTC into the language model's own embeddings, before that model is met.
+"""Projectors of sound, or of lips, by CTC into the language model's own embeddings, before that model is met.
 
     python recipes/english/train_ctc.py --features DIR... --dev FILE... --language-model DIR ...
 
 A token of sound should lie where the language model keeps the word piece that is said: its scores
 are cosines to the embeddings of all pieces that the texts use, and to a learned blank. Every step
-trains the projector of rate 4 by CTC and pulls that of rate 16 along: its token should be the mean
-of the four embeddings that the finer one expects (CTC itself needs more steps than rate 16 has).
+trains the projector of the finer rate by CTC. That of rate 16 is pulled along: its token should be
+the mean of the four embeddings that the finer one expects (CTC itself needs more steps than rate 16
+has); that of lips at rate 5 learns by CTC too.
 New shards are taken up as they appear. Stops and resumes anywhere.
 """
 
@@ -26,9 +27,11 @@ from transformers import AutoTokenizer
 
 from avsr.decoding.ctc_scores import greedy_units
 from avsr.model_parts.tied_ctc import TiedCtc
+from avsr.route import Stream
 from avsr_adapters import RateProjector, stack_frames
 
-RATES, WIDTH, HIDDEN = (4, 16), 384, 768
+RATES: dict[Stream, tuple[int, int]] = {"audio": (4, 16), "video": (2, 5)}
+HIDDEN = 768
 BATCH_FRAMES, MAX_FRAMES = 8000, 700  # encoder frames of a batch, of a clip
 MOST_SHARDS = 24  # in memory, 130 MB each
 
@@ -36,12 +39,14 @@ MOST_SHARDS = 24  # in memory, 130 MB each
 class Trainee(nn.Module):
     """Projectors and tied CTC; ``forward`` gives the loss of a batch."""
 
-    def __init__(self, embeddings: Tensor, pieces: Tensor) -> None:
+    def __init__(
+        self, embeddings: Tensor, pieces: Tensor, rates: tuple[int, int], width: int
+    ) -> None:
         super().__init__()
-        size = embeddings.shape[1]
-        sizes = [WIDTH * rate for rate in RATES]
+        self.rates, size = rates, embeddings.shape[1]
+        sizes = [width * rate for rate in rates]
         self.projector = RateProjector(
-            RATES, sizes, HIDDEN, size, activation="gelu", layer_norm=True
+            rates, sizes, HIDDEN, size, activation="gelu", layer_norm=True
         )
         spread = float(embeddings.std())
         for projector in self.projector.projectors.values():
@@ -56,26 +61,36 @@ class Trainee(nn.Module):
     def forward(
         self, features: Tensor, lengths: Tensor, targets: list[Tensor]
     ) -> dict[str, Tensor]:
-        fine, n_fine = stack_frames(features, RATES[0], lengths)
-        fine = self.projector(fine, RATES[0])
-        scores = self.scores(fine)
-        ctc = functional.ctc_loss(
+        fine, n_fine = self._tokens(features, lengths, self.rates[0])
+        coarse, n_coarse = self._tokens(features, lengths, self.rates[1])
+        ctc = self._ctc(fine, n_fine, targets)
+        ratio = self.rates[1] // self.rates[0]
+        if self.rates[1] % self.rates[0]:  # fine enough for CTC of its own
+            pull = self._ctc(coarse, n_coarse, targets)
+        else:
+            n = coarse.shape[1]
+            wanted = fine.detach()[:, : n * ratio].float().unflatten(1, (-1, ratio)).mean(2)
+            real = torch.arange(n) < n_coarse[:, None]
+            likeness = functional.cosine_similarity(coarse.float(), wanted[:, :n], dim=-1)
+            pull = 1 - likeness[real].mean()
+        return {"loss": ctc + pull, "ctc": ctc.detach(), "pull": pull.detach()}
+
+    def _tokens(self, features: Tensor, lengths: Tensor, rate: int) -> tuple[Tensor, Tensor]:
+        stacked, n_tokens = stack_frames(features, rate, lengths)
+        return self.projector(stacked, rate), n_tokens
+
+    def _ctc(self, tokens: Tensor, lengths: Tensor, targets: list[Tensor]) -> Tensor:
+        scores = self.scores(tokens)
+        total = functional.ctc_loss(
             scores.float().log_softmax(-1).transpose(0, 1),
             torch.cat(targets),
-            n_fine,
+            lengths,
             torch.tensor([len(target) for target in targets]),
             blank=scores.shape[-1] - 1,
             reduction="sum",
             zero_infinity=True,
-        ) / sum(map(len, targets))
-        coarse, n_coarse = stack_frames(features, RATES[1], lengths)
-        coarse = self.projector(coarse, RATES[1]).float()
-        ratio = RATES[1] // RATES[0]
-        n = coarse.shape[1]
-        wanted = fine.detach()[:, : n * ratio].float().unflatten(1, (-1, ratio)).mean(2)
-        real = torch.arange(n) < n_coarse[:, None]
-        pull = 1 - functional.cosine_similarity(coarse, wanted[:, :n], dim=-1)[real].mean()
-        return {"loss": ctc + pull, "ctc": ctc.detach(), "pull": pull.detach()}
+        )
+        return total / sum(map(len, targets))
 
 
 class Batches:
@@ -84,9 +99,12 @@ class Batches:
     Args:
         folders: of feature shards; a folder given as ``DIR=WEIGHT`` is drawn by that weight.
         encode: text to rows of the score matrix.
+        seed: of what is drawn.
+        finest: frames of a token: texts that have more rows than tokens are passed over.
     """
 
-    def __init__(self, folders: list[str], encode, seed: int) -> None:
+    def __init__(self, folders: list[str], encode, seed: int, finest: int) -> None:
+        self.finest = finest
         self.folders = [
             (Path(f.partition("=")[0]), float(f.partition("=")[2] or 1)) for f in folders
         ]
@@ -101,7 +119,7 @@ class Batches:
         shard, targets = self._load(self._choose(files))
         rows = [
             i for i, v in enumerate(shard.values)
-            if len(v) <= MAX_FRAMES and 0 < len(targets[i]) * 4 <= len(v)
+            if len(v) <= MAX_FRAMES and 0 < len(targets[i]) * self.finest <= len(v)
         ]  # fmt: skip
         chosen = sorted(self.rng.permutation(rows)[:64], key=lambda i: len(shard.values[i]))
         longest = max(len(shard.values[i]) for i in chosen)
@@ -144,8 +162,8 @@ def dev_wer(model: Trainee, shard: Shard, speller: Speller) -> float:
     """WER of greedy CTC on a shard."""
     said = []
     for value in shard.values:
-        stacked, _ = stack_frames(torch.from_numpy(value)[None].float(), RATES[0])
-        scores = model.scores(model.projector(stacked, RATES[0]))[0]
+        stacked, _ = stack_frames(torch.from_numpy(value)[None].float(), model.rates[0])
+        scores = model.scores(model.projector(stacked, model.rates[0]))[0]
         said.append(speller.decode(greedy_units(scores)))
     return float(jiwer.wer(shard.texts, said))
 
@@ -153,6 +171,7 @@ def dev_wer(model: Trainee, shard: Shard, speller: Speller) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", required=True, nargs="+", help="DIR or DIR=WEIGHT")
+    parser.add_argument("--stream", choices=list(RATES), default="audio")
     parser.add_argument("--dev", required=True, nargs="+", type=Path, help="feature shards")
     parser.add_argument("--language-model", required=True, type=Path)
     parser.add_argument("--pieces", required=True, type=Path, help="json: token ids that texts use")
@@ -167,7 +186,10 @@ def main() -> None:
     embeddings = load_file(args.language_model / "model.safetensors")["model.embed_tokens.weight"]
     pieces = json.loads(args.pieces.read_text())
     speller = Speller(tokenizer, pieces)
-    model = Trainee(embeddings.float(), torch.tensor(pieces))
+    dev = {file.stem: read_shard(file) for file in args.dev}
+    width = next(iter(dev.values())).values[0].shape[1]
+    rates = RATES[args.stream]
+    model = Trainee(embeddings.float(), torch.tensor(pieces), rates, width)
     training = TimedTraining(
         model,
         args.out,
@@ -178,8 +200,7 @@ def main() -> None:
         max_grad_norm=2.0,
         save_every_s=240,
     )
-    batches = Batches(args.features, speller.encode, training.step)
-    dev = {file.stem: read_shard(file) for file in args.dev}
+    batches = Batches(args.features, speller.encode, training.step, rates[0])
     log: list[dict[str, float]] = []
     while not training.is_over:
         features, lengths, targets = batches.draw()
