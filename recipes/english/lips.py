@@ -23,7 +23,6 @@ import torch
 from shards import write_shard
 from sound import disturb
 from speak import SYNTHETIC, draw_texts, read_noise, read_texts
-from torch.nn.utils.rnn import pad_sequence
 
 from avsr import AvsrForConditionalGeneration, AvsrProcessor
 from avsr.clips.clip import load_clip
