@@ -17,6 +17,8 @@ from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 WHOLE_CLIP_S = 4.0  # a clip up to this length is one utterance
 _MARGIN = 18  # frames, 0.72 s: pause that a piece keeps before and after what is said
 _LONG = 150  # frames, 6 s: in a longer stretch of voices, the lips tell the sentences apart
+_STILLER = 0.5  # of their motion in words, at most: lips that move so little do not speak
+_NEAR = 5  # frames at each end of a pause in which lips close and open; must be less than a third
 _WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
 
 Span = tuple[int, int]  # first frame, last frame + 1
@@ -66,7 +68,39 @@ def settled_frames(n_frames: int) -> int:
 
 
 def _told_apart(span: Span, evidence: Evidence) -> list[Span]:
-    """Cut a long stretch of voices at the rests of the lips, where a face shows."""
+    """Cut a stretch in which voice or lips never rest together, where one of them tells pauses.
+
+    Lips that part before a word or close slowly after it fill pauses in which no voice is heard;
+    voices of others fill those in which the lips rest.
+    """
+    first, last = span
+    part = evidence.cut(first, last)
+    if not part.sees_face():
+        return [span]
+    edges = [first, *(first + cut for cut in _voice_rests(part)), last]
+    return [piece for one in pairwise(edges) for piece in _lips_told_apart(one, evidence)]
+
+
+def _voice_rests(part: Evidence) -> list[int]:
+    """Where lips are stillest in each pause between voices; not where they speak on unheard."""
+    voiced = part.speaking("audio")
+    assert part.motion is not None
+    lips = [part.motion[first:last] for first, last in voiced]
+    if len(voiced) < 2 or not np.isfinite(np.concatenate(lips)).any():
+        return []
+    spoken = np.nanmean(np.concatenate(lips))
+    cuts: list[int] = []
+    for (_, begin), (end, _) in pairwise(voiced):
+        motion = np.nan_to_num(part.motion[begin + _NEAR : end - _NEAR])
+        if motion.mean() < _STILLER * spoken:
+            stirring = np.convolve(motion, np.ones(_NEAR), mode="same")
+            n_around = np.convolve(np.ones(len(motion)), np.ones(_NEAR), mode="same")
+            cuts.append(begin + _NEAR + int((stirring / n_around).argmin()))
+    return cuts
+
+
+def _lips_told_apart(span: Span, evidence: Evidence) -> list[Span]:
+    """Cut a long stretch of voices at the rests of the lips."""
     first, last = span
     part = evidence.cut(first, last)
     if last - first <= _LONG or not part.sees_face():
