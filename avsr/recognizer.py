@@ -17,6 +17,7 @@ from avsr.recognition.hypotheses import resolved_search
 from avsr.recognition.long_form import LongForm
 from avsr.recognition.partial_file import PartialFile
 from avsr.recognition.rate_choice import choose_route
+from avsr.recognition.readability import readability_doubts
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import offset_doubts
 from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
@@ -262,7 +263,9 @@ class Recognizer:
             duration_s=stretches[-1].until - begin,
             face=face,
             sound_offset_s=reader.sound_offset_s,
+            readability=reader.readability.probability,
             warnings=(
+                *readability_doubts(reader.readability.probability),
                 *untrained,
                 *source.warnings,
                 *offset_doubts(reader.sound_offset_s),

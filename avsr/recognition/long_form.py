@@ -20,6 +20,7 @@ from avsr.recognition.gates import judge
 from avsr.recognition.hypotheses import encode
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
+from avsr.recognition.readability import ReadabilityMeter
 from avsr.recognition.reading import Reading, read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
@@ -31,7 +32,7 @@ from avsr.recognition.segmentation import (
 )
 from avsr.recognition.sound_offset import OffsetMeter
 from avsr.recognition.speech_evidence import Evidence, gather_evidence
-from avsr.recognition.stretch import Stretch
+from avsr.recognition.stretch import Stretch, why_empty
 from avsr.route import MODALITIES, Modality, Route
 from avsr.timings import Timings
 from avsr.transcription import Segment
@@ -41,7 +42,11 @@ MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
 
 
 class LongForm:
-    """Transcribes one input as it comes in; speech that may go on waits for the next stretch."""
+    """Transcribes one input as it comes in; speech that may go on waits for the next stretch.
+
+    Attributes:
+        readability: whether what was said so far is what the model reads.
+    """
 
     def __init__(
         self, loaded: LoadedModel, request: Request, timings: Timings, lock: threading.Lock
@@ -57,6 +62,7 @@ class LongForm:
         self._loaded, self._request = loaded, request
         self._timings, self._lock = timings, lock
         self._meter = OffsetMeter()
+        self.readability = ReadabilityMeter(loaded.readability)
         self._failure: InputError | None = None  # why the last stretch had nothing to read
         self.begin(0.0)
 
@@ -189,6 +195,7 @@ class LongForm:
             if not (verdict.kept or self._request.keep_unsure):
                 left_out.append(f"{when} ({verdict.reason})")
             elif reading.hypothesis.text:
+                self.readability.add(reading.signs, modality)
                 segments.append(
                     Segment(
                         start=start,
@@ -207,7 +214,7 @@ class LongForm:
             until=buffer.end,
             segments=tuple(segments),
             modality=choice.modality,
-            reason=choice.reason if segments else _why_empty(choice, pieces, left_out),
+            reason=choice.reason if segments else why_empty(choice, pieces, left_out),
             low_coverage=choice.low_coverage,
             left_out=tuple(left_out),
             looped=tuple(looped),
@@ -281,17 +288,6 @@ def _usable(modality: Modality, piece: Clip, signs: Evidence) -> Modality | None
             return "audio" if heard else None
         return "av" if heard else "video"
     return modality if (heard if modality == "audio" else seen) else None
-
-
-def _why_empty(choice: ModalityChoice, pieces: Sequence[object], left_out: Sequence[str]) -> str:
-    if left_out or pieces:
-        return f"{choice.reason}, but no words could be made out"
-    signs = {
-        "audio": "no voice is heard",
-        "video": "no lips move",
-        "av": "no voice is heard and no lips move",
-    }
-    return signs[choice.modality]
 
 
 def _moved(report: TrackReport, buffer: ClipBuffer, clip: Clip) -> TrackReport:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from avsr.recognition.modality import ModalityChoice
 from avsr.route import Modality
 from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
@@ -90,3 +91,15 @@ def doubts(stretches: Sequence[Stretch], face: TrackReport | None) -> list[str]:
             more = f" and {len(passages) - 5} more" if len(passages) > 5 else ""
             found.append(f"{what}: {'; '.join(passages[:5])}{more}")
     return found
+
+
+def why_empty(choice: ModalityChoice, pieces: Sequence[object], left_out: Sequence[str]) -> str:
+    """Why there are no words, as a phrase."""
+    if left_out or pieces:
+        return f"{choice.reason}, but no words could be made out"
+    signs = {
+        "audio": "no voice is heard",
+        "video": "no lips move",
+        "av": "no voice is heard and no lips move",
+    }
+    return signs[choice.modality]

@@ -94,8 +94,10 @@ def test_sentences_stay_apart_whatever_a_face_tracker_makes_of_the_pause(
     with ClipReader(SAMPLE, face="largest") as reader:
         one = reader.read()
     assert one is not None
-    assert one.audio is not None and one.mouth is not None
-    assert one.lip_motion is not None and one.face is not None
+    assert one.audio is not None
+    assert one.mouth is not None
+    assert one.lip_motion is not None
+    assert one.face is not None
     n_frames = min(len(one.mouth), len(one.audio) // 640)
     clip = replace(
         one,
