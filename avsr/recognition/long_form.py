@@ -4,6 +4,7 @@ Times are seconds of the input; frames are video frames, 25 per second.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from avsr.recognition.gates import judge
 from avsr.recognition.hypotheses import encode
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
-from avsr.recognition.readability import ReadabilityMeter
+from avsr.recognition.readability import Signs
 from avsr.recognition.reading import Reading, read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
@@ -42,11 +43,7 @@ MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
 
 
 class LongForm:
-    """Transcribes one input as it comes in; speech that may go on waits for the next stretch.
-
-    Attributes:
-        readability: whether what was said so far is what the model reads.
-    """
+    """Transcribes one input as it comes in; speech that may go on waits for the next stretch."""
 
     def __init__(
         self, loaded: LoadedModel, request: Request, timings: Timings, lock: threading.Lock
@@ -62,7 +59,6 @@ class LongForm:
         self._loaded, self._request = loaded, request
         self._timings, self._lock = timings, lock
         self._meter = OffsetMeter()
-        self.readability = ReadabilityMeter(loaded.readability)
         self._failure: InputError | None = None  # why the last stretch had nothing to read
         self.begin(0.0)
 
@@ -181,6 +177,7 @@ class LongForm:
         if any(r.route and r.route.modality != p[2] for p, r in zip(pieces, readings, strict=True)):
             choice = replace(choice, modality="audio", reason="sound and lips are out of step")
         segments: list[Segment] = []
+        judged: dict[Modality, Signs] = defaultdict(Signs)
         left_out: list[str] = []
         looped: list[str] = []
         for (span, _, modality), person, reading in zip(pieces, people, readings, strict=True):
@@ -195,7 +192,7 @@ class LongForm:
             if not (verdict.kept or self._request.keep_unsure):
                 left_out.append(f"{when} ({verdict.reason})")
             elif reading.hypothesis.text:
-                self.readability.add(reading.signs, modality)
+                judged[modality] += reading.signs
                 segments.append(
                     Segment(
                         start=start,
@@ -218,6 +215,7 @@ class LongForm:
             low_coverage=choice.low_coverage,
             left_out=tuple(left_out),
             looped=tuple(looped),
+            signs=dict(judged),
         )
 
     def _measure_offset(self, piece: Clip) -> None:

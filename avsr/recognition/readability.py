@@ -14,7 +14,7 @@ A model without that file, or without weights for a modality, is not judged.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -27,9 +27,10 @@ from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.route import Modality, Route
 
-__all__ = ["ReadabilityMeter", "Signs", "gather_signs", "readability_doubts"]
+__all__ = ["Signs", "gather_signs", "readability", "readability_doubts"]
 
 _DOUBTED = 0.5  # probability below which a text is doubted
+_SUREST = 50.0  # log-odds
 _WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
 
 
@@ -88,37 +89,32 @@ def gather_signs(
     return Signs(n_tokens=len(ids), log_prob=sum(hypothesis.token_log_probs), gaps=gaps)
 
 
-class ReadabilityMeter:
-    """Gathers the signs of one input, piece by piece."""
+def readability(
+    parts: Iterable[Mapping[Modality, Signs]], weights: ReadabilityWeights
+) -> float | None:
+    """How probable it is that a model reads what is said in an input.
 
-    def __init__(self, weights: ReadabilityWeights) -> None:
-        """Judge by the weights of a model; where there are none, nothing is judged."""
-        self._weights = weights
-        self._signs: dict[Modality, Signs] = {}
+    Args:
+        parts: the signs of the input's parts, by what was read.
+        weights: those of the model.
 
-    def add(self, signs: Signs, modality: Modality) -> None:
-        """Take what was read from one piece."""
-        self._signs[modality] = self._signs.get(modality, Signs()) + signs
-
-    @property
-    def probability(self) -> float | None:
-        """0 to 1, that the model reads what is said; None where that cannot be judged."""
-        judged = {
-            modality: signs
-            for modality, signs in self._signs.items()
-            if signs.n_tokens and modality in self._weights
-        }
-        n_tokens = sum(signs.n_tokens for signs in judged.values())
-        if n_tokens == 0:
-            return None
-        total = 0.0
-        for modality, signs in judged.items():
-            weights = self._weights[modality]
+    Returns:
+        0 to 1; None where nothing was read that can be judged.
+    """
+    sums: dict[Modality, Signs] = {}
+    for part in parts:
+        for modality, signs in part.items():
+            sums[modality] = sums.get(modality, Signs()) + signs
+    score, n_tokens = 0.0, 0
+    for modality, signs in sums.items():
+        if signs.n_tokens and modality in weights:
             found = {"bias": 1.0, **signs.per_token()}
-            total += signs.n_tokens * sum(
-                weight * found.get(name, 0.0) for name, weight in weights.items()
-            )
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, total / n_tokens))))
+            terms = (value * found.get(name, 0.0) for name, value in weights[modality].items())
+            score += signs.n_tokens * sum(terms)
+            n_tokens += signs.n_tokens
+    if n_tokens == 0:
+        return None
+    return 1 / (1 + math.exp(-max(-_SUREST, min(_SUREST, score / n_tokens))))
 
 
 def readability_doubts(probability: float | None) -> list[str]:

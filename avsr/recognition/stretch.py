@@ -1,10 +1,11 @@
 """The parts of a transcription as they are finished, and the whole that they make."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from avsr.recognition.modality import ModalityChoice
+from avsr.recognition.readability import Signs
 from avsr.route import Modality
 from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
@@ -27,6 +28,7 @@ class Stretch:
         face: how well the face was followed, times from the input's start; None without picture.
         left_out: passages whose words were not believed, each as a phrase.
         looped: spans in which repetitions were cut, each as a phrase.
+        signs: by what was read, whether that is what the model reads.
     """
 
     until: float
@@ -39,6 +41,7 @@ class Stretch:
     face: TrackReport | None = None
     left_out: tuple[str, ...] = ()
     looped: tuple[str, ...] = ()
+    signs: Mapping[Modality, Signs] = field(default_factory=dict)
 
 
 def main_modality(stretches: Sequence[Stretch]) -> tuple[Modality, str]:
