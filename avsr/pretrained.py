@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files.readability import ReadabilityWeights, read_readability
 from avsr.model_files.store import ModelPlace, default_model, find_model
 from avsr.processing import AvsrProcessor
 from avsr.route import MODALITIES, Modality, Route, Stream
@@ -48,6 +49,8 @@ class LoadedModel:
         licence: of the weights; empty if the model's folder does not tell.
         allow_untrained_rate: whether rates that the model was not trained at may be asked for.
         location: the folder it was loaded from.
+        readability: by what it is judged whether the model reads what is said; empty where that
+            is not known.
     """
 
     name: str
@@ -58,6 +61,7 @@ class LoadedModel:
     licence: str = ""
     allow_untrained_rate: bool = False
     location: str = ""
+    readability: ReadabilityWeights = field(default_factory=dict)
 
     @property
     def modalities(self) -> list[Modality]:
@@ -143,6 +147,7 @@ def load_model(
         numbers: Any = "auto" if wanted == "auto" else getattr(torch, wanted)
         model = AvsrForConditionalGeneration.from_pretrained(place.folder, dtype=numbers)
         processor = AvsrProcessor.from_pretrained(place.folder)
+        readability = read_readability(place.folder)
     except Exception as error:  # any failure to load is the same to the user, with its cause
         message = f"{place.name}: cannot load this model: {one_line(error)}"
         raise ModelUnavailableError(message) from error
@@ -156,6 +161,7 @@ def load_model(
         licence=_licence(place),
         allow_untrained_rate=allow_untrained_rate,
         location=str(place.folder),
+        readability=readability,
     )
 
 

@@ -17,6 +17,7 @@ from avsr.recognition.hypotheses import resolved_search
 from avsr.recognition.long_form import LongForm
 from avsr.recognition.partial_file import PartialFile
 from avsr.recognition.rate_choice import choose_route
+from avsr.recognition.readability import readability, readability_doubts
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import offset_doubts
 from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
@@ -254,6 +255,7 @@ class Recognizer:
         modality, reason = main_modality(stretches)
         route = _usual_route(segments, modality) or reader.route(modality)
         untrained = self.loaded.doubts_about([route])
+        readable = readability((stretch.signs for stretch in stretches), self.loaded.readability)
         return TranscriptionResult(
             text=" ".join(segment.text for segment in segments),
             segments=segments,
@@ -262,7 +264,9 @@ class Recognizer:
             duration_s=stretches[-1].until - begin,
             face=face,
             sound_offset_s=reader.sound_offset_s,
+            readability=readable,
             warnings=(
+                *readability_doubts(readable),
                 *untrained,
                 *source.warnings,
                 *offset_doubts(reader.sound_offset_s),

@@ -131,6 +131,8 @@ class TranscriptionResult:
         face: how well the face was followed, or None where no picture was looked at.
         sound_offset_s: seconds by which the sound is later than the lips (earlier where it is
             negative); None where that is not evident.
+        readability: 0 to 1, how probable it is that the model reads what was said (one that learned
+            few sentences turns all others into those); None where that cannot be judged.
         warnings: one sentence for each thing that may have harmed the result.
         timings: seconds for each stage of the work.
         model: name of the model.
@@ -144,6 +146,7 @@ class TranscriptionResult:
     duration_s: float
     face: TrackReport | None = None
     sound_offset_s: float | None = None
+    readability: float | None = None
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
@@ -198,6 +201,7 @@ class TranscriptionResult:
             "confidence": None if confidence is None else round(confidence, 4),
             "face": face,
             "sound_offset": None if self.sound_offset_s is None else round(self.sound_offset_s, 2),
+            "readability": None if self.readability is None else round(self.readability, 4),
             "warnings": list(self.warnings),
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
         }

@@ -80,6 +80,7 @@ def _together(results: dict[int, TranscriptionResult]) -> TranscriptionResult:
         for person, result in results.items()
         for segment in result.segments
     ]
+    judged = [one.readability for one in results.values() if one.readability is not None]
     reports = [result.face for result in results.values() if result.face is not None]
     return replace(
         next(iter(results.values())),
@@ -87,6 +88,7 @@ def _together(results: dict[int, TranscriptionResult]) -> TranscriptionResult:
         segments=tuple(sorted(segments, key=lambda segment: segment.start)),
         reason=f"the lips of {len(results)} face(s), each for itself",
         face=max(reports, key=lambda report: report.coverage, default=None),
+        readability=min(judged, default=None),
         warnings=tuple(
             f"face {person}: {warning}"
             for person, result in results.items()

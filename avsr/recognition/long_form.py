@@ -4,6 +4,7 @@ Times are seconds of the input; frames are video frames, 25 per second.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from avsr.recognition.gates import judge
 from avsr.recognition.hypotheses import encode
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
+from avsr.recognition.readability import Signs
 from avsr.recognition.reading import Reading, read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
@@ -31,7 +33,7 @@ from avsr.recognition.segmentation import (
 )
 from avsr.recognition.sound_offset import OffsetMeter
 from avsr.recognition.speech_evidence import Evidence, gather_evidence
-from avsr.recognition.stretch import Stretch
+from avsr.recognition.stretch import Stretch, why_empty
 from avsr.route import MODALITIES, Modality, Route
 from avsr.timings import Timings
 from avsr.transcription import Segment
@@ -175,6 +177,7 @@ class LongForm:
         if any(r.route and r.route.modality != p[2] for p, r in zip(pieces, readings, strict=True)):
             choice = replace(choice, modality="audio", reason="sound and lips are out of step")
         segments: list[Segment] = []
+        judged: dict[Modality, Signs] = defaultdict(Signs)
         left_out: list[str] = []
         looped: list[str] = []
         for (span, _, modality), person, reading in zip(pieces, people, readings, strict=True):
@@ -189,6 +192,7 @@ class LongForm:
             if not (verdict.kept or self._request.keep_unsure):
                 left_out.append(f"{when} ({verdict.reason})")
             elif reading.hypothesis.text:
+                judged[modality] += reading.signs
                 segments.append(
                     Segment(
                         start=start,
@@ -207,10 +211,11 @@ class LongForm:
             until=buffer.end,
             segments=tuple(segments),
             modality=choice.modality,
-            reason=choice.reason if segments else _why_empty(choice, pieces, left_out),
+            reason=choice.reason if segments else why_empty(choice, pieces, left_out),
             low_coverage=choice.low_coverage,
             left_out=tuple(left_out),
             looped=tuple(looped),
+            signs=dict(judged),
         )
 
     def _measure_offset(self, piece: Clip) -> None:
@@ -281,17 +286,6 @@ def _usable(modality: Modality, piece: Clip, signs: Evidence) -> Modality | None
             return "audio" if heard else None
         return "av" if heard else "video"
     return modality if (heard if modality == "audio" else seen) else None
-
-
-def _why_empty(choice: ModalityChoice, pieces: Sequence[object], left_out: Sequence[str]) -> str:
-    if left_out or pieces:
-        return f"{choice.reason}, but no words could be made out"
-    signs = {
-        "audio": "no voice is heard",
-        "video": "no lips move",
-        "av": "no voice is heard and no lips move",
-    }
-    return signs[choice.modality]
 
 
 def _moved(report: TrackReport, buffer: ClipBuffer, clip: Clip) -> TrackReport:

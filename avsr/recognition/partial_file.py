@@ -10,6 +10,7 @@ from typing import Any
 
 from avsr.atomic import write_text_atomically
 from avsr.lines import read_lines
+from avsr.recognition.readability import Signs
 from avsr.recognition.stretch import Stretch
 from avsr.route import Route
 from avsr.transcription import Segment, Word
@@ -77,4 +78,5 @@ def _stretch(values: dict[str, Any]) -> Stretch:
     if face is not None:
         face = TrackReport(**{**face, "gaps": [(start, end) for start, end in face["gaps"]]})
     lists = {name: tuple(values[name]) for name in ("left_out", "looped")}
-    return Stretch(**{**values, **lists, "segments": segments, "face": face})
+    signs = {modality: Signs(**found) for modality, found in values["signs"].items()}
+    return Stretch(**{**values, **lists, "segments": segments, "face": face, "signs": signs})

@@ -1,7 +1,7 @@
 """Pieces of clips to hypotheses with word times: in batches that shrink where memory runs out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -12,6 +12,7 @@ from avsr.pretrained import LoadedModel
 from avsr.recognition.gates import loop_free
 from avsr.recognition.hypotheses import Hypothesis, decode, encode
 from avsr.recognition.rate_choice import choose_route, decode_as_fine_as_needed
+from avsr.recognition.readability import Signs, gather_signs
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import OffsetMeter
 from avsr.recognition.word_times import split_words, time_words
@@ -31,12 +32,14 @@ class Reading:
         words: its words, with times from the piece's start; none where there are no times.
         looped: repetitions were cut out of the text.
         route: what it was read by, where that was chosen for this piece alone.
+        signs: whether it is what the model reads.
     """
 
     hypothesis: Hypothesis
     words: tuple[Word, ...]
     looped: bool = False
     route: Route | None = None
+    signs: Signs = field(default_factory=Signs)
 
 
 def read_pieces(
@@ -138,7 +141,9 @@ def _with_times(
         spoken = [spoken[index] for index in kept]
         hypothesis = replace(hypothesis, text=" ".join(word.text for word in spoken))
     words = time_words(loaded, spoken, streams, piece.audio, route)
-    return Reading(hypothesis=hypothesis, words=words, looped=looped)
+    judged = route.modality in loaded.readability
+    signs = gather_signs(loaded, hypothesis, streams, route) if judged else Signs()
+    return Reading(hypothesis=hypothesis, words=words, looped=looped, signs=signs)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -17,6 +17,12 @@ from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 WHOLE_CLIP_S = 4.0  # a clip up to this length is one utterance
 _MARGIN = 18  # frames, 0.72 s: pause that a piece keeps before and after what is said
 _LONG = 150  # frames, 6 s: in a longer stretch of voices, the lips tell the sentences apart
+_STILLER = 0.5  # of their motion in words, at most: lips that stir so little do not speak
+_NEAR = 5  # frames at each end of a pause in which lips close and open; less than a third of one
+_QUIETER_DB = 15.0  # than voices, at least: in such a pause no noise hides one
+_QUIET_SHARE = 0.75  # of a pause: breath and the end of a word are louder
+_NEVER = 1e3
+_SAMPLES = SAMPLES_PER_VIDEO_FRAME
 _WINDOW_S = 0.2  # length over which loudness is measured: about one syllable
 
 Span = tuple[int, int]  # first frame, last frame + 1
@@ -52,7 +58,7 @@ def speech_spans(
         return whole_spans(clip, max_segment_s)  # nothing tells when the lips rest
     spans = evidence.speaking(modality)
     if modality == "av":
-        spans = [part for span in spans for part in _told_apart(span, evidence)]
+        spans = [part for span in spans for part in _told_apart(span, evidence, clip.audio)]
     return [
         piece
         for span in _with_margins(spans, evidence.n_frames)
@@ -65,8 +71,57 @@ def settled_frames(n_frames: int) -> int:
     return max(0, n_frames - _MARGIN - PAUSE)
 
 
-def _told_apart(span: Span, evidence: Evidence) -> list[Span]:
-    """Cut a long stretch of voices at the rests of the lips, where a face shows."""
+def _told_apart(span: Span, evidence: Evidence, audio: np.ndarray | None) -> list[Span]:
+    """Cut a stretch in which voice or lips never rest together, where one of them tells pauses.
+
+    Lips that part before a word or close slowly after it fill pauses in which no voice is heard;
+    voices of others fill those in which the lips rest.
+    """
+    first, last = span
+    part = evidence.cut(first, last)
+    if not part.sees_face():
+        return [span]
+    heard = None if audio is None else audio[first * _SAMPLES : last * _SAMPLES]
+    edges = [first, *(first + cut for cut in _voice_rests(part, heard)), last]
+    return [piece for one in pairwise(edges) for piece in _lips_told_apart(one, evidence)]
+
+
+def _voice_rests(part: Evidence, audio: np.ndarray | None) -> list[int]:
+    """Where the lips are stillest in each pause between voices.
+
+    Noise may hide a voice: where it is loud in a pause, the lips must be stiller there too.
+    """
+    voiced = part.speaking("audio")
+    if len(voiced) < 2:
+        return []
+    assert part.motion is not None
+    lips = np.nan_to_num(part.motion)
+    spoken = np.concatenate([lips[first:last] for first, last in voiced]).mean()
+    level_db = _level_db(audio, part.n_frames)
+    loud_db = np.median(np.concatenate([level_db[first:last] for first, last in voiced]))
+    quiet = level_db < loud_db - _QUIETER_DB
+    cuts: list[int] = []
+    for (_, begin), (end, _) in pairwise(voiced):
+        pause = slice(begin + _NEAR, end - _NEAR)
+        is_quiet = quiet[pause].mean() >= _QUIET_SHARE
+        if is_quiet or lips[pause].mean() < _STILLER * spoken:
+            stirring = np.convolve(np.pad(lips[pause], _NEAR // 2, mode="edge"), np.ones(_NEAR))
+            stirring = stirring[_NEAR - 1 : 1 - _NEAR] + _NEVER * (is_quiet & ~quiet[pause])
+            cuts.append(begin + _NEAR + int(stirring.argmin()))
+    return cuts
+
+
+def _level_db(audio: np.ndarray | None, n_frames: int) -> np.ndarray:
+    """[T] power of each video frame's sound; full scale where there is none."""
+    if audio is None:
+        return np.zeros(n_frames)
+    samples = np.zeros(n_frames * _SAMPLES)
+    samples[: len(audio)] = audio[: len(samples)]
+    return 10 * np.log10((samples.reshape(n_frames, _SAMPLES) ** 2).mean(axis=1) + 1e-12)
+
+
+def _lips_told_apart(span: Span, evidence: Evidence) -> list[Span]:
+    """Cut a long stretch of voices at the rests of the lips."""
     first, last = span
     part = evidence.cut(first, last)
     if last - first <= _LONG or not part.sees_face():

@@ -1,9 +1,11 @@
 """The parts of a transcription as they are finished, and the whole that they make."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from avsr.recognition.modality import ModalityChoice
+from avsr.recognition.readability import Signs
 from avsr.route import Modality
 from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
@@ -26,6 +28,7 @@ class Stretch:
         face: how well the face was followed, times from the input's start; None without picture.
         left_out: passages whose words were not believed, each as a phrase.
         looped: spans in which repetitions were cut, each as a phrase.
+        signs: by what was read, whether that is what the model reads.
     """
 
     until: float
@@ -38,6 +41,7 @@ class Stretch:
     face: TrackReport | None = None
     left_out: tuple[str, ...] = ()
     looped: tuple[str, ...] = ()
+    signs: Mapping[Modality, Signs] = field(default_factory=dict)
 
 
 def main_modality(stretches: Sequence[Stretch]) -> tuple[Modality, str]:
@@ -90,3 +94,15 @@ def doubts(stretches: Sequence[Stretch], face: TrackReport | None) -> list[str]:
             more = f" and {len(passages) - 5} more" if len(passages) > 5 else ""
             found.append(f"{what}: {'; '.join(passages[:5])}{more}")
     return found
+
+
+def why_empty(choice: ModalityChoice, pieces: Sequence[object], left_out: Sequence[str]) -> str:
+    """Why there are no words, as a phrase."""
+    if left_out or pieces:
+        return f"{choice.reason}, but no words could be made out"
+    signs = {
+        "audio": "no voice is heard",
+        "video": "no lips move",
+        "av": "no voice is heard and no lips move",
+    }
+    return signs[choice.modality]

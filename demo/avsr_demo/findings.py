@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsr import Route, TranscriptionResult
+from avsr.recognition.readability import readability_doubts
 from avsr.route import Modality
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaInfo
@@ -116,3 +117,9 @@ class Findings:
         """The reading from most evidence: both, else sound, else lips."""
         results = (self.readings.get(name) for name in ("av", "audio", "video"))
         return next((reading.result for reading in results if reading and reading.result), None)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the best reading as a whole is not to be trusted, as sentences."""
+        best = self.best
+        return [] if best is None else readability_doubts(best.readability)

@@ -56,7 +56,7 @@ def consent(limit_s: float) -> str:
 
 
 def status(findings: Findings) -> str:
-    """What is being done, spoken by screen readers as it changes."""
+    """What is being done, spoken by screen readers as it changes; at the end, what is doubted."""
     if findings.stage:
         done = (
             1 + len(findings.readings) + (findings.face is not None) + (findings.films is not None)
@@ -66,9 +66,13 @@ def status(findings: Findings) -> str:
             f'<progress max="{_STEPS}" value="{done}" aria-label="Progress"></progress></div>'
         )
     warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in findings.warnings)
+    banner = "".join(
+        f'<p class="banner" role="alert">{escape(text[:1].upper() + text[1:])}.</p>'
+        for text in findings.doubts
+    )
     return (
-        f'<div class="status" role="status"><span>Done in {findings.seconds:.1f} s.</span>'
-        f"{warnings}</div>"
+        f'<div class="status" role="status">{banner}'
+        f"<span>Done in {findings.seconds:.1f} s.</span>{warnings}</div>"
     )
 
 

@@ -92,7 +92,7 @@ def _plain_values(findings: Findings) -> dict[str, Any]:
             }
             for row in findings.rates
         ],
-        "warnings": list(findings.warnings),
+        "warnings": [*findings.doubts, *findings.warnings],
     }
 
 

@@ -27,11 +27,12 @@ def recognizer(tiny_folder: Path) -> Recognizer:
 
 @pytest.fixture(autouse=True)
 def _one_model_in_time(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Load the model once for all tests, and stop what takes too long."""
+    """Load the model once for all tests, wait for no pipe, and stop what takes too long."""
 
     def too_long(*_arguments: object) -> None:
         raise TimeoutError(f"not done after {LIMIT_S} s")
 
+    monkeypatch.setattr("avsr.inputs._WRITER_S", 0.5)
     monkeypatch.setattr("avsr.recognizer.load", lambda *_arguments, **_options: recognizer)
     before = signal.signal(signal.SIGALRM, too_long)
     signal.alarm(LIMIT_S)

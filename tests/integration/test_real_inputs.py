@@ -1,6 +1,7 @@
 """Kinds of files that people really have, read from beginning to end to the right words."""
 
 import json
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import avsr
+from avsr.clips.reader import ClipReader
 from avsr_frontends.media import iter_video, read_audio
 from tests.clips import write_clip
 from tests.shared_inputs import grid_clip, shared_input
@@ -82,6 +84,31 @@ def test_a_joined_stream_is_read_to_its_end(recognizer: avsr.Recognizer, tmp_pat
     assert result.warnings == ()
     starts = [segment.words[0].start for segment in result.segments]
     np.testing.assert_allclose(np.diff(starts), 3.07, atol=0.15)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1, 1.3, 1.6])
+def test_sentences_stay_apart_whatever_a_face_tracker_makes_of_the_pause(
+    recognizer: avsr.Recognizer, factor: float
+) -> None:
+    """Trackers differ a little from processor to processor; pauses hang on no threshold."""
+    with ClipReader(SAMPLE, face="largest") as reader:
+        one = reader.read()
+    assert one is not None
+    assert one.audio is not None
+    assert one.mouth is not None
+    assert one.lip_motion is not None
+    assert one.face is not None
+    n_frames = min(len(one.mouth), len(one.audio) // 640)
+    clip = replace(
+        one,
+        audio=np.tile(one.audio[: 640 * n_frames], 3),
+        mouth=np.tile(one.mouth[:n_frames], (3, 1, 1)),
+        lip_motion=np.tile(one.lip_motion[:n_frames], 3) * np.float32(factor),
+        face=replace(one.face, n_frames=3 * n_frames),
+    )
+    result = recognizer.transcribe(clip)
+    assert result.modality == "av"
+    assert result.text == " ".join([SAID] * 3)
 
 
 def grid_people() -> dict[str, list[tuple[Path, str]]]:

@@ -87,6 +87,39 @@ def test_lips_tell_sentences_apart_in_babble() -> None:
     assert len(unseen) == 2  # 20 s, cut only because it is long
 
 
+@pytest.mark.parametrize("stirring", [0.03, 0.049, 0.051, 0.079, 0.1])
+def test_lips_that_stir_in_a_pause_of_the_voice_join_no_sentences(stirring: float) -> None:
+    said = ((20, 65), (96, 141), (172, 217))
+    motion = np.full(240, stirring, dtype=np.float32)
+    for first, last in said:
+        motion[first - 4 : last + 4] = 0.3
+    clip = _clip(240)
+    spans = speech_spans(clip, Evidence(voice=_voice(240, *said), motion=motion), "av", 16.0)
+    assert len(spans) == 3
+    for span, (first, last) in zip(spans, said, strict=True):
+        assert span[0] <= first - 4
+        assert last + 4 <= span[1]
+
+
+@pytest.mark.parametrize(("noise_db", "n_pieces"), [(-60, 3), (-30, 3), (0, 1)])
+def test_a_quiet_pause_parts_sentences_whatever_the_lips_do(noise_db: int, n_pieces: int) -> None:
+    said = ((20, 65), (96, 141), (172, 217))
+    audio = NOISE[: 240 * 640] * 10 ** (noise_db / 20)
+    for first, last in said:
+        audio[first * 640 : (last + 8) * 640] = NOISE[first * 640 : (last + 8) * 640]
+    evidence = Evidence(voice=_voice(240, *said), motion=_lips(240, (0, 240)))
+    spans = speech_spans(_clip(240, audio=audio), evidence, "av", 16.0)
+    assert len(spans) == n_pieces
+    for (_, end), (_, last), (first, _) in zip(spans, said, said[1:], strict=False):
+        assert n_pieces == 1 or last + 8 <= end <= first
+
+
+def test_lips_that_speak_on_where_no_voice_is_heard_are_not_cut() -> None:
+    voice = _voice(140, (10, 50), (90, 130))  # the rest is lost in noise
+    evidence = Evidence(voice=voice, motion=_lips(140, (8, 132)))
+    assert speech_spans(_clip(140), evidence, "av", 16.0) == [(0, 140)]
+
+
 @pytest.mark.parametrize("seconds", [16.1, 31.0, 47.9])
 def test_no_piece_is_too_long(seconds: float) -> None:
     n_frames = round(seconds * 25)

@@ -1,5 +1,6 @@
 """Panels of the page: what visitors bring in is shown, never run."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_hostile_text_stays_text() -> None:
     html = panels.readings(findings) + panels.problem(_HOSTILE)
 
     assert "img" not in _Tags(html).names
+
+
+@pytest.mark.parametrize(("readability", "n_banners"), [(0.1, 1), (0.9, 0), (None, 0)])
+def test_a_text_that_is_doubted_as_a_whole_has_a_banner(
+    readability: float | None, n_banners: int
+) -> None:
+    result = replace(_result(("set", 0.998)), readability=readability)
+    findings = _findings(readings={"av": Reading(result=result)})
+    html = panels.status(findings)
+
+    assert html.count('class="banner" role="alert"') == n_banners
+    assert len(findings.doubts) == n_banners
 
 
 def test_sureness_shows_without_colour() -> None:

@@ -1,0 +1,127 @@
+"""Whether what is said in an input is what the model reads, judged for the input as a whole.
+
+A model that learned few sentences turns every speech into one of them, fluently, and single words
+that nobody said may seem sure. Two signs give it away. The CTC heads, which hear or see without a
+language model's expectations, would have read something else by far; and the language model is
+unsure over all. Both are summed over all texts of an input, taken per token, and weighed by a
+logistic regression for each modality, as confidence estimation does (Yu, Li and Deng, "Calibration
+of confidence measures in speech recognition", IEEE TASLP 19(8), 2011). Its weights come with the
+model, in ``readability.json`` of its folder:
+
+    {"av": {"bias": ..., "log_prob": ..., "audio_gap": ..., "video_gap": ...}, "audio": {...}, ...}
+
+A model without that file, or without weights for a modality, is not judged.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from avsr.decoding.ctc_scores import ctc_log_probs
+from avsr.model_files.readability import ReadabilityWeights
+from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.streams import EncodedStreams
+from avsr.pretrained import LoadedModel
+from avsr.recognition.hypotheses import Hypothesis
+from avsr.route import Modality, Route
+
+__all__ = ["Signs", "gather_signs", "readability", "readability_doubts"]
+
+_DOUBTED = 0.5  # probability below which a text is doubted
+_SUREST = 50.0  # log-odds
+_WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What tells of one text, or of several in sum, whether it was said.
+
+    Attributes:
+        n_tokens: of the text.
+        log_prob: sum of its tokens' log-probabilities.
+        gaps: for each head that heard or saw it, by how much its log-probability of the text is
+            less than that of its own best path.
+    """
+
+    n_tokens: int = 0
+    log_prob: float = 0.0
+    gaps: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: "Signs") -> "Signs":
+        names = {*self.gaps, *other.gaps}
+        return Signs(
+            n_tokens=self.n_tokens + other.n_tokens,
+            log_prob=self.log_prob + other.log_prob,
+            gaps={name: self.gaps.get(name, 0.0) + other.gaps.get(name, 0.0) for name in names},
+        )
+
+    def per_token(self) -> dict[str, float]:
+        """The signs by the names that the weights have; of at least one token."""
+        gaps = {f"{name}_gap": gap / self.n_tokens for name, gap in self.gaps.items()}
+        return {"log_prob": self.log_prob / self.n_tokens, **gaps}
+
+
+@torch.inference_mode()
+def gather_signs(
+    loaded: LoadedModel, hypothesis: Hypothesis, streams: EncodedStreams, route: Route
+) -> Signs:
+    """Look at what was read from one clip.
+
+    Args:
+        loaded: the model.
+        hypothesis: what it read.
+        streams: the clip, a batch of one.
+        route: what it was read by.
+    """
+    ids = list(hypothesis.token_ids)
+    if not ids:
+        return Signs()
+    used = streams.of(route)
+    heads = ctc_heads(loaded.model)
+    names = [encoded.stream for encoded in used.present if heads[encoded.stream]]
+    gaps: dict[str, float] = {}
+    for name, logits in zip(names, clip_scores(loaded.model, used, [route])[0], strict=True):
+        best = float(logits.float().log_softmax(dim=-1).amax(dim=-1).sum())
+        gap = best - float(ctc_log_probs(logits, [ids])[0])
+        gaps[name] = min(gap, _WIDEST_GAP * len(ids))
+    return Signs(n_tokens=len(ids), log_prob=sum(hypothesis.token_log_probs), gaps=gaps)
+
+
+def readability(
+    parts: Iterable[Mapping[Modality, Signs]], weights: ReadabilityWeights
+) -> float | None:
+    """How probable it is that a model reads what is said in an input.
+
+    Args:
+        parts: the signs of the input's parts, by what was read.
+        weights: those of the model.
+
+    Returns:
+        0 to 1; None where nothing was read that can be judged.
+    """
+    sums: dict[Modality, Signs] = {}
+    for part in parts:
+        for modality, signs in part.items():
+            sums[modality] = sums.get(modality, Signs()) + signs
+    score, n_tokens = 0.0, 0
+    for modality, signs in sums.items():
+        if signs.n_tokens and modality in weights:
+            found = {"bias": 1.0, **signs.per_token()}
+            terms = (value * found.get(name, 0.0) for name, value in weights[modality].items())
+            score += signs.n_tokens * sum(terms)
+            n_tokens += signs.n_tokens
+    if n_tokens == 0:
+        return None
+    return 1 / (1 + math.exp(-max(-_SUREST, min(_SUREST, score / n_tokens))))
+
+
+def readability_doubts(probability: float | None) -> list[str]:
+    """What a user must be told: a sentence, or none where nothing speaks against the text."""
+    if probability is None or probability >= _DOUBTED:
+        return []
+    return [
+        "this is probably not what the model reads (another language, other sentences or no "
+        "speech): do not trust this text, nor single words that seem sure"
+    ]
