@@ -82,9 +82,9 @@ def gather_signs(
     heads = ctc_heads(loaded.model)
     names = [encoded.stream for encoded in used.present if heads[encoded.stream]]
     gaps: dict[str, float] = {}
-    for name, logits in zip(names, clip_scores(loaded.model, used, [route])[0], strict=True):
-        best = float(logits.float().log_softmax(dim=-1).amax(dim=-1).sum())
-        gap = best - float(ctc_log_probs(logits, [ids])[0])
+    for name, head in zip(names, clip_scores(loaded.model, used, [route])[0], strict=True):
+        best = float(head.logits.float().log_softmax(dim=-1).amax(dim=-1).sum())
+        gap = best - float(ctc_log_probs(head.logits, [head.spelt(ids)])[0])
         gaps[name] = min(gap, _WIDEST_GAP * len(ids))
     return Signs(n_tokens=len(ids), log_prob=sum(hypothesis.token_log_probs), gaps=gaps)
 
