@@ -36,7 +36,7 @@ def bench(
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Clips with sound and a face. Default: noise."),
     ] = None,
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     random: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +130,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     if random is None:
-        loaded = load_model(model, device, dtype=dtype)
+        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressLine())
     else:
         numbers = "float32" if dtype == "auto" else dtype
         loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=numbers)

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import say
+from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug, Device, Model
 from avsr.errors import UsageError
 
 
 def demo(
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     device: Device = "auto",
     host: Annotated[
         str, typer.Option(help="Address to serve. The default is for this machine's users only.")
@@ -41,4 +41,5 @@ def demo(
         max_s=max_seconds,
         max_megabytes=max_megabytes,
         say=say,
+        progress=ProgressLine(),
     )

@@ -48,7 +48,7 @@ def evaluate(
     plots: Annotated[
         bool, typer.Option("--plots", help="Also draw WER against tokens/s, noise and rate.")
     ] = False,
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     modality: Annotated[str, typer.Option(help="List of av, audio, video.")] = "av",
     audio_rate: Annotated[
         str | None, typer.Option(help="List of audio rates. Default: the finest trained.")

