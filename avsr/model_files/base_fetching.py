@@ -1,10 +1,12 @@
 """Fetching base models on first use: from the package index, else from the hub; kept converted."""
 
+import io
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from avsr.errors import ModelUnavailableError, one_line
@@ -133,7 +135,7 @@ def _from_hub(package: BasePackage, work: Path, ready: Path, say: Say, progress:
                     continue
             download.result()
     except Exception as error:  # any failure is the same to the user, with its cause
-        cause = one_line(error)[:160]
+        cause = one_line(error)[:100]
         message = f"the hub does not give {package.hub_id}: {cause}"
         raise ModelUnavailableError(message) from error
     finally:
@@ -154,18 +156,14 @@ def _halve(source: Path, ready: Path) -> None:
 
 
 def _convert(source: str, ready: Path, convert: Callable[[], None]) -> None:
-    from transformers.utils import logging
-
     shutil.rmtree(ready, ignore_errors=True)  # what an earlier try left
     ready.mkdir()
-    logging.disable_progress_bar()
     try:
-        convert()
+        with redirect_stderr(io.StringIO()):  # the libraries' bars
+            convert()
     except Exception as error:  # any failure is the same to the user, with its cause
         message = f"{source} cannot be converted: {one_line(error)}"
         raise ModelUnavailableError(message) from error
-    finally:
-        logging.enable_progress_bar()
 
 
 class _Growth:

