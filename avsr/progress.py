@@ -3,6 +3,14 @@
 import logging
 from collections.abc import Callable
 
+__all__ = [
+    "Progress",
+    "Say",
+    "say_in_log",
+    "say_nothing",
+    "show_nothing",
+]
+
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 Say = Callable[[str], None]  # takes one line
 

@@ -151,7 +151,7 @@ def test_grid_tiny_reads_where_nothing_can_be_reached(
     result = json.loads(captured.out)
     assert result["model"] == "grid-tiny"
     (warning,) = [text for text in result["warnings"] if "english" in text]
-    assert warning.startswith("grid-tiny reads in place of english: tiny-llama ")
+    assert warning.startswith("grid-tiny reads in place of english: tiny-whisper ")
     assert "avsr models download english fetches it where there is a network" in warning
     assert captured.err.count("in place of english") == 1
     assert f"note: {warning}" in captured.err.splitlines()
@@ -167,7 +167,7 @@ def test_who_names_english_gets_english_or_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if named == "python":
-        with pytest.raises(ModelUnavailableError, match="tiny-llama is not on this machine"):
+        with pytest.raises(ModelUnavailableError, match="tiny-whisper is not on this machine"):
             avsr.load("english", "cpu", offline=True)
         return
     arguments = ["transcribe", str(media / "sound.wav"), "--offline"]
@@ -180,7 +180,7 @@ def test_who_names_english_gets_english_or_one_line(
         capsys.readouterr()
     assert run(arguments) == 3
     assert capsys.readouterr().err == (
-        "avsr: english: tiny-llama is not on this machine; avsr models download english fetches "
+        "avsr: english: tiny-whisper is not on this machine; avsr models download english fetches "
         "it where there is a network\n"
     )
 
@@ -213,13 +213,13 @@ def test_models_list_download_show_and_doctor_tell_whether_it_is_ready(
     assert "0 MB + 2 MB" in row
     assert "fetched on first use" in row
     assert "lower-case words, numbers as words" in row
-    assert "tiny-llama MIT, tiny-whisper MIT" in row
+    assert "tiny-whisper MIT, tiny-llama MIT" in row
     assert run(["models", "download", "english", "--offline"]) == 3
     assert "repeat without --offline" in capsys.readouterr().err
     assert run(["doctor"]) == 0
     assert (
-        "model english   not ready: avsr models download english fetches tiny-llama (1 MB), "
-        "tiny-whisper (1 MB)" in capsys.readouterr().out
+        "model english   not ready: avsr models download english fetches tiny-whisper (1 MB), "
+        "tiny-llama (1 MB)" in capsys.readouterr().out
     )
     assert run(["models", "download", "english"]) == 0
     captured = capsys.readouterr()
@@ -229,7 +229,7 @@ def test_models_list_download_show_and_doctor_tell_whether_it_is_ready(
     assert "there is nothing to download" in capsys.readouterr().err
     assert run(["models", "show", "english"]) == 0
     shown = capsys.readouterr().out
-    assert "needs     tiny-llama, tiny-whisper" in shown
+    assert "needs     tiny-whisper, tiny-llama" in shown
     assert "state     here" in shown
     assert run(["doctor"]) == 0
     assert "ok     model english   ready" in capsys.readouterr().out
