@@ -13,6 +13,7 @@ from avsr.commands.options import (
     Debug,
     Device,
     Model,
+    Offline,
     print_version,
     split_choices,
     split_list,
@@ -97,6 +98,7 @@ def bench(
         Path | None, typer.Option(metavar="DIR", help="Write latency.png and throughput.png here.")
     ] = None,
     device: Device = "auto",
+    offline: Offline = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:

@@ -15,6 +15,7 @@ from avsr.commands.options import (
     Draft,
     Layout,
     Model,
+    Offline,
     Split,
     print_version,
     split_choices,
@@ -82,6 +83,7 @@ def evaluate(
         typer.Option(metavar="DIR", help="Keep decoded and cropped clips here for later runs."),
     ] = None,
     device: Device = "auto",
+    offline: Offline = False,
     allow_untrained_rate: AllowUntrainedRate = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with any clip.")

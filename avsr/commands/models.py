@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from avsr.commands.messages import ProgressLine, say
-from avsr.commands.options import Debug
+from avsr.commands.options import Debug, Offline
 from avsr.errors import ModelUnavailableError
 from avsr.model_files.bundled import BundledModel, bundled_models
 from avsr.model_files.published import PUBLISHED, PublishedModel
@@ -26,7 +26,6 @@ models = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As avsr models list shows it.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Use no network.")]
 
 
 @models.callback()

@@ -11,7 +11,7 @@ import typer
 
 from avsr.commands.flags import told
 from avsr.commands.messages import ProgressLine, say
-from avsr.commands.options import Debug, Device, FileModality, Model, print_version
+from avsr.commands.options import Debug, Device, FileModality, Model, Offline, print_version
 from avsr.errors import InputError, UsageError
 from avsr.outputs import check_folder, check_outputs, note_output, write_output
 
@@ -54,6 +54,7 @@ def sinks(
         bool, typer.Option("--maps/--no-maps", help="Token-by-token maps; memory grows with them.")
     ] = True,
     device: Device = "auto",
+    offline: Offline = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
