@@ -135,8 +135,8 @@ def _from_hub(package: BasePackage, work: Path, ready: Path, say: Say, progress:
                     continue
             download.result()
     except Exception as error:  # any failure is the same to the user, with its cause
-        cause = one_line(error)[:100]
-        message = f"the hub does not give {package.hub_id}: {cause}"
+        cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        message = f"the hub does not give {package.hub_id}: {cause[:100]}"
         raise ModelUnavailableError(message) from error
     finally:
         enable_progress_bars()

