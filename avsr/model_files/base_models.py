@@ -51,8 +51,9 @@ def configure(
     """Describe a new model around base models; every size is read from their own files.
 
     Args:
-        language_model: folder or hub id of any causal language model with its tokenizer.
-        audio_encoder: folder or hub id of a Whisper model; None for a model that cannot hear.
+        language_model: folder or hub id of any causal language model with its tokenizer, or a name
+            of :mod:`avsr.model_files.base_packages`, which is fetched.
+        audio_encoder: the same of a Whisper model; None for a model that cannot hear.
         video_encoder: folder of an AV-HuBERT encoder; None for a model that cannot see.
         revisions: revision of "text", "audio" and "video" hub ids.
         local_files_only: use nothing but files already on this machine.
@@ -67,16 +68,19 @@ def configure(
         for part, name in names.items()
         if name is not None
     }
-    tokenizer = load_tokenizer(language_model, **_options(sources["text"], local_files_only))
-    text_config = AutoConfig.from_pretrained(
-        language_model, **_options(sources["text"], local_files_only)
-    )
+    folders = {
+        part: base_folder(source["name"], offline=local_files_only)
+        for part, source in sources.items()
+    }
+    options = _options(sources["text"], local_files_only)
+    tokenizer = load_tokenizer(folders["text"], **options)
+    text_config = AutoConfig.from_pretrained(folders["text"], **options)
     token_ids = add_model_tokens(tokenizer)
     draft_tokenizer = None
     if settings.get("draft"):
-        assert audio_encoder is not None
+        assert "audio" in folders
         options = _options(sources["audio"], local_files_only)
-        draft_tokenizer = load_tokenizer(audio_encoder, **options)
+        draft_tokenizer = load_tokenizer(folders["audio"], **options)
         around = [plain_ids(tokenizer, text) for text in DRAFT_PROMPT]
         settings["draft_prompt_ids"] = around
         settings["draft_start_ids"] = whisper_start_ids(draft_tokenizer)
@@ -85,7 +89,7 @@ def configure(
     for stream, config_class in (("audio", WhisperConfig), ("video", AvHubertConfig)):
         if stream in sources:
             settings[f"{stream}_config"] = config_class.from_pretrained(
-                sources[stream]["name"], **_options(sources[stream], local_files_only)
+                folders[stream], **_options(sources[stream], local_files_only)
             )
     prompts = {**PROMPTS, **settings.pop("prompts", {})}
     config = AvsrConfig(
@@ -155,7 +159,7 @@ def base_weights(
     weights: dict[str, Tensor] = {}
     for part, source in model.config.base_models.items():
         folder = base_folder(source["name"], offline=local_files_only)
-        if source["name"] in BASE_PACKAGES and folder != source["name"]:
+        if source["name"] in BASE_PACKAGES:
             weights.update(_read_stored(part, Path(folder)))
             continue
         options = _options(source, local_files_only) | {"dtype": dtype or "auto"}

@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 import avsr
 from avsr.cli import run
 from avsr.errors import ModelUnavailableError
+from avsr.model import AvsrForConditionalGeneration
 from avsr.model_files.base_fetching import fetch_bases
+from avsr.model_files.base_models import configure, load_base_models
 from avsr.model_files.base_packages import BASE_PACKAGES
 from avsr.model_files.places import base_store
 from avsr.model_files.store import default_model, find_model
@@ -101,6 +103,24 @@ def test_what_is_loaded_is_what_was_saved(english: TinyEnglish) -> None:
     assert set(loaded) == set(own)
     assert [name for name in own if not torch.equal(own[name], loaded[name])] == []
     assert any(name.startswith("draft_decoder.") for name in loaded)
+
+
+def test_a_new_model_can_be_described_around_them_by_name(
+    english: TinyEnglish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny-llama").mkdir()
+    monkeypatch.chdir(tmp_path)  # a folder of that name here is another
+    config, processor = configure("tiny-llama", "tiny-whisper", lora_rank=2)
+    model: Any = AvsrForConditionalGeneration(config)
+    load_base_models(model, local_files_only=True)
+    embeddings = model.language_model.get_input_embeddings().weight[:27]
+    own = english.model.language_model.get_input_embeddings().weight[:27]
+    assert torch.equal(embeddings, own)
+    assert {base["name"] for base in (config.base_models or {}).values()} == {
+        "tiny-llama",
+        "tiny-whisper",
+    }
+    assert processor.tokenizer.get_vocab()["morning"] == 4
 
 
 def test_a_folder_with_known_base_models_fetches_them_too(
