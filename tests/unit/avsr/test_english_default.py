@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -214,6 +215,15 @@ def test_a_store_that_cannot_be_written_is_a_reason_like_any_other(
     loaded = load_model("auto", "cpu", say=lambda _line: None)
     assert loaded.name == "grid-tiny"
     assert "cannot be kept" in loaded.warnings[0]
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(english: TinyEnglish) -> None:
+    old, new = (base_store() / f".fetching-{age}" for age in ("old", "new"))
+    for folder in (old, new):
+        (folder / "index").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    fetch_bases(["tiny-llama"], say=lambda _line: None)
+    assert {path.name for path in base_store().iterdir()} == {"tiny-llama", new.name}
 
 
 def test_the_environment_of_the_hub_forbids_the_index_too(
