@@ -1,7 +1,6 @@
 """Checks of an installation: what works, what does not, and what to do about it."""
 
 import importlib
-import os
 import platform
 import sys
 import tempfile
@@ -11,12 +10,9 @@ from importlib import metadata
 from pathlib import Path
 
 from avsr.errors import one_line
-from avsr.model_files.bundled import BUNDLED_DEFAULT
-from avsr.model_files.store import (
-    default_model,
-    model_store,
-    settings_folder,
-)
+from avsr.model_files.bundled import BUNDLED_ALWAYS, bundled_models
+from avsr.model_files.places import is_offline, model_store, settings_folder
+from avsr.model_files.store import default_model
 from avsr.version import __version__
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
@@ -58,6 +54,7 @@ def examine() -> Iterator[Finding]:
     yield _tried("face models", _face_models)
     yield _tried("voice detector", _voice_detector)
     yield _tried("bundled model", _bundled_model)
+    yield from _bases()
     yield _tried("default model", _default)
     places = {
         "models": model_store(),
@@ -67,11 +64,8 @@ def examine() -> Iterator[Finding]:
     }
     for name, folder in places.items():
         yield _tried(name, lambda folder=folder: _writable(folder))
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    yield Finding(
-        about="network",
-        text="never used" if offline else "used only to fetch models you name",
-    )
+    text = "never used" if is_offline() else "used only to fetch models"
+    yield Finding(about="network", text=text)
 
 
 def _tried(about: str, check: Callable[[], str]) -> Finding:
@@ -149,15 +143,27 @@ def _bundled_model() -> str:
 
     from avsr.recognizer import load
 
-    recognizer = load(BUNDLED_DEFAULT, "cpu")
+    recognizer = load(BUNDLED_ALWAYS, "cpu")
     sound = np.random.default_rng(0).normal(0, 0.01, 8_000).astype(np.float32)
     recognizer.transcribe(sound)
-    return f"{BUNDLED_DEFAULT} works, {recognizer.loaded.licence}"
+    return f"{BUNDLED_ALWAYS} works, {recognizer.loaded.licence}"
 
 
 def _default() -> str:
     chosen = default_model()
     return f"{chosen.name} ({chosen.reason})"
+
+
+def _bases() -> Iterator[Finding]:
+    """Whether the base models are here that bundled models fetch on first use."""
+    for model in bundled_models().values():
+        if not model.bases:
+            continue
+        text = f"ready, {model.licence}"
+        if model.missing:
+            wanted = ", ".join(f"{base.name} ({base.megabytes} MB)" for base in model.missing)
+            text = f"not ready: avsr models download {model.name} fetches {wanted}"
+        yield Finding(about=f"model {model.name}", text=text)
 
 
 def _writable(folder: Path) -> str:

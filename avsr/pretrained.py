@@ -1,6 +1,7 @@
 """Finding and loading models: by bundled name, by folder, or by hub id."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ import torch
 from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
+from avsr.model_files.base_fetching import fetch_bases
 from avsr.model_files.readability import ReadabilityWeights, read_readability
 from avsr.model_files.store import ModelPlace, default_model, find_model
 from avsr.processing import AvsrProcessor
+from avsr.progress import Progress, Say, say_in_log, show_nothing
 from avsr.route import MODALITIES, Modality, Route, Stream
 from avsr.trained_route import trained_route
 from avsr_frontends.rates import AUDIO_ENCODER_FPS
@@ -51,6 +54,7 @@ class LoadedModel:
         location: the folder it was loaded from.
         readability: by what it is judged whether the model reads what is said; empty where that
             is not known.
+        warnings: what every result must tell, such as that it reads in place of another model.
     """
 
     name: str
@@ -62,6 +66,7 @@ class LoadedModel:
     allow_untrained_rate: bool = False
     location: str = ""
     readability: ReadabilityWeights = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def modalities(self) -> list[Modality]:
@@ -122,8 +127,10 @@ def load_model(
     allow_untrained_rate: bool = False,
     dtype: str = "auto",
     offline: bool = False,
+    say: Say = say_in_log,
+    progress: Progress = show_nothing,
 ) -> LoadedModel:
-    """Load a model and its processor.
+    """Load a model and its processor; what it needs is fetched the first time.
 
     Args:
         name_or_folder: a bundled name, a folder with a ``config.json``, a hub id ``owner/name``,
@@ -133,19 +140,21 @@ def load_model(
         dtype: numbers to compute with; ``"auto"`` is what the weights are stored in, but float32 on
             a CPU that does not multiply bfloat16 in hardware.
         offline: never download.
+        say: told what is fetched, and that another model reads than would if it could be had.
+        progress: told how much of it has come.
 
     Raises:
         ModelUnavailableError: if there is no such model or it cannot be loaded.
         UsageError: if the device does not exist.
     """
     chosen = choose_device(device)
-    if name_or_folder == DEFAULT_MODEL:
-        name_or_folder = default_model().name
-    place = find_model(name_or_folder, offline=offline)
+    place, warnings = _complete_place(name_or_folder, offline, say, progress)
     try:
         wanted = _cpu_dtype(place.folder) if (dtype, chosen.type) == ("auto", "cpu") else dtype
         numbers: Any = "auto" if wanted == "auto" else getattr(torch, wanted)
-        model = AvsrForConditionalGeneration.from_pretrained(place.folder, dtype=numbers)
+        model = AvsrForConditionalGeneration.from_pretrained(
+            place.folder, dtype=numbers, local_files_only=offline
+        )
         processor = AvsrProcessor.from_pretrained(place.folder)
         readability = read_readability(place.folder)
     except Exception as error:  # any failure to load is the same to the user, with its cause
@@ -162,7 +171,36 @@ def load_model(
         allow_untrained_rate=allow_untrained_rate,
         location=str(place.folder),
         readability=readability,
+        warnings=warnings,
     )
+
+
+def _complete_place(
+    name_or_folder: str | Path, offline: bool, say: Say, progress: Progress
+) -> tuple[ModelPlace, tuple[str, ...]]:
+    """Where a model is, its base models fetched, and warnings if it is not the one wanted."""
+    default = default_model() if name_or_folder == DEFAULT_MODEL else None
+    place = find_model(name_or_folder if default is None else default.name, offline=offline)
+    try:
+        fetch_bases(_base_names(place.folder), offline=offline, say=say, progress=progress)
+    except ModelUnavailableError as error:
+        remedy = f"avsr models download {place.name} fetches it where there is a network"
+        if default is None or default.instead is None:
+            advice = f"; {remedy}" if place.bundled else ""
+            raise ModelUnavailableError(f"{place.name}: {error}{advice}") from error
+        warning = f"{default.instead} reads in place of {place.name}: {error}; {remedy}"
+        say(warning)
+        return find_model(default.instead), (warning,)
+    return place, ()
+
+
+def _base_names(folder: Path) -> list[str]:
+    """How a model's configuration names its base models; what it misses is told on loading."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return [base["name"] for base in (config.get("base_models") or {}).values()]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return []
 
 
 def model_digest(folder: str | Path) -> str:

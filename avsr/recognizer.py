@@ -12,6 +12,8 @@ from avsr.clips.saved_lips import SavedLips
 from avsr.clips.sources import Source, SourceLike
 from avsr.errors import InputError
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
+from avsr.progress import Progress as ProgressOfFetching
+from avsr.progress import Say, say_in_log, show_nothing
 from avsr.recognition.every_face import read_every_face
 from avsr.recognition.hypotheses import resolved_search
 from avsr.recognition.long_form import LongForm
@@ -52,17 +54,22 @@ def load(
     dtype: str = "auto",
     offline: bool = False,
     allow_untrained_rate: bool = False,
+    say: Say = say_in_log,
+    progress: ProgressOfFetching = show_nothing,
 ) -> "Recognizer":
-    """Load a model for transcription.
+    """Load a model for transcription; what it needs is fetched the first time.
 
     Args:
-        name_or_folder: a bundled name such as ``"grid-tiny"``, a model folder, or a hub id.
+        name_or_folder: a bundled name such as ``"english"``, a model folder, a hub id, or
+            ``"auto"``: the model that ``avsr models default`` shows.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``; ``"auto"`` is float32 on a CPU, else as
             the weights are stored.
         offline: never download.
         allow_untrained_rate: let rates be asked for that the model was not trained at; the results
             then carry a warning.
+        say: takes lines on what is fetched, and on a model that reads in place of the default.
+        progress: takes how many megabytes have come, of how many.
 
     Raises:
         ModelUnavailableError: if there is no such model or it cannot be loaded.
@@ -74,6 +81,8 @@ def load(
         dtype=dtype,
         offline=offline,
         allow_untrained_rate=allow_untrained_rate,
+        say=say,
+        progress=progress,
     )
     return Recognizer(loaded)
 
@@ -266,6 +275,7 @@ class Recognizer:
             sound_offset_s=reader.sound_offset_s,
             readability=readable,
             warnings=(
+                *self.loaded.warnings,
                 *readability_doubts(readable),
                 *untrained,
                 *source.warnings,

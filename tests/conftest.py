@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from avsr.model_files.store import fix_default
 from avsr.processing import AvsrProcessor
 from tests.clips import write_clip
 from tests.signals import portrait, specks, tone
@@ -23,15 +24,23 @@ WORDS = ["bin", "lay", "place", "set", "blue", "green", "red", "white", "at", "b
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What was written in tests is not noted among the user's own files."""
-    before = os.environ.get("AVSR_STATE")
-    os.environ["AVSR_STATE"] = str(tmp_path_factory.mktemp("state"))
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests write is not noted among the user's own files, and their default needs no network.
+
+    The default model is fixed to the one that needs nothing fetched; what reads where nothing is
+    fixed is tested in ``test_english_default.py``.
+    """
+    names = {"AVSR_STATE": "state", "AVSR_CONFIG": "config"}
+    before = {name: os.environ.get(name) for name in names}
+    for name, folder in names.items():
+        os.environ[name] = str(tmp_path_factory.mktemp(folder))
+    fix_default("grid-tiny")
     yield
-    if before is None:
-        del os.environ["AVSR_STATE"]
-    else:
-        os.environ["AVSR_STATE"] = before
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

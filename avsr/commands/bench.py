@@ -13,6 +13,7 @@ from avsr.commands.options import (
     Debug,
     Device,
     Model,
+    Offline,
     print_version,
     split_choices,
     split_list,
@@ -36,7 +37,7 @@ def bench(
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Clips with sound and a face. Default: noise."),
     ] = None,
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     random: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +98,7 @@ def bench(
         Path | None, typer.Option(metavar="DIR", help="Write latency.png and throughput.png here.")
     ] = None,
     device: Device = "auto",
+    offline: Offline = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
@@ -130,7 +132,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     if random is None:
-        loaded = load_model(model, device, dtype=dtype)
+        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressLine())
     else:
         numbers = "float32" if dtype == "auto" else dtype
         loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=numbers)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsr.commands.messages import ProgressLine, say
-from avsr.commands.options import Debug, print_version, split_choices, split_rates
+from avsr.commands.options import Debug, Offline, print_version, split_choices, split_rates
 from avsr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def convert(
     dtype: Annotated[
         _Dtype | None, typer.Option(help="Type of the weights. Default: as in FILE.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use no network.")] = False,
+    offline: Offline = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import say
-from avsr.commands.options import Debug, Device, Model
+from avsr.commands.messages import ProgressLine, say
+from avsr.commands.options import Debug, Device, Model, Offline
 from avsr.errors import UsageError
 
 
 def demo(
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     device: Device = "auto",
+    offline: Offline = False,
     host: Annotated[
         str, typer.Option(help="Address to serve. The default is for this machine's users only.")
     ] = "127.0.0.1",
@@ -27,7 +28,8 @@ def demo(
 ) -> None:
     """Open a page that hears and lip-reads recordings side by side.
 
-    Nothing is sent anywhere; recordings are deleted after use.
+    Nothing is sent anywhere; recordings are deleted after use. What the model needs is fetched the
+    first time.
     """
     if find_spec("gradio") is None:
         raise UsageError("the demo needs Gradio: pip install 'avsr[demo]'")
@@ -41,4 +43,5 @@ def demo(
         max_s=max_seconds,
         max_megabytes=max_megabytes,
         say=say,
+        progress=ProgressLine(),
     )

@@ -15,6 +15,7 @@ from avsr.commands.options import (
     Draft,
     Layout,
     Model,
+    Offline,
     Split,
     print_version,
     split_choices,
@@ -48,7 +49,7 @@ def evaluate(
     plots: Annotated[
         bool, typer.Option("--plots", help="Also draw WER against tokens/s, noise and rate.")
     ] = False,
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     modality: Annotated[str, typer.Option(help="List of av, audio, video.")] = "av",
     audio_rate: Annotated[
         str | None, typer.Option(help="List of audio rates. Default: the finest trained.")
@@ -82,6 +83,7 @@ def evaluate(
         typer.Option(metavar="DIR", help="Keep decoded and cropped clips here for later runs."),
     ] = None,
     device: Device = "auto",
+    offline: Offline = False,
     allow_untrained_rate: AllowUntrainedRate = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with any clip.")

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avsr.commands.messages import clock, json_line, say
+from avsr.commands.messages import ProgressLine, clock, json_line, say
 from avsr.errors import printable
+from avsr.progress import Progress as FetchProgress
+from avsr.progress import show_nothing
 
 if TYPE_CHECKING:
     from avsr.recognizer import Progress
@@ -35,11 +37,21 @@ class Events:
         self._json_lines, self._quiet = json_lines, quiet
         self._started = self._last = time.monotonic()
         self._is_open = False  # a progress line that awaits its end
+        self._told: set[str] = set()  # what need not be said again with each result
 
     def note(self, message: str) -> None:
         """Say something that is good to know."""
         if not self._quiet:
             say(message)
+
+    def tell(self, message: str) -> None:
+        """Say something about all files once; results that carry it do not repeat it here."""
+        self._told.add(message)
+        self.note(f"note: {message}")
+
+    def fetching(self) -> FetchProgress:
+        """What shows how a download goes on."""
+        return show_nothing if self._quiet else ProgressLine()
 
     def begin(self) -> None:
         """A file is begun."""
@@ -94,7 +106,8 @@ class Events:
         where = f" -> {', '.join(map(str, paths.values()))}" if paths else ""
         self.note(f"{result.path}: {how}{rates}{sure}{empty}, {seconds:.1f} s{where}")
         for warning in result.warnings:
-            self.note(f"{result.path}: warning: {warning}")
+            if warning not in self._told:
+                self.note(f"{result.path}: warning: {warning}")
 
     def _print(self, values: dict[str, Any]) -> None:
         print(json_line(values), flush=True)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import say
-from avsr.commands.options import Debug
+from avsr.commands.messages import ProgressLine, say
+from avsr.commands.options import Debug, Offline
 from avsr.errors import ModelUnavailableError
-from avsr.model_files.bundled import bundled_models
+from avsr.model_files.bundled import BundledModel, bundled_models
 from avsr.model_files.published import PUBLISHED, PublishedModel
 from avsr.model_files.store import (
     converted_folder,
@@ -26,7 +26,6 @@ models = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As avsr models list shows it.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Use no network.")]
 
 
 @models.callback()
@@ -39,7 +38,7 @@ def _list_by_default(context: typer.Context) -> int:
 def list_models(debug: Debug = False) -> int:
     """List bundled models, published checkpoints and their base models."""
     rows = [
-        (model.name, "bundled", model.size, "here", model.summary)
+        (model.name, "bundled", model.size, model.state, f"{model.summary}; {model.licence}")
         for model in bundled_models().values()
     ]
     for model in PUBLISHED.values():
@@ -60,7 +59,10 @@ def show_model(name: Name, debug: Debug = False) -> int:
         _print_facts(
             kind="bundled",
             summary=bundled.summary,
+            licence=bundled.licence,
             size=bundled.size,
+            state=bundled.state,
+            needs=", ".join(base.name for base in bundled.bases),
             folder=str(bundled.folder),
         )
         card = bundled.folder / "README.md"  # sources, licence and error rates
@@ -91,8 +93,7 @@ def show_model(name: Name, debug: Debug = False) -> int:
 def download_model(name: Name, offline: Offline = False, debug: Debug = False) -> int:
     """Fetch a model; a broken download goes on where it stopped. Prints where the model is."""
     if name in bundled_models():
-        print(bundled_models()[name].folder)
-        say(f"{name}: comes with this package; there is nothing to download")
+        _complete(bundled_models()[name], offline)
         return 0
     model = published_model(name)
     stored = stored_model(model)
@@ -135,7 +136,8 @@ def choose_default(
 ) -> int:
     """Show or fix the model that is used where none is named.
 
-    Without a choice, a published model that was downloaded and converted wins over the bundled one.
+    Without a choice, a published model that was downloaded and converted wins over english, which
+    comes with this package; where its base models cannot be fetched, grid-tiny reads.
     """
     if name:
         file = fix_default("" if name == "auto" else name)
@@ -144,6 +146,22 @@ def choose_default(
     print(chosen.name)
     say(f"{chosen.name}: {chosen.reason}")
     return 0
+
+
+def _complete(model: BundledModel, offline: bool) -> None:
+    """Fetch what a model of this package needs; print where it is."""
+    missing = [base.name for base in model.missing]
+    if missing:
+        from avsr.model_files.base_fetching import fetch_bases
+
+        try:
+            fetch_bases(missing, offline=offline, say=say, progress=ProgressLine())
+        except ModelUnavailableError as error:
+            advice = "; repeat without --offline" if offline else ""
+            raise ModelUnavailableError(f"{model.name}: {error}{advice}") from error
+    print(model.folder)
+    here = "is ready" if model.bases else "comes with this package"
+    say(f"{model.name}: {here}{'' if missing else '; there is nothing to download'}")
 
 
 def _print_facts(**facts: str) -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from typing import Annotated, Literal, TypeVar
 
 import typer
@@ -14,6 +15,13 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"avsr {__version__}")
         raise typer.Exit
+
+
+def _forbid_network(wanted: bool) -> bool:
+    """For all that fetches, in this process and in those that it starts."""
+    if wanted:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported, later
+    return wanted
 
 
 print_version = Annotated[
@@ -62,6 +70,14 @@ Draft = Annotated[
         help="ctc: the encoder's CTC head proposes the text and the language model verifies it, to "
         "the same text as greedy search, sooner. none: no draft in the prompt of a model whose "
         "audio encoder has a decoder of its own.",
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        callback=_forbid_network,
+        help="Never download; use what is on this machine.",
     ),
 ]
 Layout = Annotated[

@@ -11,7 +11,7 @@ import typer
 
 from avsr.commands.flags import told
 from avsr.commands.messages import ProgressLine, say
-from avsr.commands.options import Debug, Device, FileModality, Model, print_version
+from avsr.commands.options import Debug, Device, FileModality, Model, Offline, print_version
 from avsr.errors import InputError, UsageError
 from avsr.outputs import check_folder, check_outputs, note_output, write_output
 
@@ -30,7 +30,7 @@ def sinks(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all that is made.")
     ],
-    model: Model = "grid-tiny",
+    model: Model = "auto",
     modality: Annotated[
         FileModality,
         typer.Option(help="What to read; auto: sound and lips where both are there."),
@@ -54,6 +54,7 @@ def sinks(
         bool, typer.Option("--maps/--no-maps", help="Token-by-token maps; memory grows with them.")
     ] = True,
     device: Device = "auto",
+    offline: Offline = False,
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
@@ -69,11 +70,11 @@ def sinks(
     from avsr.sinks.page import report_page
     from avsr.sinks.results import to_dict
 
-    loaded = load_model(model, device)
+    progress = ProgressLine()
+    loaded = load_model(model, device, say=say, progress=progress)
     settings = SinkSettings(factor=factor, coverage=coverage, massive=massive, maps=maps)
     pieces: list[ClipAnalysis] = []
     figures: list[dict[str, Path]] = []
-    progress = ProgressLine()
     n_failed = 0
     for done, (path, stem) in enumerate(zip(inputs, stems, strict=True)):
         progress("analysing", done, len(inputs))

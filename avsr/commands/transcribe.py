@@ -1,6 +1,5 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from avsr.commands.options import (
     Draft,
     FileModality,
     Model,
+    Offline,
     print_version,
 )
 from avsr.commands.results import (
@@ -119,9 +119,7 @@ def transcribe(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
     ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Never download; use what is on this machine.")
-    ] = False,
+    offline: Offline = False,
     output_format: Annotated[
         str,
         typer.Option(
@@ -194,8 +192,6 @@ def transcribe(
         if not inputs:
             return 0
     check_results(inputs, results)
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported, below
     total = Timings()
     with total.measure("imports"):
         import torch
@@ -213,6 +209,8 @@ def transcribe(
             dtype=dtype,
             offline=offline,
             allow_untrained_rate=allow_untrained_rate,
+            say=events.tell,
+            progress=events.fetching(),
         )
     request = Request(
         modality=modality,
@@ -231,7 +229,7 @@ def transcribe(
     )
     recognizer.check(request)
     if recognizer.loaded.note:
-        events.note(f"note: {recognizer.loaded.note}")
+        events.tell(recognizer.loaded.note)
     style = SubtitleStyle(
         max_line_width=max_line_width,
         max_line_count=max_line_count,

@@ -82,7 +82,11 @@ def evaluate(
         _check_outputs(settings, settings.output, corpus, voices)
     noises, described = build_noises(settings.noise_names, voices, settings.seed)
     loaded = load_model(
-        settings.model, settings.device, allow_untrained_rate=settings.allow_untrained_rate
+        settings.model,
+        settings.device,
+        allow_untrained_rate=settings.allow_untrained_rate,
+        say=say,
+        progress=progress,
     )
     conditions = plan_conditions(
         loaded, settings.modalities, settings.audio_rates, settings.video_rates, settings.sounds

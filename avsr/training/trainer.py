@@ -45,7 +45,7 @@ class AvsrTrainer(Trainer):
         plan: chooses the passes of a step.
         batch: sizes of batches.
         choose_by: "loss" or "wer", what checkpoints are compared by.
-        self_contained: checkpoints hold all weights; None: only where a base model is unnamed.
+        self_contained: checkpoints hold all weights; None: where no base model is named.
         callbacks: more callbacks.
     """
 

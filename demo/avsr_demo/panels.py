@@ -30,10 +30,11 @@ _STEPS = 7  # findings that reading one recording gives, for the progress bar
 
 
 def header(loaded: LoadedModel) -> str:
-    """Title, what the model can read, its licence, and the note on consent."""
+    """Title, what the model can read, why it is not another, and its licence."""
     ways = ", ".join(_READS[modality] for modality in loaded.modalities)
     note = loaded.note.removeprefix(loaded.name).strip() or f"reads {ways}"
     licence = loaded.licence or "not stated; ask where it came from"
+    warnings = "".join(f'<p class="model-line">{escape(line)}.</p>' for line in loaded.warnings)
     return (
         '<header class="masthead"><div class="wordmark" aria-hidden="true">'
         '<span class="wave"><i></i><i></i><i></i><i></i></span><span class="lips"></span></div>'
@@ -41,7 +42,7 @@ def header(loaded: LoadedModel) -> str:
         "<p>When sound fails, lips still tell. Add babble and watch the three readings part.</p>"
         "</div></header>"
         f'<p class="model-line"><strong>{escape(loaded.name)}</strong> {escape(note)}. '
-        f"<span>Licence of the model: {escape(licence)}.</span></p>"
+        f"<span>Licence of the model: {escape(licence)}.</span></p>{warnings}"
     )
 
 

@@ -11,6 +11,7 @@ _TITLES = {
     "clean": "Clean",
     "babble_0db": "Babble, 0 dB",
     "silent": "Silent film",
+    "english": "Everyday English",
 }
 
 

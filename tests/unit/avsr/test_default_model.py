@@ -7,15 +7,21 @@ import pytest
 
 from avsr import doctor
 from avsr.cli import run
-from avsr.model_files.store import converted_folder, default_model
+from avsr.model_files.store import converted_folder, default_model, find_model
 from avsr.pretrained import load_model
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No choice and no models of the person who runs the tests."""
+    """No choice and no models of the person who runs the tests; one model comes with the package.
+
+    What is new where there are two is in ``test_english_default.py``.
+    """
     monkeypatch.setenv("AVSR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AVSR_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "bundled").mkdir()
+    (tmp_path / "bundled" / "grid-tiny").symlink_to(find_model("grid-tiny").folder)
+    monkeypatch.setattr("avsr.model_files.bundled.BUNDLED_FOLDER", tmp_path / "bundled")
     return tmp_path
 
 

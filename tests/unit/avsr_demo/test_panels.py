@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from avsr.pretrained import load_model
 from avsr.route import Route
 from avsr.transcription import Segment, TranscriptionResult, Word
 from avsr_demo import panels
@@ -31,6 +32,14 @@ def _result(*words: tuple[str, float]) -> TranscriptionResult:
         reason="",
         duration_s=9.0,
     )
+
+
+def test_the_head_tells_why_another_model_reads() -> None:
+    loaded = load_model("grid-tiny", "cpu")
+    assert "in place of" not in panels.header(loaded)
+    head = panels.header(replace(loaded, warnings=(f"it reads in place of {_HOSTILE}",)))
+    assert "it reads in place of &lt;img" in head
+    assert _HOSTILE not in head
 
 
 def _findings(**changes: object) -> Findings:

@@ -9,8 +9,33 @@ import torch
 
 from avsr.noise import mix_at_snr
 from tests.byte_level import byte_tokenizer
+from tests.english import stored_names, write_tiny_english
 
 RECIPE_FOLDERS = ("english",)
+
+
+def test_a_bundle_names_base_models_and_no_folder_of_this_machine(
+    recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = write_tiny_english(tmp_path)
+    tiny.install(monkeypatch, reachable=False)
+    trained, out = tmp_path / "bundled" / "english", tmp_path / "out"
+    config = json.loads((trained / "config.json").read_text())
+    for base in config["base_models"].values():
+        base["name"] = str(tmp_path / "bases" / base["name"])
+    (trained / "config.json").write_text(json.dumps(config))
+    bundle = recipe("bundle")
+    bundle.write_bundle(trained, out)
+    assert stored_names(out) == {"tiny-llama", "tiny-whisper"}
+    written = [path for path in out.rglob("*") if path.is_file()]
+    assert {path.relative_to(out) for path in written} == {
+        path.relative_to(trained) for path in trained.rglob("*") if path.is_file()
+    }
+    assert not [path for path in written if str(tmp_path).encode() in path.read_bytes()]
+    adapter = json.loads((out / "lora" / "shared" / "adapter_config.json").read_text())
+    assert adapter["base_model_name_or_path"] == "owner/tiny-llama"
+    with pytest.raises(ValueError, match="elsewhere: is none of"):
+        bundle.bundled_config({"base_models": {"text": {"name": "/models/elsewhere"}}})
 
 
 def test_rare_words_are_spelt_with_the_pieces_of_common_ones(recipe) -> None:
