@@ -117,7 +117,8 @@ class Recognizer:
             save_lips: write the mouth crops of a file to ``SAVE_LIPS-face1.mp4`` and so on.
             partial: a file that keeps what is done of a long input while it is transcribed; where
                 there is one of an interrupted run, that run goes on.
-            on_progress: called after each stretch of 15 s.
+            on_progress: called after each stretch of 15 s, and at the beginning with what an
+                interrupted run had done.
             changes: options by name, in place of ``request`` or to change it: ``modality``,
                 ``audio_rate``, ``video_rate``, ``quality``, ``max_tokens_per_second``,
                 ``auto_rate``, ``start``, ``end``, ``keep_unsure``, ``face``, ``roi``,
@@ -148,6 +149,11 @@ class Recognizer:
         stretches = [] if kept is None else kept.load()
         begin = request.start or 0.0
         resumed_s = stretches[-1].until - begin if stretches else 0.0
+        if stretches and on_progress is not None:
+            said = tuple(segment for stretch in stretches for segment in stretch.segments)
+            on_progress(
+                Progress(done_s=resumed_s, total_s=None, segments=said, resumed_s=resumed_s)
+            )
         opened = self._open(source, request, timings, begin + resumed_s, lips)
         for stretch in self._stretches(reader, opened, is_resumed=bool(stretches)):
             stretches.append(stretch)

@@ -23,11 +23,22 @@ def deliver(
     read: Read,
     file: InputFile,
     where: ResultFiles,
+    output_format: str,
     style: "SubtitleStyle",
     events: Events,
     debug: bool,
 ) -> "TranscriptionResult | None":
-    """Transcribe and deliver one file; None, after saying why, where that fails."""
+    """Transcribe and deliver one file; None, after saying why, where that fails.
+
+    Args:
+        read: transcribes it.
+        file: the input.
+        where: the files that the result is written to.
+        output_format: of what is printed, where that is not the words as they come.
+        style: of subtitles.
+        events: what is told while it works.
+        debug: show where an error comes from.
+    """
     started = time.perf_counter()
     events.begin()
     path = file.path
@@ -52,6 +63,6 @@ def deliver(
             cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
         events.failure(file.path, cause)
         return None
-    text = printed(result, events.formats, style, bool(where.paths))
-    events.result(result, text, where.paths, time.perf_counter() - started)
+    rendered = "" if events.prints_words else printed(result, output_format, style)
+    events.result(result, rendered, where.paths, time.perf_counter() - started)
     return result

@@ -13,7 +13,7 @@ from avsr.progress import show_nothing
 
 if TYPE_CHECKING:
     from avsr.recognizer import Progress
-    from avsr.transcription import TranscriptionResult
+    from avsr.transcription import Segment, TranscriptionResult
 
 _SECONDS_BETWEEN_LINES = 10.0  # where progress cannot be redrawn in place
 
@@ -22,19 +22,24 @@ class Events:
     """Reports to standard output and standard error.
 
     Attributes:
-        formats: the formats asked for.
+        prints_words: standard output gets each segment as it comes, a line for each; else it gets
+            the whole result, rendered in the one format asked for, or JSON lines.
     """
 
-    def __init__(self, *, formats: Sequence[str], json_lines: bool, quiet: bool) -> None:
+    def __init__(
+        self, *, formats: Sequence[str], json_lines: bool, quiet: bool, has_files: bool = False
+    ) -> None:
         """Choose how to report.
 
         Args:
             formats: the formats asked for.
             json_lines: standard output gets JSON, a line for each event, instead of results.
             quiet: nothing but errors goes to standard error.
+            has_files: the formats are written to files.
         """
-        self.formats = formats
+        self.prints_words = not json_lines and (has_files or list(formats) == ["txt"])
         self._json_lines, self._quiet = json_lines, quiet
+        self._n_shown = 0  # segments of this file
         self._started = self._last = time.monotonic()
         self._is_open = False  # a progress line that awaits its end
         self._told: set[str] = set()  # what need not be said again with each result
@@ -56,12 +61,22 @@ class Events:
     def begin(self) -> None:
         """A file is begun."""
         self._started = self._last = time.monotonic()
+        self._n_shown = 0
 
     def progress(self, file: Path, progress: "Progress") -> None:
-        """Show how far a file has come, with the real-time factor and the time left."""
-        if self._json_lines:
-            for segment in progress.segments:
+        """Show what was said since the last report and how far a file has come.
+
+        That is with the real-time factor and the time left.
+        """
+        for segment in progress.segments:
+            if self._json_lines:
                 self._print({"event": "segment", "file": printable(file), **segment.to_dict()})
+            elif self.prints_words:
+                self._show_words(segment)
+        self._n_shown += len(progress.segments)
+        if progress.resumed_s and progress.done_s == progress.resumed_s:
+            self.note(f"{file}: goes on at {clock(progress.resumed_s)}, where it was interrupted")
+            return
         now = time.monotonic()
         done_s = progress.done_s - progress.resumed_s
         factor = (now - self._started) / done_s if done_s > 0 else 0.0
@@ -89,16 +104,28 @@ class Events:
     def result(
         self,
         result: "TranscriptionResult",
-        text: str,
+        rendered: str,
         paths: Mapping[str, Path],
         seconds: float,
     ) -> None:
-        """Deliver a result, with what it was read from, why, and what may have harmed it."""
+        """Deliver a result, with what it was read from, why, and what may have harmed it.
+
+        Args:
+            result: it.
+            rendered: it in the format asked for, where that goes to standard output.
+            paths: the files that it was written to.
+            seconds: what it took.
+        """
         self._end_line()
         if self._json_lines:
             self._print({"event": "result", **result.to_dict()})
-        else:
-            print(text, flush=True)
+        elif not self.prints_words:
+            print(rendered, flush=True)
+        elif not result.segments:
+            print(flush=True)  # a line for each file at least
+        elif not self._n_shown:  # everybody's words come together, at the end
+            for segment in result.segments:
+                self._show_words(segment, is_labelled=segment.face is not None)
         how = f"{result.modality} ({result.reason})"
         rates = f", {result.rates.in_words}" if result.rates.in_words else ""
         sure = "" if result.confidence is None else f", confidence {result.confidence:.2f}"
@@ -109,6 +136,15 @@ class Events:
             if warning not in self._told:
                 self.note(f"{result.path}: warning: {warning}")
 
+    def _show_words(self, segment: "Segment", is_labelled: bool = False) -> None:
+        """Print a line for a segment: its words, on a terminal with their times."""
+        self._end_line()
+        text = f"face {segment.face}: {segment.text}" if is_labelled else segment.text
+        if sys.stdout.isatty():
+            start, end = segment.span
+            text = f"[{_time(start)} -> {_time(end)}] {text}"
+        print(text, flush=True)
+
     def _print(self, values: dict[str, Any]) -> None:
         print(json_line(values), flush=True)
 
@@ -116,3 +152,12 @@ class Events:
         if self._is_open:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
             self._is_open = False
+
+
+def _time(seconds: float) -> str:
+    """When something was said, to a tenth of a second: 00:12.3, 1:02:03.4."""
+    tenths = max(0, round(10 * seconds))
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    clock_time = f"{minutes:02d}:{rest // 10:02d}.{rest % 10}"
+    return f"{hours}:{clock_time}" if hours else clock_time

@@ -149,14 +149,10 @@ def _partial_name(stem: str) -> str:
     return f".avsr-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]}.partial"
 
 
-def printed(
-    result: "TranscriptionResult", formats: Sequence[str], style: "SubtitleStyle", has_files: bool
-) -> str:
-    """What of a result goes to standard output: the text, or the one format that is not written."""
+def printed(result: "TranscriptionResult", output_format: str, style: "SubtitleStyle") -> str:
+    """A whole result for standard output, in the one format that is not written to a file."""
     from avsr.rendering import render
 
-    if has_files or formats == ["txt"]:
-        return result.text
-    if formats == ["json"]:
+    if output_format == "json":
         return json_line(result.to_dict())
-    return render(result, formats[0], style).rstrip("\n")
+    return render(result, output_format, style).rstrip("\n")

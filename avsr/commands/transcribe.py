@@ -181,12 +181,15 @@ def transcribe(
 ) -> int:
     """Write down what is said in video or audio files of any length.
 
-    The text goes to standard output, everything else to standard error.
+    The text goes to standard output as it comes, a line for each segment, on a terminal with its
+    times; everything else goes to standard error.
     """
     formats = split_formats(output_format)
     inputs = expand_inputs(files, recursive=recursive)
     results = plan_results(inputs, output, formats, save_lips)
-    events = Events(formats=formats, json_lines=json_lines, quiet=quiet)
+    events = Events(
+        formats=formats, json_lines=json_lines, quiet=quiet, has_files=output is not None
+    )
     if skip_existing:
         inputs, results = _without_existing(inputs, results, events)
         if not inputs:
@@ -239,7 +242,13 @@ def transcribe(
     n_failed = 0
     for file, where in zip(inputs, results, strict=True):
         result = deliver(
-            partial(recognizer.transcribe, request=request), file, where, style, events, debug
+            partial(recognizer.transcribe, request=request),
+            file,
+            where,
+            formats[0],
+            style,
+            events,
+            debug,
         )
         release_memory()
         n_failed += result is None

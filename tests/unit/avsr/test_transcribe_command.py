@@ -10,6 +10,7 @@ import pytest
 from avsr.cli import run
 from avsr.commands.events import Events
 from avsr.recognizer import Progress
+from avsr.transcription import Segment
 
 
 @pytest.fixture
@@ -153,3 +154,61 @@ def test_progress_tells_speed_and_time_left(
     messages = capsys.readouterr().err.splitlines()
     # The second report comes too soon after the first to deserve a line of its own.
     assert messages == ["a.mp4: 2:00 of 6:00, 1:00 left, real-time factor 0.25"]
+
+
+def _said(start: float, text: str) -> Segment:
+    return Segment(start=start, end=start + 2.5, text=text, avg_logprob=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "expected"),
+    [
+        (True, "[00:12.3 -> 00:14.8] one two\n[1:02:03.4 -> 1:02:05.9] three\n"),
+        (False, "one two\nthree\n"),
+    ],
+)
+def test_words_come_while_the_file_is_read(
+    is_terminal: bool,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    events = Events(formats=["txt"], json_lines=False, quiet=True)
+    events.begin()
+    segments = (_said(12.34, "one two"), _said(3723.4, "three"))
+    shown = ""
+    for segment in segments:
+        events.progress(Path("a.mp4"), Progress(done_s=1, total_s=9, segments=(segment,)))
+        shown += capsys.readouterr().out
+    assert shown == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "prints"),
+    [
+        ({"formats": ["srt"]}, False),
+        ({"formats": ["json"]}, False),
+        ({"formats": ["txt"], "json_lines": True}, False),
+        ({"formats": ["srt", "json"], "has_files": True}, True),
+    ],
+)
+def test_other_formats_come_whole(
+    options: dict, prints: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = Events(**{"json_lines": False, "quiet": True, **options})
+    events.progress(Path("a.mp4"), Progress(done_s=1, total_s=9, segments=(_said(1, "one"),)))
+    assert capsys.readouterr().out == ("one\n" if prints else "")
+
+
+def test_what_an_interrupted_run_had_said_is_said_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    events = Events(formats=["txt"], json_lines=False, quiet=False)
+    earlier = (_said(1, "one"), _said(4, "two"))
+    events.progress(
+        Path("a.mp4"), Progress(done_s=95, total_s=None, segments=earlier, resumed_s=95)
+    )
+    captured = capsys.readouterr()
+    assert captured.out == "one\ntwo\n"
+    assert captured.err == "a.mp4: goes on at 1:35, where it was interrupted\n"
