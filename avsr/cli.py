@@ -19,6 +19,7 @@ from avsr.commands.demo import demo
 from avsr.commands.doctor import doctor
 from avsr.commands.evaluate import evaluate
 from avsr.commands.flags import told
+from avsr.commands.help import HelpfulCommand
 from avsr.commands.messages import escape_unprintable, say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
@@ -42,20 +43,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={
         "help_option_names": ["-h", "--help"],
+        "max_content_width": 120,  # else the terminal's
         "auto_envvar_prefix": "AVSR",  # AVSR_TRANSCRIBE_BEAM=5 and so on, for every option
     },
 )
-app.command()(transcribe)
-app.command()(evaluate)
-app.command()(compare)
-app.command()(prepare)
-app.command()(train)
-app.command()(convert)
-app.command()(demo)
-app.command()(bench)
-app.command()(sinks)
+app.command(cls=HelpfulCommand)(transcribe)
+app.command(cls=HelpfulCommand)(evaluate)
+app.command(cls=HelpfulCommand)(compare)
+app.command(cls=HelpfulCommand)(prepare)
+app.command(cls=HelpfulCommand)(train)
+app.command(cls=HelpfulCommand)(convert)
+app.command(cls=HelpfulCommand)(demo)
+app.command(cls=HelpfulCommand)(bench)
+app.command(cls=HelpfulCommand)(sinks)
 app.add_typer(models)
-app.command()(doctor)
+app.command(cls=HelpfulCommand)(doctor)
 
 
 @app.callback()
@@ -89,7 +91,10 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except _ClickException as error:
-        return _fail(error, f"{error.format_message()} See avsr --help.", error.exit_code, debug)
+        context = getattr(error, "ctx", None)
+        command = "avsr" if context is None else context.command_path
+        message = f"{error.format_message().rstrip('.')}. See {command} --help."
+        return _fail(error, message, error.exit_code, debug)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {one_line(error)}; --debug shows where"
         return _fail(error, message, 1, debug)

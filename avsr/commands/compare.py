@@ -24,7 +24,7 @@ def compare(
     ] = "lrs3",
     style: Annotated[
         Literal["text", "markdown", "csv", "latex"],
-        typer.Option("--format", "-f", help="Of the table."),
+        typer.Option("--format", "-f", envvar="AVSR_COMPARE_FORMAT", help="Of the table."),
     ] = "text",
     seed: Annotated[int, typer.Option(help="Of the tests' random draws.")] = 0,
     debug: Debug = False,

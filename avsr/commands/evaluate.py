@@ -91,7 +91,7 @@ def evaluate(
     debug: Debug = False,
     version: print_version = False,
 ) -> int:
-    """Measure word error rates on a manifest or a corpus.
+    """Measure word error rates on a manifest or a corpus; --manifest or --data is needed.
 
     Options that take a list (values with commas between them) are combined in all ways; a rate that
     a modality does not use is not multiplied. A table goes to standard output.

@@ -125,6 +125,7 @@ def transcribe(
         typer.Option(
             "--format",
             "-f",
+            envvar="AVSR_TRANSCRIBE_FORMAT",
             metavar="FORMAT",
             help="txt, srt, vtt, tsv, json (on standard output: one object a line), several with "
             "commas, or all.",
