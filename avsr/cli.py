@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from avsr.commands import interruption
 from avsr.commands.bench import bench
 from avsr.commands.compare import compare
 from avsr.commands.convert import convert
@@ -28,8 +29,6 @@ from avsr.commands.sinks import sinks
 from avsr.commands.train import train
 from avsr.commands.transcribe import transcribe
 from avsr.errors import AvsrError, one_line
-
-_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 
 # The base class of typer's usage errors, wherever the installed version keeps it.
 _ClickException: Any = next(
@@ -82,8 +81,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         exit_code = app(list(arguments), prog_name="avsr", standalone_mode=False)
         sys.stdout.flush()
-        if exit_code == _INTERRUPTED:
-            say("avsr: interrupted; what is written is whole")
+        if exit_code == interruption.EXIT_CODE:
+            interruption.tell_how_to_go_on()
         return exit_code or 0
     except AvsrError as error:
         return _fail(error, told(error), error.exit_code, debug)
@@ -109,4 +108,8 @@ def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> in
 
 def main() -> None:
     """Entry point of the ``avsr`` command."""
-    sys.exit(run(sys.argv[1:]))
+    interruption.watch()
+    exit_code = run(sys.argv[1:])
+    if exit_code == interruption.EXIT_CODE:
+        os._exit(exit_code)  # threads at work are not waited for
+    sys.exit(exit_code)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from avsr.commands.interruption import goes_on
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -105,6 +106,11 @@ def evaluate(
     noises = split_list(noise, "--noise") if noise is not None else ["clean"]
     ratios = _ratios(snr)
 
+    goes_on(
+        "the same command goes on from there"
+        if output
+        else "with -o FILE, a run that was stopped can go on"
+    )
     from avsr.decoding.options import SearchOptions
     from avsr.evaluation.evaluate import evaluate as run
     from avsr.evaluation.settings import EvaluationSettings

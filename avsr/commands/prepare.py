@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from avsr.commands.interruption import goes_on
 from avsr.commands.messages import ProgressLine, say
 from avsr.commands.options import Debug, Layout, Split, print_version
 from avsr.datasets.cutting import LONGEST_S
@@ -39,6 +40,7 @@ def prepare(
     DIR/manifest.jsonl then serves evaluate and train. A run that was stopped goes on where it was
     when started again. Clips that fail, or show no face, stay in the manifest, marked and listed.
     """
+    goes_on("the same command goes on from there")
     from avsr.preparation.corpus import PreparationSettings
     from avsr.preparation.corpus import prepare as run
 

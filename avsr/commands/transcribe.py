@@ -10,6 +10,7 @@ import typer
 from avsr.commands.delivery import deliver
 from avsr.commands.events import Events
 from avsr.commands.flags import parse_face, parse_roi
+from avsr.commands.interruption import goes_on
 from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -196,6 +197,11 @@ def transcribe(
         if not inputs:
             return 0
     check_results(inputs, results)
+    goes_on(
+        "the same command with --skip-existing goes on from there"
+        if output
+        else "with -o DIR, a run that was stopped can go on"
+    )
     total = Timings()
     with total.measure("imports"):
         import torch

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from avsr.cli import run
+from avsr.commands import interruption
 from avsr.errors import UsageError
 from avsr.recognizer import Recognizer
 
@@ -208,12 +209,13 @@ def test_interruption_keeps_what_is_done(
         return original(self, source, **options)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(Recognizer, "transcribe", interrupted)
+    monkeypatch.setattr(interruption, "_said", set())
     files = [media / "sound.wav", media / "mute.mp4", media / "silence.wav"]
     assert _transcribe(tiny_folder, *files, "-o", tmp_path) == 130
     captured = capsys.readouterr()
     assert [path.name for path in tmp_path.iterdir()] == ["sound.txt"]
     assert (tmp_path / "sound.txt").read_text() == captured.out
-    assert "avsr: interrupted; what is written is whole" in captured.err
+    assert "avsr: stopped; the same command with --skip-existing goes on" in captured.err
 
 
 def test_debug_shows_the_traceback(
