@@ -40,7 +40,6 @@ def deliver(
         debug: show where an error comes from.
     """
     started = time.perf_counter()
-    events.begin()
     path = file.path
     try:
         if file.problem is not None:

@@ -1,5 +1,6 @@
 """What ``avsr transcribe`` tells while it works: text for people, or JSON lines for programs."""
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ class Events:
         self.prints_words = not json_lines and (has_files or list(formats) == ["txt"])
         self._json_lines, self._quiet = json_lines, quiet
         self._n_shown = 0  # segments of this file
+        self._place = ""  # of this file among several
         self._started = self._last = time.monotonic()
         self._is_open = False  # a progress line that awaits its end
         self._told: set[str] = set()  # what need not be said again with each result
@@ -58,10 +60,15 @@ class Events:
         """What shows how a download goes on."""
         return show_nothing if self._quiet else ProgressLine()
 
-    def begin(self) -> None:
-        """A file is begun."""
+    def begin(self, file: Path, number: int = 1, n_files: int = 1) -> None:
+        """File ``number`` of ``n_files`` is begun."""
+        self._place = f"{number} of {n_files}: " if n_files > 1 else ""
         self._started = self._last = time.monotonic()
         self._n_shown = 0
+        if self._place:
+            self._show(f"{self._place}{file}", is_due=True)
+        elif sys.stderr.isatty():
+            self._show(str(file))
 
     def progress(self, file: Path, progress: "Progress") -> None:
         """Show what was said since the last report and how far a file has come.
@@ -80,18 +87,25 @@ class Events:
         now = time.monotonic()
         done_s = progress.done_s - progress.resumed_s
         factor = (now - self._started) / done_s if done_s > 0 else 0.0
-        text = f"{file}: {clock(progress.done_s)}"
+        text = f"{self._place}{file}: {clock(progress.done_s)}"
         if progress.total_s:
             left_s = max(0.0, progress.total_s - progress.done_s) * factor
             text += f" of {clock(progress.total_s)}, {clock(left_s)} left"
         text += f", real-time factor {factor:.2f}"
+        self._show(text, is_due=now - self._last >= _SECONDS_BETWEEN_LINES)
+
+    def _show(self, text: str, is_due: bool = False) -> None:
+        """Show a state: redrawn in place on a terminal, else as a line where one is due."""
         if self._quiet:
             return
         if sys.stderr.isatty():
+            columns = shutil.get_terminal_size().columns
+            if len(text) >= columns:  # what wraps cannot be redrawn: the end tells more
+                text = f"...{text[len(text) - columns + 4 :]}"
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
             self._is_open = True
-        elif now - self._last >= _SECONDS_BETWEEN_LINES:
-            self._last = now
+        elif is_due:
+            self._last = time.monotonic()
             say(text)
 
     def failure(self, file: Path, cause: str) -> None:

@@ -247,7 +247,8 @@ def transcribe(
         labels=labels,
     )
     n_failed = 0
-    for file, where in zip(inputs, results, strict=True):
+    for number, (file, where) in enumerate(zip(inputs, results, strict=True), start=1):
+        events.begin(file.path, number, len(inputs))
         result = deliver(
             partial(recognizer.transcribe, request=request),
             file,

@@ -145,10 +145,10 @@ def test_wrong_usage(
 def test_progress_tells_speed_and_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    times = iter([0.0, 100.0, 130.0, 132.0])
+    times = iter([0.0, 100.0, 130.0, 130.0, 132.0])
     monkeypatch.setattr("avsr.commands.events.time.monotonic", lambda: next(times))
     events = Events(formats=["txt"], json_lines=False, quiet=False)
-    events.begin()
+    events.begin(Path("a.mp4"))
     events.progress(Path("a.mp4"), Progress(done_s=120.0, total_s=360.0, segments=()))
     events.progress(Path("a.mp4"), Progress(done_s=180.0, total_s=360.0, segments=()))
     messages = capsys.readouterr().err.splitlines()
@@ -175,7 +175,7 @@ def test_words_come_while_the_file_is_read(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
     events = Events(formats=["txt"], json_lines=False, quiet=True)
-    events.begin()
+    events.begin(Path("a.mp4"))
     segments = (_said(12.34, "one two"), _said(3723.4, "three"))
     shown = ""
     for segment in segments:
@@ -198,7 +198,8 @@ def test_other_formats_come_whole(
 ) -> None:
     events = Events(**{"json_lines": False, "quiet": True, **options})
     events.progress(Path("a.mp4"), Progress(done_s=1, total_s=9, segments=(_said(1, "one"),)))
-    assert capsys.readouterr().out == ("one\n" if prints else "")
+    words = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("{")]
+    assert words == (["one"] if prints else [])
 
 
 def test_what_an_interrupted_run_had_said_is_said_again(
@@ -212,3 +213,20 @@ def test_what_an_interrupted_run_had_said_is_said_again(
     captured = capsys.readouterr()
     assert captured.out == "one\ntwo\n"
     assert captured.err == "a.mp4: goes on at 1:35, where it was interrupted\n"
+
+
+def test_progress_of_several_files_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = Events(formats=["txt"], json_lines=False, quiet=False)
+    file = Path("a" * 90 + ".mp4")
+    events.begin(file, 3, 10)
+    assert capsys.readouterr().err == f"3 of 10: {file}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    events.begin(file, 4, 10)
+    events.progress(file, Progress(done_s=15, total_s=60, segments=()))
+    begun, redrawn = capsys.readouterr().err.split("\r\033[K")[1:]
+    assert len(begun) < 80
+    assert len(redrawn) < 80
+    assert "15 s of 1:00" in redrawn
