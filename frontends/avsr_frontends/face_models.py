@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from avsr_frontends.lazy_import import import_lazily
 from avsr_frontends.native_log import without_native_chatter
 from avsr_frontends.pictures import fits
 
@@ -45,6 +46,7 @@ class FaceDetector:
     """Finds faces down to about 7 % of the picture's width (the full-range model)."""
 
     def __init__(self, min_confidence: float) -> None:
+        import_lazily("matplotlib.pyplot")  # mediapipe's drawings, which nobody here wants
         from mediapipe.python.solutions import face_detection
 
         with without_native_chatter():
@@ -80,6 +82,7 @@ class FaceMesh:
     """Places the 68 points of one face, looking first where that face was in the last picture."""
 
     def __init__(self, min_confidence: float) -> None:
+        import_lazily("matplotlib.pyplot")
         from mediapipe.python.solutions import face_mesh
 
         with without_native_chatter():

@@ -37,6 +37,30 @@ def test_help(arguments: list[str]) -> None:
     assert len(imported) < 600
 
 
+def test_transcribing_loads_no_plots() -> None:
+    """What mediapipe imports to draw with: a font's worth of modules, half a second."""
+    code = (
+        "from avsr.cli import run\n"
+        "assert run(['transcribe', 'demo/samples/clean.mp4', '-m', 'grid-tiny', '-q']) == 0"
+    )
+    imported = modules_after(code)
+    assert "mediapipe" in imported
+    plots = {name for name in imported if name.startswith(("matplotlib.", "PIL.", "fontTools."))}
+    assert not plots & {"matplotlib.figure", "matplotlib.backend_bases", "matplotlib.font_manager"}
+    assert len(imported) < 4100
+
+
+def test_a_lazy_module_is_whole_when_it_is_used() -> None:
+    code = (
+        "from avsr_frontends.lazy_import import import_lazily\n"
+        "import_lazily('matplotlib.pyplot')\n"
+        "import matplotlib.pyplot as plt\n"
+        "assert 'matplotlib.figure' not in sys.modules\n"
+        "assert plt.figure is not None"
+    )
+    assert "matplotlib.figure" in modules_after(code)
+
+
 def test_every_public_name_is_there() -> None:
     assert [name for name in avsr.__all__ if not hasattr(avsr, name)] == []
     assert set(avsr.__all__) == set(avsr._MODULE_OF)
