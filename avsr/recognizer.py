@@ -1,7 +1,6 @@
 """Transcribing files and arrays of any length with a loaded model."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,8 +21,13 @@ from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.readability import readability, readability_doubts
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import offset_doubts
-from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
-from avsr.route import Modality, Route
+from avsr.recognition.stretch import (
+    Stretch,
+    doubts,
+    joint_report,
+    main_modality,
+    usual_route,
+)
 from avsr.timings import Timings
 from avsr.transcription import Segment, TranscriptionResult
 from avsr.version import __version__
@@ -262,7 +266,7 @@ class Recognizer:
             segments = tuple(replace(segment, face=None) for segment in segments)
         face = joint_report(stretch.face for stretch in stretches if stretch.face is not None)
         modality, reason = main_modality(stretches)
-        route = _usual_route(segments, modality) or reader.route(modality)
+        route = usual_route(segments, modality) or reader.route(modality)
         untrained = self.loaded.doubts_about([route])
         readable = readability((stretch.signs for stretch in stretches), self.loaded.readability)
         return TranscriptionResult(
@@ -298,12 +302,3 @@ def _input_errors(source: Source) -> Iterator[None]:
     except InputError as error:
         message = f"{source.path}: {error}" if source.path else str(error)
         raise InputError(message, settings=error.settings) from error
-
-
-def _usual_route(segments: tuple[Segment, ...], modality: Modality) -> Route | None:
-    """What most of the time was read by, where each segment has a route of its own."""
-    seconds: dict[Route, float] = defaultdict(float)
-    for segment in segments:
-        if segment.route is not None and segment.route.modality == modality:
-            seconds[segment.route] += segment.end - segment.start
-    return max(seconds, key=seconds.__getitem__, default=None)

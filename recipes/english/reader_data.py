@@ -1,8 +1,8 @@
 """Batches for the language model: features of sound and of lips, texts, and drafts for some.
 
 A folder of features holds ``NAME.npz`` and, where there are, ``NAME.drafts.json``: texts that
-Whisper's own decoder made of the same clips, in order. A folder of lips holds features of lips under
-the same names.
+Whisper's own decoder made of the same clips, in order. A folder of lips holds features of lips
+under the same names.
 """
 
 import json

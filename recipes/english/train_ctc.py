@@ -1,4 +1,4 @@
-"""Projectors of sound, or of lips, by CTC into the language model's own embeddings, before that model is met.
+"""Projectors of sound or lips by CTC into the language model's own embeddings, without that model.
 
     python recipes/english/train_ctc.py --features DIR... --dev FILE... --language-model DIR ...
 

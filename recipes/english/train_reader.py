@@ -2,8 +2,8 @@
 
     python recipes/english/train_reader.py --base DIR --projectors FILE --sound DIR... --dev DIR ...
 
-Every step draws a task, a folder, rates, and for each clip whether a draft stands in the prompt: its
-own, somebody else's, or none. Stops and resumes anywhere; the model folder is ``OUT/model``.
+Every step draws a task, a folder, rates, and for each clip whether a draft stands in the prompt:
+its own, somebody else's, or none. Stops and resumes anywhere; the model folder is ``OUT/model``.
 """
 
 import argparse
@@ -114,6 +114,7 @@ def build(base: Path, projectors: dict[Stream, Path], pieces: list[int], lips: P
     )
     model = AvsrForConditionalGeneration(config)
     load_base_models(model, dtype=torch.float32)
+    del model.config.base_models["video"]  # no one else has it: it is stored with what is trained
     for stream, file in projectors.items():
         trained = load_file(file)
         for part, prefix in (("projector", "projector."), ("ctc_head", "ctc.")):
