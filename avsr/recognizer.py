@@ -2,14 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from avsr.clips.saved_lips import SavedLips
-from avsr.clips.sources import Source, SourceLike
-from avsr.errors import InputError
+from avsr.clips.sources import Source, SourceLike, naming_errors
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
 from avsr.progress import Progress as ProgressOfFetching
 from avsr.progress import Say, say_in_log, show_nothing
@@ -31,7 +29,6 @@ from avsr.recognition.stretch import (
 from avsr.timings import Timings
 from avsr.transcription import Segment, TranscriptionResult
 from avsr.version import __version__
-from avsr_frontends.media import MediaError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +178,7 @@ class Recognizer:
             request = replace(request, modality="video")
         timings, begin = Timings(), request.start or 0.0
         opened = self._open(source, request, timings, begin, lips)
-        with _input_errors(opened):
+        with naming_errors(opened):
             return read_every_face(
                 opened,
                 lambda: LongForm(self.loaded, request, timings, self._lock),
@@ -250,7 +247,7 @@ class Recognizer:
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
     ) -> Iterator[Stretch]:
-        with _input_errors(source):
+        with naming_errors(source):
             yield from reader.stretches(source, is_resumed)
 
     def _result(
@@ -290,15 +287,3 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
-
-
-@contextmanager
-def _input_errors(source: Source) -> Iterator[None]:
-    """Let errors name the file they are about."""
-    try:
-        yield
-    except MediaError as error:
-        raise InputError(str(error)) from error
-    except InputError as error:
-        message = f"{source.path}: {error}" if source.path else str(error)
-        raise InputError(message, settings=error.settings) from error

@@ -6,6 +6,7 @@ under the same names.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Clips:
     drafts: list[str | None]
 
     def batch(
-        self, rows: list[int], drafts: list[str | None], modality: Modality, lips_of: list[int]
+        self, rows: list[int], drafts: Sequence[str | None], modality: Modality, lips_of: list[int]
     ) -> Batch:
         """Some clips; ``lips_of`` says whose lips each one gets."""
         sound = lips = None
@@ -60,7 +61,7 @@ class Clips:
             assert self.lips is not None
             lips = padded("video", [self.lips.values[row] for row in lips_of])
         texts = [self.sound.texts[row] for row in rows]
-        return Batch(EncodedStreams(audio=sound, video=lips), texts, drafts)
+        return Batch(EncodedStreams(audio=sound, video=lips), texts, list(drafts))
 
 
 class Source:

@@ -114,7 +114,9 @@ def build(base: Path, projectors: dict[Stream, Path], pieces: list[int], lips: P
     )
     model = AvsrForConditionalGeneration(config)
     load_base_models(model, dtype=torch.float32)
-    del model.config.base_models["video"]  # no one else has it: it is stored with what is trained
+    config.base_models = {  # nobody else has the lips: they are stored with what is trained
+        part: base for part, base in (config.base_models or {}).items() if part != "video"
+    }
     for stream, file in projectors.items():
         trained = load_file(file)
         for part, prefix in (("projector", "projector."), ("ctc_head", "ctc.")):
