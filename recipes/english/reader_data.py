@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.random import Generator
-from shards import Shard, read_shard
+from shards import SPOILT, Shard, read_shard
 from torch.nn.utils.rnn import pad_sequence
 
 from avsr import EncodedStreams
@@ -24,7 +24,6 @@ from avsr.text import spoken_form
 DRAFT_SHARES = {"own": 0.65, "none": 0.25, "foreign": 0.1}
 FOREIGN_LIPS = 0.15  # share of clips with somebody else's lips, where sound is there too
 MAX_FRAMES = 400  # encoder frames of a clip that is trained on
-SPOILT = "_spoilt_"  # in names of shards whose lips alone cannot be read
 
 
 @dataclass(frozen=True)
