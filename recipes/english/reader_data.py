@@ -21,7 +21,7 @@ from avsr.model_parts.streams import EncodedStream
 from avsr.route import Modality, Stream
 from avsr.text import spoken_form
 
-DRAFT_SHARES = {"own": 0.65, "none": 0.25, "foreign": 0.1}
+DRAFT_SHARES = {"own": 0.8, "none": 0.12, "foreign": 0.08}
 FOREIGN_LIPS = 0.15  # share of clips with somebody else's lips, where sound is there too
 MAX_FRAMES = 400  # encoder frames of a clip that is trained on
 

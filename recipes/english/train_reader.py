@@ -30,7 +30,7 @@ from avsr.training.ctc_loss import head_losses
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 COARSE_SHARE = 0.4
-TASK_SHARES: dict[Modality, float] = {"audio": 0.45, "av": 0.4, "video": 0.15}
+TASK_SHARES: dict[Modality, float] = {"audio": 0.68, "av": 0.22, "video": 0.1}
 CTC_WEIGHT = 1.0  # of the loss per step of a head
 DEV_CLIPS = 64
 
