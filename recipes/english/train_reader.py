@@ -129,6 +129,12 @@ def build(base: Path, projectors: dict[Stream, Path], pieces: list[int], lips: P
     return Reader(model, processor)
 
 
+def load_reader(folder: Path) -> Reader:
+    """A model that was trained before, to go on from."""
+    model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return Reader(model, AvsrProcessor.from_pretrained(folder))
+
+
 def draw_route(modality: Modality, rng: np.random.Generator) -> Route:
     """Rates of a step, mostly the finer ones."""
     audio, video = (int(rng.random() < COARSE_SHARE) for _ in range(2))
@@ -160,10 +166,11 @@ def measure(reader: Reader, dev: Source, films: Source, size: int) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", required=True, type=Path)
-    parser.add_argument("--projectors", nargs=2, required=True, type=Path, help="sound, lips")
-    parser.add_argument("--pieces", required=True, type=Path, help="that they were trained with")
-    parser.add_argument("--lips", required=True, type=Path, help="folder of an AV-HuBERT encoder")
+    parser.add_argument("--start", type=Path, help="model folder to go on from; or the next four:")
+    parser.add_argument("--base", type=Path, help="folder of the base models")
+    parser.add_argument("--projectors", nargs=2, type=Path, help="sound, lips, of train_ctc.py")
+    parser.add_argument("--pieces", type=Path, help="that they were trained with")
+    parser.add_argument("--lips", type=Path, help="folder of an AV-HuBERT encoder")
     parser.add_argument("--sound", nargs="+", required=True, help="DIR or DIR=WEIGHT")
     parser.add_argument("--films", nargs=2, type=Path, required=True, help="sound, lips")
     parser.add_argument("--dev", type=Path, required=True)
@@ -177,9 +184,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    pieces = json.loads(args.pieces.read_text())
-    sound, lips = args.projectors
-    reader = build(args.base, {"audio": sound, "video": lips}, pieces, args.lips)
+    if args.start is not None:
+        reader = load_reader(args.start)
+    elif None in (args.base, args.projectors, args.pieces, args.lips):
+        parser.error("give --start, or --base, --projectors, --pieces and --lips")
+    else:
+        pieces = json.loads(args.pieces.read_text())
+        sound, lips = args.projectors
+        reader = build(args.base, {"audio": sound, "video": lips}, pieces, args.lips)
     training = TimedTraining(
         reader.model,
         args.out,
