@@ -1,16 +1,13 @@
 """Transcribing files and arrays of any length with a loaded model."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from avsr.clips.saved_lips import SavedLips
-from avsr.clips.sources import Source, SourceLike
-from avsr.errors import InputError
+from avsr.clips.sources import Source, SourceLike, naming_errors
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
 from avsr.progress import Progress as ProgressOfFetching
 from avsr.progress import Say, say_in_log, show_nothing
@@ -22,12 +19,16 @@ from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.readability import readability, readability_doubts
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import offset_doubts
-from avsr.recognition.stretch import Stretch, doubts, joint_report, main_modality
-from avsr.route import Modality, Route
+from avsr.recognition.stretch import (
+    Stretch,
+    doubts,
+    joint_report,
+    main_modality,
+    usual_route,
+)
 from avsr.timings import Timings
 from avsr.transcription import Segment, TranscriptionResult
 from avsr.version import __version__
-from avsr_frontends.media import MediaError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,7 @@ class Recognizer:
             request = replace(request, modality="video")
         timings, begin = Timings(), request.start or 0.0
         opened = self._open(source, request, timings, begin, lips)
-        with _input_errors(opened):
+        with naming_errors(opened):
             return read_every_face(
                 opened,
                 lambda: LongForm(self.loaded, request, timings, self._lock),
@@ -252,7 +253,7 @@ class Recognizer:
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
     ) -> Iterator[Stretch]:
-        with _input_errors(source):
+        with naming_errors(source):
             yield from reader.stretches(source, is_resumed)
 
     def _result(
@@ -268,7 +269,7 @@ class Recognizer:
             segments = tuple(replace(segment, face=None) for segment in segments)
         face = joint_report(stretch.face for stretch in stretches if stretch.face is not None)
         modality, reason = main_modality(stretches)
-        route = _usual_route(segments, modality) or reader.route(modality)
+        route = usual_route(segments, modality) or reader.route(modality)
         untrained = self.loaded.doubts_about([route])
         readable = readability((stretch.signs for stretch in stretches), self.loaded.readability)
         return TranscriptionResult(
@@ -292,24 +293,3 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
-
-
-@contextmanager
-def _input_errors(source: Source) -> Iterator[None]:
-    """Let errors name the file they are about."""
-    try:
-        yield
-    except MediaError as error:
-        raise InputError(str(error)) from error
-    except InputError as error:
-        message = f"{source.path}: {error}" if source.path else str(error)
-        raise InputError(message, settings=error.settings) from error
-
-
-def _usual_route(segments: tuple[Segment, ...], modality: Modality) -> Route | None:
-    """What most of the time was read by, where each segment has a route of its own."""
-    seconds: dict[Route, float] = defaultdict(float)
-    for segment in segments:
-        if segment.route is not None and segment.route.modality == modality:
-            seconds[segment.route] += segment.end - segment.start
-    return max(seconds, key=seconds.__getitem__, default=None)

@@ -3,7 +3,8 @@
 Shapes: N audio samples at 16 kHz, T video frames at 25 fps, H and W picture size.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from avsr.errors import InputError
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion
 from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.media import MediaError
 from avsr_frontends.mouth import crop_mouth, grey_crops
 from avsr_frontends.pictures import fits
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
@@ -114,6 +116,18 @@ class Source:
             with self._timings.measure("decode"):
                 return load_clip(self.path, sound=self._sound, picture=self._picture)
         return clip_of_array(self._source, self._timings)
+
+
+@contextmanager
+def naming_errors(source: Source) -> Iterator[None]:
+    """Let errors name the file they are about."""
+    try:
+        yield
+    except MediaError as error:
+        raise InputError(str(error)) from error
+    except InputError as error:
+        message = f"{source.path}: {error}" if source.path else str(error)
+        raise InputError(message, settings=error.settings) from error
 
 
 def _cut(clip: Clip, start: float, end: float | None) -> Clip:

@@ -28,12 +28,15 @@ class SearchOptions:
             where the model takes its drafts in the prompt, else nothing; "none": nothing; "ctc":
             the encoder's CTC head proposes and the language model verifies, which gives the tokens
             of greedy search without a draft in fewer steps.
+        draft_margin: by how much log-probability per token a text must surpass the draft in the
+            prompt to stand in place of it; minus infinity: always, infinity: never.
         max_new_tokens: bound on the tokens of each text; None: by its clip's duration.
     """
 
     num_beams: int | None = None
     ctc_weight: float | None = None
     draft: str | None = None
+    draft_margin: float | None = None
     max_new_tokens: int | None = None
 
     def __str__(self) -> str:
@@ -46,7 +49,8 @@ class SearchOptions:
         """Check the options and put the model's own in place of None.
 
         Args:
-            defaults: the model's ``generation_config``: ``num_beams`` and ``ctc_weight``.
+            defaults: the model's ``generation_config``: ``num_beams``, ``ctc_weight`` and
+                ``draft_margin``; without the last one drafts only stand in the prompt.
             heads: for each stream in question, whether the model has a CTC head for it.
 
         Raises:
@@ -80,7 +84,10 @@ class SearchOptions:
             weight = getattr(defaults, "ctc_weight", None) or 0.0
         if num_beams == 1 or not any(heads.values()):
             weight = 0.0
-        return replace(self, num_beams=num_beams, ctc_weight=weight)
+        margin = self.draft_margin
+        if margin is None:
+            margin = getattr(defaults, "draft_margin", None)
+        return replace(self, num_beams=num_beams, ctc_weight=weight, draft_margin=margin)
 
 
 def take_search(keywords: Mapping[str, Any]) -> tuple[SearchOptions, dict[str, Any]]:

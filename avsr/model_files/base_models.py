@@ -124,7 +124,8 @@ def load_base_models(
     pieces: Any = model.ctc_pieces
     if pieces is not None:
         source = model.config.base_models["text"]
-        tokenizer = load_tokenizer(source["name"], **_options(source, local_files_only))
+        folder = base_folder(source["name"], offline=local_files_only)
+        tokenizer = load_tokenizer(folder, **_options(source, local_files_only))
         pieces.fill(piece_spellings(tokenizer, model.config.ctc_pieces))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from avsr.recognition.modality import ModalityChoice
 from avsr.recognition.readability import Signs
-from avsr.route import Modality
+from avsr.route import Modality, Route
 from avsr.transcription import Segment
 from avsr_frontends.landmarks import TrackReport
 
@@ -94,6 +94,15 @@ def doubts(stretches: Sequence[Stretch], face: TrackReport | None) -> list[str]:
             more = f" and {len(passages) - 5} more" if len(passages) > 5 else ""
             found.append(f"{what}: {'; '.join(passages[:5])}{more}")
     return found
+
+
+def usual_route(segments: Sequence[Segment], modality: Modality) -> Route | None:
+    """What most of the time was read by, where each segment has a route of its own."""
+    seconds: dict[Route, float] = defaultdict(float)
+    for segment in segments:
+        if segment.route is not None and segment.route.modality == modality:
+            seconds[segment.route] += segment.end - segment.start
+    return max(seconds, key=seconds.__getitem__, default=None)
 
 
 def why_empty(choice: ModalityChoice, pieces: Sequence[object], left_out: Sequence[str]) -> str:

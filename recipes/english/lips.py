@@ -1,10 +1,10 @@
-"""Clips with lips into shards: python recipes/english/lips.py --model DIR --sound DIR --lips DIR ...
+"""Clips with lips into shards: python recipes/english/lips.py --model DIR --name N ...
 
-Films are clips of ``avsr prepare`` (``--clips``) or faces that are drawn while they say sentences of
-espeak-ng (``--texts FILE``, or ``--texts grid`` for GRID's commands). Writes a shard of sound and
-one of lips of the same name, the lips as the model's video encoder sees them (frozen). Copies
+Films are clips of ``avsr prepare`` (``--clips``) or faces that are drawn while they say sentences
+of espeak-ng (``--texts FILE``, or ``--texts grid`` for GRID's commands). Writes a shard of sound
+and one of lips of the same name, the lips as the model's video encoder sees them (frozen). Copies
 differ in everything but the words: noise, room and microphone of the sound, and, drawn apart from
-them, place, sharpness and light of the pictures. In copies named *spoilt* some lips are worth
+them, place, sharpness and light of the pictures. In copies named *spoilt* the lips are worth
 nothing: frozen, blurred, black or late.
 """
 

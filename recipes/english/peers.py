@@ -1,11 +1,11 @@
 """This model beside others on the same clips: python recipes/english/peers.py --manifest F
 
     pip install faster-whisper pocketsphinx
-    python recipes/english/peers.py --manifest F [--whisper DIR] [--snr 0 --babble-from M] [--clips N]
+    python recipes/english/peers.py --manifest F [--whisper DIR] [--snr 0 --babble-from M]
 
-Systems: ``avsr`` (sound alone, its own settings), ``faster-whisper`` with tiny.en (``--whisper``: the
-folder of the CTranslate2 model; greedy), ``pocketsphinx`` (its own English model). Each runs in a
-process of its own, on one thread unless told otherwise: WER of lower-case words with numbers as
+Systems: ``avsr`` (sound alone, its own settings), ``faster-whisper`` with tiny.en (``--whisper``:
+the folder of the CTranslate2 model; greedy), ``pocketsphinx`` (its own English model). Each runs in
+a process of its own, on one thread unless told otherwise: WER of lower-case words with numbers as
 words, seconds for a second of sound after loading, and the process's largest memory.
 """
 

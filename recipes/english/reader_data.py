@@ -1,18 +1,19 @@
 """Batches for the language model: features of sound and of lips, texts, and drafts for some.
 
 A folder of features holds ``NAME.npz`` and, where there are, ``NAME.drafts.json``: texts that
-Whisper's own decoder made of the same clips, in order. A folder of lips holds features of lips under
-the same names.
+Whisper's own decoder made of the same clips, in order. A folder of lips holds features of lips
+under the same names.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.random import Generator
-from shards import Shard, read_shard
+from shards import SPOILT, Shard, read_shard
 from torch.nn.utils.rnn import pad_sequence
 
 from avsr import EncodedStreams
@@ -20,10 +21,9 @@ from avsr.model_parts.streams import EncodedStream
 from avsr.route import Modality, Stream
 from avsr.text import spoken_form
 
-DRAFT_SHARES = {"own": 0.65, "none": 0.25, "foreign": 0.1}
+DRAFT_SHARES = {"own": 0.8, "none": 0.12, "foreign": 0.08}
 FOREIGN_LIPS = 0.15  # share of clips with somebody else's lips, where sound is there too
 MAX_FRAMES = 400  # encoder frames of a clip that is trained on
-SPOILT = "_spoilt_"  # in names of shards whose lips alone cannot be read
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Clips:
     drafts: list[str | None]
 
     def batch(
-        self, rows: list[int], drafts: list[str | None], modality: Modality, lips_of: list[int]
+        self, rows: list[int], drafts: Sequence[str | None], modality: Modality, lips_of: list[int]
     ) -> Batch:
         """Some clips; ``lips_of`` says whose lips each one gets."""
         sound = lips = None
@@ -60,7 +60,7 @@ class Clips:
             assert self.lips is not None
             lips = padded("video", [self.lips.values[row] for row in lips_of])
         texts = [self.sound.texts[row] for row in rows]
-        return Batch(EncodedStreams(audio=sound, video=lips), texts, drafts)
+        return Batch(EncodedStreams(audio=sound, video=lips), texts, list(drafts))
 
 
 class Source:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+SPOILT = "_spoilt_"  # in names of shards of films whose lips alone cannot be read
+
 
 @dataclass(frozen=True)
 class Shard:

@@ -1,4 +1,4 @@
-"""Projectors of sound, or of lips, by CTC into the language model's own embeddings, before that model is met.
+"""Projectors of sound or lips by CTC into the language model's own embeddings, without that model.
 
     python recipes/english/train_ctc.py --features DIR... --dev FILE... --language-model DIR ...
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from pieces import Speller
 from safetensors.torch import load_file, save_file
-from shards import Shard, read_shard
+from shards import SPOILT, Shard, read_shard
 from timed_training import TimedTraining
 from torch import Tensor, nn
 from torch.nn import functional
@@ -93,6 +93,11 @@ class Trainee(nn.Module):
         return total / sum(map(len, targets))
 
 
+def readable(folder: Path) -> list[Path]:
+    """Shards of clips that can be read by their stream alone."""
+    return [file for file in sorted(folder.glob("*.npz")) if SPOILT not in file.name]
+
+
 class Batches:
     """Random batches of clips of like lengths, out of shards that may still be growing in number.
 
@@ -112,10 +117,10 @@ class Batches:
         self.loaded: dict[Path, tuple[Shard, list]] = {}
 
     def draw(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        weights = np.array([weight for folder, weight in self.folders if any(folder.glob("*.npz"))])
-        present = [folder for folder, _ in self.folders if any(folder.glob("*.npz"))]
+        weights = np.array([weight for folder, weight in self.folders if readable(folder)])
+        present = [folder for folder, _ in self.folders if readable(folder)]
         folder = present[self.rng.choice(len(present), p=weights / weights.sum())]
-        files = sorted(folder.glob("*.npz"))
+        files = readable(folder)
         shard, targets = self._load(self._choose(files))
         rows = [
             i for i, v in enumerate(shard.values)

@@ -2,8 +2,8 @@
 
     python recipes/english/train_reader.py --base DIR --projectors FILE --sound DIR... --dev DIR ...
 
-Every step draws a task, a folder, rates, and for each clip whether a draft stands in the prompt: its
-own, somebody else's, or none. Stops and resumes anywhere; the model folder is ``OUT/model``.
+Every step draws a task, a folder, rates, and for each clip whether a draft stands in the prompt:
+its own, somebody else's, or none. Stops and resumes anywhere; the model folder is ``OUT/model``.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from avsr.training.ctc_loss import head_losses
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 COARSE_SHARE = 0.4
-TASK_SHARES: dict[Modality, float] = {"audio": 0.45, "av": 0.4, "video": 0.15}
+TASK_SHARES: dict[Modality, float] = {"audio": 0.68, "av": 0.22, "video": 0.1}
 CTC_WEIGHT = 1.0  # of the loss per step of a head
 DEV_CLIPS = 64
 
@@ -114,6 +114,9 @@ def build(base: Path, projectors: dict[Stream, Path], pieces: list[int], lips: P
     )
     model = AvsrForConditionalGeneration(config)
     load_base_models(model, dtype=torch.float32)
+    config.base_models = {  # nobody else has the lips: they are stored with what is trained
+        part: base for part, base in (config.base_models or {}).items() if part != "video"
+    }
     for stream, file in projectors.items():
         trained = load_file(file)
         for part, prefix in (("projector", "projector."), ("ctc_head", "ctc.")):
@@ -124,6 +127,12 @@ def build(base: Path, projectors: dict[Stream, Path], pieces: list[int], lips: P
             }
             model.get_submodule(f"{stream}_{part}").load_state_dict(start)
     return Reader(model, processor)
+
+
+def load_reader(folder: Path) -> Reader:
+    """A model that was trained before, to go on from."""
+    model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return Reader(model, AvsrProcessor.from_pretrained(folder))
 
 
 def draw_route(modality: Modality, rng: np.random.Generator) -> Route:
@@ -157,10 +166,11 @@ def measure(reader: Reader, dev: Source, films: Source, size: int) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", required=True, type=Path)
-    parser.add_argument("--projectors", nargs=2, required=True, type=Path, help="sound, lips")
-    parser.add_argument("--pieces", required=True, type=Path, help="that they were trained with")
-    parser.add_argument("--lips", required=True, type=Path, help="folder of an AV-HuBERT encoder")
+    parser.add_argument("--start", type=Path, help="model folder to go on from; or the next four:")
+    parser.add_argument("--base", type=Path, help="folder of the base models")
+    parser.add_argument("--projectors", nargs=2, type=Path, help="sound, lips, of train_ctc.py")
+    parser.add_argument("--pieces", type=Path, help="that they were trained with")
+    parser.add_argument("--lips", type=Path, help="folder of an AV-HuBERT encoder")
     parser.add_argument("--sound", nargs="+", required=True, help="DIR or DIR=WEIGHT")
     parser.add_argument("--films", nargs=2, type=Path, required=True, help="sound, lips")
     parser.add_argument("--dev", type=Path, required=True)
@@ -174,9 +184,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    pieces = json.loads(args.pieces.read_text())
-    sound, lips = args.projectors
-    reader = build(args.base, {"audio": sound, "video": lips}, pieces, args.lips)
+    if args.start is not None:
+        reader = load_reader(args.start)
+    elif None in (args.base, args.projectors, args.pieces, args.lips):
+        parser.error("give --start, or --base, --projectors, --pieces and --lips")
+    else:
+        pieces = json.loads(args.pieces.read_text())
+        sound, lips = args.projectors
+        reader = build(args.base, {"audio": sound, "video": lips}, pieces, args.lips)
     training = TimedTraining(
         reader.model,
         args.out,

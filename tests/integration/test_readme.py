@@ -18,8 +18,8 @@ SETUP_COMMANDS = [
 
 def test_two_commands_do_their_own_setup() -> None:
     transcribe, test = SETUP_COMMANDS
-    assert transcribe.endswith("avsr transcribe demo/samples/clean.mp4")
-    assert (ROOT / "demo/samples/clean.mp4").stat().st_size < 500_000
+    assert transcribe.endswith("avsr transcribe demo/samples/english.mp4")
+    assert (ROOT / "demo/samples/english.mp4").stat().st_size < 500_000
     assert test.endswith("bin/python -m pytest")
     command = r"sed -n 's/^    \(python3 -m venv .* -m pytest\)$/\1/p' README.md"
     assert command in (ROOT / ".ci/run").read_text()
@@ -29,8 +29,9 @@ def test_two_commands_do_their_own_setup() -> None:
 
 def test_expected_output_is_the_text_of_the_sample() -> None:
     following = README.split(SETUP_COMMANDS[0], 1)[1]
-    (clean,) = [u for u in read_manifest(ROOT / "demo/samples/manifest.jsonl") if u.id == "clean"]
-    assert f"\n    {clean.text}\n" in following.split("```")[0]
+    samples = read_manifest(ROOT / "demo/samples/manifest.jsonl")
+    (sample,) = [utterance for utterance in samples if utterance.id == "english"]
+    assert f"\n    {sample.text}\n" in following.split("```")[0]
 
 
 @pytest.mark.parametrize("command", ["transcribe", "evaluate"])

@@ -294,7 +294,7 @@ def test_an_encoder_that_no_base_model_is_named_for_is_stored(bases, tmp_path):
     config, _ = configure(
         bases / "text", bases / "audio", bases / "video", lora_rank=2, local_files_only=True
     )
-    del config.base_models["video"]
+    config.base_models = {k: v for k, v in (config.base_models or {}).items() if k != "video"}
     model: Any = AvsrForConditionalGeneration(config)
     load_base_models(model, local_files_only=True)
     model.eval().save_pretrained(tmp_path)
