@@ -29,12 +29,15 @@ class SearchOptions:
             the encoder's CTC head proposes and the language model verifies, which gives the tokens
             of greedy search without a draft in fewer steps.
         max_new_tokens: bound on the tokens of each text; None: by its clip's duration.
+        fusion: whether recognition judges a reading of sound and lips by those of either, where the
+            model brings numbers for it, see :mod:`avsr.recognition.fusion`.
     """
 
     num_beams: int | None = None
     ctc_weight: float | None = None
     draft: str | None = None
     max_new_tokens: int | None = None
+    fusion: bool = True
 
     def __str__(self) -> str:
         """Such as ``greedy``, ``ctc draft`` or ``beam 8``; of resolved options."""
