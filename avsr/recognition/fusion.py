@@ -30,7 +30,7 @@ from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.route import MODALITIES, Modality, Route
 
-__all__ = ["HeadOpinion", "can_fuse", "decode_fused", "fuse"]
+__all__ = ["HeadOpinion", "can_fuse", "decode_fused", "fuse", "opinions_of"]
 
 _LEAST_LOG_PROB = -3.0  # per token: less counts no less
 _WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
@@ -96,7 +96,7 @@ def _fused_rows(
     for row in range(job.streams.n_clips):
         readings = {modality: found[row] for modality, found in read.items()}
         texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
-        opinions = _opinions(loaded, job.streams.rows([row]), job.route, texts)
+        opinions = opinions_of(loaded, job.streams.rows([row]), job.route, texts)
         fused.append(fuse(readings, opinions, loaded.fusion))
     return fused
 
@@ -142,7 +142,7 @@ def fuse(
 
 
 @torch.inference_mode()
-def _opinions(
+def opinions_of(
     loaded: LoadedModel, streams: EncodedStreams, route: Route, texts: Sequence[tuple[int, ...]]
 ) -> dict[str, HeadOpinion]:
     """Ask the heads of one clip, a batch of one, about texts."""
