@@ -35,7 +35,14 @@ from avsr.text import count_word_errors
 
 BOTH = Route.parse("A4 V2")
 LIPS = ("whole", "blurred", "frozen", "other")  # "other": of another clip
-NAMES = ("av_log_prob", "audio_log_prob", "video_log_prob", "audio_gap", "video_gap", "av")
+NAMES: tuple[str, ...] = (
+    "av_log_prob",
+    "audio_log_prob",
+    "video_log_prob",
+    "audio_gap",
+    "video_gap",
+    "av",
+)
 BLUR_PX = 5.0  # standard deviation
 
 
