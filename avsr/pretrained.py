@@ -14,6 +14,7 @@ from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_files.base_fetching import fetch_bases
+from avsr.model_files.fusion import FusionWeights, read_fusion
 from avsr.model_files.readability import ReadabilityWeights, read_readability
 from avsr.model_files.store import ModelPlace, default_model, find_model
 from avsr.processing import AvsrProcessor
@@ -54,6 +55,8 @@ class LoadedModel:
         location: the folder it was loaded from.
         readability: by what it is judged whether the model reads what is said; empty where that
             is not known.
+        fusion: by what a reading of sound and lips is judged by those of either; empty where that
+            is not known.
         warnings: what every result must tell, such as that it reads in place of another model.
     """
 
@@ -66,6 +69,7 @@ class LoadedModel:
     allow_untrained_rate: bool = False
     location: str = ""
     readability: ReadabilityWeights = field(default_factory=dict)
+    fusion: FusionWeights = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -157,6 +161,7 @@ def load_model(
         )
         processor = AvsrProcessor.from_pretrained(place.folder)
         readability = read_readability(place.folder)
+        fusion = read_fusion(place.folder)
     except Exception as error:  # any failure to load is the same to the user, with its cause
         message = f"{place.name}: cannot load this model: {one_line(error)}"
         raise ModelUnavailableError(message) from error
@@ -171,6 +176,7 @@ def load_model(
         allow_untrained_rate=allow_untrained_rate,
         location=str(place.folder),
         readability=readability,
+        fusion=fusion,
         warnings=warnings,
     )
 

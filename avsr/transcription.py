@@ -58,6 +58,8 @@ class Segment:
         face: number of the person who speaks, where there are several faces.
         route: where it was chosen for this segment; else the whole result's.
         tokens: ids of the text's tokens.
+        sound_share: 0 to 1, how far the sound rather than the lips carried the text; None where
+            that was not judged.
     """
 
     start: float
@@ -70,6 +72,7 @@ class Segment:
     face: int | None = None
     route: Route | None = None
     tokens: tuple[int, ...] = ()
+    sound_share: float | None = None
 
     @property
     def span(self) -> tuple[float, float]:
@@ -110,6 +113,8 @@ class Segment:
         }
         if self.modality is not None:
             values["modality"] = self.modality
+        if self.sound_share is not None:
+            values["sound_share"] = round(self.sound_share, 4)
         if self.face is not None:
             values["face"] = self.face
         if self.route is not None:

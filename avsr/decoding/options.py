@@ -31,6 +31,8 @@ class SearchOptions:
         draft_margin: by how much log-probability per token a text must surpass the draft in the
             prompt to stand in place of it; minus infinity: always, infinity: never.
         max_new_tokens: bound on the tokens of each text; None: by its clip's duration.
+        fusion: whether recognition judges a reading of sound and lips by those of either, where the
+            model brings numbers for it, see :mod:`avsr.recognition.fusion`.
     """
 
     num_beams: int | None = None
@@ -38,6 +40,7 @@ class SearchOptions:
     draft: str | None = None
     draft_margin: float | None = None
     max_new_tokens: int | None = None
+    fusion: bool = True
 
     def __str__(self) -> str:
         """Such as ``greedy``, ``ctc draft`` or ``beam 8``; of resolved options."""

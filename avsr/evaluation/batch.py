@@ -14,8 +14,9 @@ from avsr.noise import NoiseSource, measured_snr_db, mix_at_snr
 from avsr.pretrained import LoadedModel
 from avsr.processing import fit_to_lips
 from avsr.recognition.borders import cut_at_borders
+from avsr.recognition.fusion import decode_fused
 from avsr.recognition.hypotheses import encode
-from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
+from avsr.recognition.joint_decoding import DecodingJob
 from avsr.recognition.modality import fallback_modality
 from avsr.recognition.segmentation import whole_spans
 from avsr.route import Modality, Route
@@ -195,7 +196,7 @@ class BatchRun:
     ) -> dict[Condition, dict[int, str]]:
         """The text of each part under each condition."""
         texts: dict[Condition, dict[int, str]] = {}
-        found = decode_jobs(
+        found = decode_fused(
             self._loaded,
             [job for _, _, job in jobs],
             max_rows=self._batch_size,

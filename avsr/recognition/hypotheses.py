@@ -30,6 +30,8 @@ class Hypothesis:
         n_accepted: how many of them the language model chose too.
         token_ids: the text's tokens, without special ones.
         token_log_probs: log-probability of each of ``token_ids``.
+        sound_share: 0 to 1, how far the sound rather than the lips carried the text; None where
+            that was not judged, see :mod:`avsr.recognition.fusion`.
     """
 
     text: str
@@ -38,6 +40,7 @@ class Hypothesis:
     n_accepted: int = 0
     token_ids: tuple[int, ...] = ()
     token_log_probs: tuple[float, ...] = ()
+    sound_share: float | None = None
 
 
 @torch.inference_mode()

@@ -205,6 +205,7 @@ class LongForm:
                         face=person,
                         route=reading.route,
                         tokens=reading.hypothesis.token_ids,
+                        sound_share=reading.hypothesis.sound_share,
                     )
                 )
         return Stretch(

@@ -9,8 +9,10 @@ from avsr.clips.clip import Clip
 from avsr.errors import InputError
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
+from avsr.recognition.fusion import decode_fused
 from avsr.recognition.gates import loop_free
-from avsr.recognition.hypotheses import Hypothesis, decode, encode
+from avsr.recognition.hypotheses import Hypothesis, encode
+from avsr.recognition.joint_decoding import DecodingJob
 from avsr.recognition.rate_choice import choose_route, decode_as_fine_as_needed
 from avsr.recognition.readability import Signs, gather_signs
 from avsr.recognition.request import Request
@@ -118,7 +120,10 @@ def _read_batch(
             hypotheses = [one.hypothesis for one in read]
             chosen = [one.route for one in read]
         else:
-            hypotheses = decode(loaded, streams, route, request.search)
+            job = DecodingJob(streams=streams, route=route)
+            hypotheses = decode_fused(
+                loaded, [job], max_rows=3 * len(pieces), search=request.search
+            )[0]
     with timings.measure("word times"):
         readings = [
             _with_times(loaded, hypothesis, streams.rows([row]), pieces[row], route)

@@ -138,7 +138,7 @@ def test_encoders_run_once_for_each_sound(
 ) -> None:
     calls: list[str] = []
     batch = avsr.evaluation.batch
-    encode, decode_jobs = batch.encode, batch.decode_jobs
+    encode, decode_fused = batch.encode, batch.decode_fused
 
     def counted_encode(loaded: LoadedModel, **streams: Any) -> Any:
         calls.extend(streams)
@@ -146,10 +146,10 @@ def test_encoders_run_once_for_each_sound(
 
     def counted_decode(loaded: LoadedModel, jobs: list, **options: Any) -> Any:
         calls.extend("job" for _ in jobs)
-        return decode_jobs(loaded, jobs, **options)
+        return decode_fused(loaded, jobs, **options)
 
     monkeypatch.setattr(batch, "encode", counted_encode)
-    monkeypatch.setattr(batch, "decode_jobs", counted_decode)
+    monkeypatch.setattr(batch, "decode_fused", counted_decode)
     utterances = _utterances("a", "b")
     babble = Babble(others=_utterances(*"bcd"), read=lambda u: tone(1.0, 33.0 * ord(u.id)), seed=0)
     sounds = [(None, None), ("babble", 0.0), ("babble", 5.0)]

@@ -78,6 +78,6 @@ def test_loops_are_cut(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     looping = Hypothesis(
         text="bin blue " * 10, avg_logprob=-0.1, token_ids=ids, token_log_probs=(-0.1,) * 20
     )
-    monkeypatch.setattr(reading, "decode", lambda *arguments, **options: [looping])
+    monkeypatch.setattr(reading, "decode_fused", lambda *arguments, **options: [[looping]])
     (one,) = _read(loaded, [Clip(audio=tone(1.0))])
     assert (one.hypothesis.text, one.looped) == ("bin blue", True)

@@ -1,0 +1,170 @@
+"""Whom to believe: a clip read by sound, by lips and by both, and the best supported text taken.
+
+A model that was trained for both may be led astray by a ruined stream. Its encoders have run, so
+reading by either stream too costs little. Every text that was read is scored by a linear model: the
+mean log-probability of each reading that gave it, and by how much less probable it is to each CTC
+head than the head's own best path, per token, each head counting as far as it is surer than the
+other. Its weights come with the model, in ``fusion.json`` of its folder:
+
+    {"av": ..., "av_log_prob": ..., "audio_log_prob": ..., "video_log_prob": ...,
+     "audio_gap": ..., "video_gap": ...}
+
+``av`` is what the reading of both has over the others. A model without that file, without a CTC
+head for either stream or without one of the three tasks reads by both alone.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from avsr.decoding.ctc_scores import ClipScores, ctc_log_probs
+from avsr.decoding.options import SearchOptions
+from avsr.model_files.fusion import FusionWeights
+from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.streams import EncodedStreams
+from avsr.pretrained import LoadedModel
+from avsr.recognition.hypotheses import Hypothesis
+from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
+from avsr.route import MODALITIES, Modality, Route
+
+__all__ = ["HeadOpinion", "can_fuse", "decode_fused", "fuse", "opinions_of"]
+
+_LEAST_LOG_PROB = -3.0  # per token: less counts no less
+_WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
+_MOST_ENTROPY = 5.0  # of a head that says nothing but blanks
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadOpinion:
+    """What one CTC head makes of a clip and of texts for it.
+
+    Attributes:
+        sureness: 0 to 1, falls with the mean entropy of the steps that are no blanks.
+        gaps: for each text, by how much it is less probable than the head's best path, per token.
+    """
+
+    sureness: float
+    gaps: Mapping[tuple[int, ...], float]
+
+
+def can_fuse(loaded: LoadedModel) -> bool:
+    """Whether a model brings all that fusion needs."""
+    has_tasks = set(loaded.modalities) == set(MODALITIES)
+    return bool(loaded.fusion) and has_tasks and all(ctc_heads(loaded.model).values())
+
+
+def decode_fused(
+    loaded: LoadedModel,
+    jobs: Sequence[DecodingJob],
+    *,
+    max_rows: int,
+    search: SearchOptions | None = None,
+) -> list[list[Hypothesis]]:
+    """Let the language model read all jobs, those of sound and lips by either stream too.
+
+    Takes and returns what :func:`avsr.recognition.joint_decoding.decode_jobs` does, which is also
+    what it does where the model cannot fuse or ``search`` asks for the plain reading.
+    """
+    search = search or SearchOptions()
+    if not search.fusion or not can_fuse(loaded):
+        return decode_jobs(loaded, jobs, max_rows=max_rows, search=search)
+    parts: list[tuple[int, Modality, DecodingJob]] = []
+    for number, job in enumerate(jobs):
+        both = job.route.modality == "av"
+        for modality in MODALITIES if both else (job.route.modality,):
+            route = job.route.by(modality)
+            parts.append(
+                (number, modality, DecodingJob(streams=job.streams.of(route), route=route))
+            )
+    texts = decode_jobs(loaded, [part for _, _, part in parts], max_rows=max_rows, search=search)
+    read: list[dict[Modality, list[Hypothesis]]] = [{} for _ in jobs]
+    for (number, modality, _), found in zip(parts, texts, strict=True):
+        read[number][modality] = found
+    return [
+        _fused_rows(loaded, job, found) if job.route.modality == "av" else found[job.route.modality]
+        for job, found in zip(jobs, read, strict=True)
+    ]
+
+
+def _fused_rows(
+    loaded: LoadedModel, job: DecodingJob, read: Mapping[Modality, Sequence[Hypothesis]]
+) -> list[Hypothesis]:
+    fused: list[Hypothesis] = []
+    for row in range(job.streams.n_clips):
+        readings = {modality: found[row] for modality, found in read.items()}
+        texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
+        opinions = opinions_of(loaded, job.streams.rows([row]), job.route, texts)
+        fused.append(fuse(readings, opinions, loaded.fusion))
+    return fused
+
+
+def fuse(
+    readings: Mapping[Modality, Hypothesis],
+    opinions: Mapping[str, HeadOpinion],
+    weights: FusionWeights,
+) -> Hypothesis:
+    """Choose among the readings of one clip.
+
+    Args:
+        readings: by sound, by lips and by both.
+        opinions: of the heads of "audio" and "video" on all their texts.
+        weights: of the model.
+
+    Returns:
+        The reading of the best supported text, that of both where it gave it too; its
+        ``sound_share`` tells which stream carried it. The draft counts are of the reading of both.
+    """
+    scores: dict[tuple[int, ...], float] = {}
+    total = sum(opinion.sureness for opinion in opinions.values())
+    for reading in readings.values():
+        ids = reading.token_ids
+        scores[ids] = -sum(
+            weights[f"{stream}_gap"] * opinion.gaps[ids] * opinion.sureness / total
+            for stream, opinion in opinions.items()
+        )
+    for modality, reading in readings.items():
+        sure = max(reading.avg_logprob, _LEAST_LOG_PROB)
+        scores[reading.token_ids] += weights[f"{modality}_log_prob"] * sure
+    scores[readings["av"].token_ids] += weights["av"]
+    best = max(scores.values())
+    ranked = sorted(readings.items(), key=lambda item: item[0] != "av")
+    chosen = next(reading for _, reading in ranked if scores[reading.token_ids] == best)
+    lead = scores[readings["audio"].token_ids] - scores[readings["video"].token_ids]
+    return replace(
+        chosen,
+        sound_share=1 / (1 + math.exp(-lead)),
+        n_drafted=readings["av"].n_drafted,
+        n_accepted=readings["av"].n_accepted,
+    )
+
+
+@torch.inference_mode()
+def opinions_of(
+    loaded: LoadedModel, streams: EncodedStreams, route: Route, texts: Sequence[tuple[int, ...]]
+) -> dict[str, HeadOpinion]:
+    """Ask the heads of one clip, a batch of one, about texts."""
+    heads = clip_scores(loaded.model, streams, [route])[0]
+    names = [encoded.stream for encoded in streams.present]
+    return {name: _opinion(head, texts) for name, head in zip(names, heads, strict=True)}
+
+
+def _opinion(head: ClipScores, texts: Sequence[tuple[int, ...]]) -> HeadOpinion:
+    log_probs = head.logits.float().log_softmax(dim=-1)  # [T, U + 1]
+    best = float(log_probs.amax(dim=-1).sum())
+    said = ctc_log_probs(head.logits, [head.spelt(text) for text in texts]).tolist()
+    gaps = {
+        text: min((best - one) / max(1, len(text)), _WIDEST_GAP)
+        for text, one in zip(texts, said, strict=True)
+    }
+    return HeadOpinion(sureness=math.exp(-_entropy(log_probs)), gaps=gaps)
+
+
+def _entropy(log_probs: Tensor) -> float:
+    """Mean entropy of the steps [T, U + 1] whose best unit is no blank, in nats."""
+    spoken = log_probs[log_probs.argmax(dim=-1) != log_probs.shape[-1] - 1]
+    if len(spoken) == 0:
+        return _MOST_ENTROPY
+    return float(-(spoken.exp() * spoken).sum(dim=-1).mean())

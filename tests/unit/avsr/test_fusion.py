@@ -1,0 +1,133 @@
+"""Whom to believe where sound and lips say different things."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import avsr
+from avsr.clips.clip import Clip
+from avsr.clips.read import read_clip
+from avsr.model_files.fusion import FUSION_FILE, read_fusion
+from avsr.recognition.fusion import HeadOpinion, can_fuse, decode_fused, fuse
+from avsr.recognition.hypotheses import Hypothesis, decode, encode
+from avsr.recognition.joint_decoding import DecodingJob
+from avsr.route import Modality
+from avsr.text import count_word_errors
+
+SAMPLE = Path(__file__).parents[3] / "demo" / "samples" / "clean.mp4"
+SAID = "set blue with t one please"
+WEIGHTS = {
+    "av": 1.0,
+    "av_log_prob": 0.5,
+    "audio_log_prob": 0.5,
+    "video_log_prob": 0.5,
+    "audio_gap": 2.0,
+    "video_gap": 2.0,
+}
+READINGS: dict[Modality, Hypothesis] = {
+    "audio": Hypothesis(text="heard", avg_logprob=-0.1, token_ids=(1,)),
+    "video": Hypothesis(text="seen", avg_logprob=-0.1, token_ids=(2,)),
+    "av": Hypothesis(text="mixed", avg_logprob=-0.1, token_ids=(3,)),
+}
+
+
+def _opinions(sound: float, lips: float) -> dict[str, HeadOpinion]:
+    return {
+        "audio": HeadOpinion(sureness=sound, gaps={(1,): 0.0, (2,): 6.0, (3,): 4.0}),
+        "video": HeadOpinion(sureness=lips, gaps={(1,): 6.0, (2,): 0.0, (3,): 4.0}),
+    }
+
+
+def test_the_surer_head_decides_and_the_share_tells_it() -> None:
+    heard = fuse(READINGS, _opinions(0.9, 0.1), WEIGHTS)
+    seen = fuse(READINGS, _opinions(0.1, 0.9), WEIGHTS)
+    assert (heard.text, seen.text) == ("heard", "seen")
+    assert heard.sound_share is not None
+    assert heard.sound_share > 0.9
+    assert seen.sound_share == pytest.approx(1 - heard.sound_share)
+
+
+def test_both_is_kept_where_the_streams_are_equally_sure() -> None:
+    fused = fuse(READINGS, _opinions(0.5, 0.5), {**WEIGHTS, "av": 3.0})
+    assert fused.text == "mixed"
+    assert fused.sound_share == pytest.approx(0.5)
+
+
+def test_a_text_that_two_readings_give_has_the_reading_of_both() -> None:
+    both = replace(READINGS["av"], token_ids=(1,), text="heard", n_drafted=4)
+    fused = fuse({**READINGS, "av": both}, _opinions(0.5, 0.5), WEIGHTS)
+    assert (fused.text, fused.n_drafted) == ("heard", 4)
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> avsr.Recognizer:
+    return avsr.load("grid-tiny", "cpu")
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    return read_clip(SAMPLE)
+
+
+def _fused(recognizer: avsr.Recognizer, sound: np.ndarray, mouth: np.ndarray) -> Hypothesis:
+    loaded = recognizer.loaded
+    streams = encode(loaded, waveforms=[sound], mouths=[mouth])
+    job = DecodingJob(streams=streams, route=loaded.route("av"))
+    return decode_fused(loaded, [job], max_rows=3)[0][0]
+
+
+def test_frozen_lips_leave_it_to_sound(recognizer: avsr.Recognizer, clip: Clip) -> None:
+    assert clip.audio is not None
+    assert clip.mouth is not None
+    frozen = np.repeat(clip.mouth[:1], len(clip.mouth), axis=0)
+    seen = decode(
+        recognizer.loaded,
+        encode(recognizer.loaded, mouths=[frozen]),
+        recognizer.loaded.route("video"),
+    )[0]
+    assert seen.text != SAID
+    fused = _fused(recognizer, clip.audio, frozen)
+    assert fused.text == SAID
+    assert fused.sound_share is not None
+    assert fused.sound_share > 0.5
+
+
+def test_ruined_sound_is_known_for_it(recognizer: avsr.Recognizer, clip: Clip) -> None:
+    assert clip.audio is not None
+    assert clip.mouth is not None
+    loudness = float(clip.audio.std())
+    hiss = np.random.default_rng(0).normal(0, 4 * loudness, len(clip.audio)).astype(np.float32)
+    loaded = recognizer.loaded
+    ruined = clip.audio + hiss
+    heard = decode(loaded, encode(loaded, waveforms=[ruined]), loaded.route("audio"))[0]
+    assert heard.text != SAID
+    fused = _fused(recognizer, ruined, clip.mouth)
+    assert count_word_errors([SAID], [fused.text]).n_errors < (
+        count_word_errors([SAID], [heard.text]).n_errors
+    )
+    assert fused.sound_share is not None
+    assert fused.sound_share < 0.2
+
+
+def test_the_plain_reading_stays(recognizer: avsr.Recognizer, clip: Clip) -> None:
+    assert can_fuse(recognizer.loaded)
+    assert not can_fuse(replace(recognizer.loaded, fusion={}))
+    fused = recognizer.transcribe(clip)
+    plain = recognizer.transcribe(clip, fusion=False)
+    assert 0 <= fused.to_dict()["segments"][0]["sound_share"] <= 1
+    assert "sound_share" not in plain.to_dict()["segments"][0]
+    alone = recognizer.transcribe(clip, modality="audio")
+    assert "sound_share" not in alone.to_dict()["segments"][0]
+
+
+def test_weights_are_read_with_all_their_names(tmp_path: Path) -> None:
+    assert read_fusion(tmp_path) == {}
+    (tmp_path / FUSION_FILE).write_text(json.dumps(WEIGHTS))
+    assert read_fusion(tmp_path) == WEIGHTS
+    for content in ('{"av": 1.0}', "[]", json.dumps({**WEIGHTS, "av": "much"})):
+        (tmp_path / FUSION_FILE).write_text(content)
+        with pytest.raises(ValueError, match=f"{FUSION_FILE} is no table of fusion weights"):
+            read_fusion(tmp_path)
