@@ -131,7 +131,9 @@ def _case(loaded: LoadedModel, streams: EncodedStreams, condition: str, spoken: 
     routes = [BOTH.by(modality) for modality in MODALITIES]
     jobs = [DecodingJob(streams=streams.of(route), route=route) for route in routes]
     found = decode_jobs(loaded, jobs, max_rows=len(jobs))
-    readings = {route.modality: one[0] for route, one in zip(routes, found, strict=True)}
+    readings: dict[Modality, Hypothesis] = {
+        route.modality: one[0] for route, one in zip(routes, found, strict=True)
+    }
     texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
     return Case(
         condition=condition,
