@@ -94,7 +94,9 @@ def _fused_rows(
 ) -> list[Hypothesis]:
     fused: list[Hypothesis] = []
     for row in range(job.streams.n_clips):
-        readings = {modality: found[row] for modality, found in read.items()}
+        readings: dict[Modality, Hypothesis] = {
+            modality: found[row] for modality, found in read.items()
+        }
         texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
         opinions = opinions_of(loaded, job.streams.rows([row]), job.route, texts)
         fused.append(fuse(readings, opinions, loaded.fusion))
