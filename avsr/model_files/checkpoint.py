@@ -4,8 +4,8 @@ A self-contained folder holds ``config.json`` and every weight in ``model.safete
 trained parts holds projectors, CTC heads, encoder LoRA and added embedding rows in
 ``model.safetensors``, each LoRA adapter of the language model as a peft folder below ``lora/``, and
 names the frozen models and their revisions in ``config.json``; an encoder that is not named there
-(one of our own) is stored whole. Both hold what searches begin from,
-``num_beams`` and ``ctc_weight``, in ``generation_config.json``.
+(one of our own) is stored whole. Both hold what searches begin from, such as ``num_beams`` and
+``ctc_weight``, in ``generation_config.json``.
 """
 
 import json

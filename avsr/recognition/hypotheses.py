@@ -149,20 +149,28 @@ def resolved_search(
 
 
 def _hypothesis(loaded: LoadedModel, output: AvsrGeneration, row: int) -> Hypothesis:
-    token_ids = output.sequences[row]
-    special = set(loaded.processor.tokenizer.all_special_ids)
+    tokenizer = loaded.processor.tokenizer
+    special = set(tokenizer.all_special_ids)
+    words_only = getattr(loaded.model.generation_config, "words_only", False)
     plain = [
         (token_id, log_prob)
         for token_id, log_prob in zip(
-            token_ids.tolist(), output.token_log_probs[row].tolist(), strict=True
+            output.sequences[row].tolist(), output.token_log_probs[row].tolist(), strict=True
         )
         if token_id not in special
+        and not (words_only and _is_punctuation(tokenizer.decode([token_id])))
     ]
+    text = loaded.processor.decode([token_id for token_id, _ in plain])
     return Hypothesis(
-        text=" ".join(loaded.processor.decode(token_ids).split()),
+        text=" ".join(text.split()),
         avg_logprob=min(0.0, float(output.sequence_scores[row])),
         token_ids=tuple(token_id for token_id, _ in plain),
         token_log_probs=tuple(log_prob for _, log_prob in plain),
         n_drafted=0 if output.n_drafted is None else int(output.n_drafted[row]),
         n_accepted=0 if output.n_accepted is None else int(output.n_accepted[row]),
     )
+
+
+def _is_punctuation(token: str) -> bool:
+    """Whether a token is visible, but no part of a word."""
+    return bool(token.strip()) and not any(letter.isalnum() or letter == "'" for letter in token)
