@@ -33,6 +33,12 @@ COARSE_SHARE = 0.4
 TASK_SHARES: dict[Modality, float] = {"audio": 0.68, "av": 0.22, "video": 0.1}
 CTC_WEIGHT = 1.0  # of the loss per step of a head
 DEV_CLIPS = 64
+SEARCH = {  # the model's own, chosen by tune_search.py on development clips
+    "num_beams": 4,
+    "ctc_weight": 0.3,
+    "draft_margin": 0.0,
+    "words_only": True,
+}
 
 
 class Reader:
@@ -114,6 +120,8 @@ def build(base: Path, projectors: dict[Stream, Path], pieces: list[int], lips: P
     )
     model = AvsrForConditionalGeneration(config)
     load_base_models(model, dtype=torch.float32)
+    for name, value in SEARCH.items():
+        setattr(model.generation_config, name, value)
     config.base_models = {  # nobody else has the lips: they are stored with what is trained
         part: base for part, base in (config.base_models or {}).items() if part != "video"
     }
