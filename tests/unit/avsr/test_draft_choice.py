@@ -81,7 +81,7 @@ def test_the_margin_is_the_difference_for_each_token(
 
 
 def test_the_margin_is_the_models_own_unless_another_is_asked_for() -> None:
-    defaults = GenerationConfig()
+    defaults: Any = GenerationConfig()
     assert SearchOptions().resolved(defaults, {"audio": False}).draft_margin is None
     defaults.draft_margin = 0.4
     assert SearchOptions().resolved(defaults, {"audio": False}).draft_margin == 0.4

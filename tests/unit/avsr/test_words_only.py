@@ -40,7 +40,7 @@ def test_marks_go_and_words_stay(
     monkeypatch: pytest.MonkeyPatch, words_only: bool, text: str, ids: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(hypotheses, "generate", lambda *_: found())
-    config = GenerationConfig()
+    config: Any = GenerationConfig()
     config.words_only = words_only
     tokenizer = Tokenizer()
     loaded: Any = SimpleNamespace(
