@@ -60,8 +60,8 @@ class AvsrForConditionalGeneration(PreTrainedModel):
 
     The encoders and the language model are frozen; projectors, LoRA and CTC heads are trained.
     Searches begin from ``generation_config``: its ``num_beams``, ``ctc_weight`` and
-    ``draft_margin`` are used where a call names none; ``words_only`` says that recognition leaves
-    out punctuation.
+    ``draft_margin`` are used where a call names none; ``words_only`` says that recognition
+    writes lower case and no punctuation.
     """
 
     config_class = AvsrConfig

@@ -7,6 +7,14 @@ from typing import Any
 
 from avsr.model_files.base_packages import BASE_PACKAGES, BasePackage
 
+__all__ = [
+    "BUNDLED_ALWAYS",
+    "BUNDLED_DEFAULT",
+    "BUNDLED_FOLDER",
+    "BundledModel",
+    "bundled_models",
+]
+
 BUNDLED_DEFAULT = "english"  # what reads where no model is named
 BUNDLED_ALWAYS = "grid-tiny"  # what reads where that one's base models cannot be had
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"

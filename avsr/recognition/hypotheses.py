@@ -162,7 +162,7 @@ def _hypothesis(loaded: LoadedModel, output: AvsrGeneration, row: int) -> Hypoth
     ]
     text = loaded.processor.decode([token_id for token_id, _ in plain])
     return Hypothesis(
-        text=" ".join(text.split()),
+        text=" ".join((text.lower() if words_only else text).split()),
         avg_logprob=min(0.0, float(output.sequence_scores[row])),
         token_ids=tuple(token_id for token_id, _ in plain),
         token_log_probs=tuple(log_prob for _, log_prob in plain),

@@ -14,6 +14,8 @@ from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis, decode
 from avsr.route import Route
 
+__all__ = ["DecodingJob", "decode_jobs", "job_groups", "merged"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingJob:

@@ -50,7 +50,7 @@ def split_words(tokenizer: Any, hypothesis: Hypothesis) -> list[SpokenWord]:
     ids = hypothesis.token_ids
     texts = [tokenizer.decode(ids[: n + 1], skip_special_tokens=True) for n in range(len(ids))]
     numbers = [max(0, len(text.split()) - 1) for text in texts]
-    words = texts[-1].split() if texts else []
+    words = hypothesis.text.split()
     spoken: list[SpokenWord] = []
     for number, group in groupby(range(len(ids)), key=numbers.__getitem__):
         if number >= len(words):

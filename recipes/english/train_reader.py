@@ -35,8 +35,8 @@ CTC_WEIGHT = 1.0  # of the loss per step of a head
 DEV_CLIPS = 64
 SEARCH = {  # the model's own, chosen by tune_search.py on development clips
     "num_beams": 4,
-    "ctc_weight": 0.3,
-    "draft_margin": 0.0,
+    "ctc_weight": 0.2,
+    "draft_margin": 1.2,
     "words_only": True,
 }
 

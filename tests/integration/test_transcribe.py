@@ -37,7 +37,9 @@ def test_samples_are_read(texts: dict[str, str], tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout.splitlines() == [texts["clean"], texts["silent"]]
     for line in done.stderr.splitlines():
-        assert line.startswith(("note: ", "avsr: ", "timings: ", "1 of 3", str(SAMPLES))), line
+        assert line.startswith(
+            ("note: ", "avsr: ", "timings: ", "1 of 3", "2 of 3", "3 of 3", str(SAMPLES))
+        ), line
     assert "note: grid-tiny reads only" in done.stderr
     assert f"avsr: {SAMPLES / 'none.mp4'}: no such file" in done.stderr
     clean = json.loads((tmp_path / "clean.json").read_text())

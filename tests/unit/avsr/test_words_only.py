@@ -1,4 +1,4 @@
-"""Punctuation is left out of what a model reads that writes words only."""
+"""Punctuation and capitals are left out of what a model reads that writes words only."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ from avsr.decoding.generation import AvsrGeneration
 from avsr.recognition import hypotheses
 from avsr.recognition.hypotheses import decode
 
-PIECES = {1: " it's", 2: " to", 3: "day", 4: ".", 5: " -", 6: "'", 9: ""}
+PIECES = {1: " It's", 2: " to", 3: "day", 4: ".", 5: " -", 6: "'", 9: ""}
 
 
 class Tokenizer:
@@ -34,7 +34,7 @@ def found() -> AvsrGeneration:
 
 @pytest.mark.parametrize(
     ("words_only", "text", "ids"),
-    [(True, "it's today", (1, 2, 3)), (False, "it's - today.", (1, 5, 2, 3, 4))],
+    [(True, "it's today", (1, 2, 3)), (False, "It's - today.", (1, 5, 2, 3, 4))],
 )
 def test_marks_go_and_words_stay(
     monkeypatch: pytest.MonkeyPatch, words_only: bool, text: str, ids: tuple[int, ...]
