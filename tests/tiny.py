@@ -87,6 +87,20 @@ def tiny_model(seed: int = 0, **changes: Any) -> Any:
     return model
 
 
+def draft_model() -> AvsrForConditionalGeneration:
+    """A model whose prompt may hold a draft."""
+    torch.manual_seed(0)
+    config = tiny_config()
+    config.draft_prompt_ids = [[5, 6], [7]]
+    return AvsrForConditionalGeneration(config).eval()
+
+
+def sound_inputs(n_clips: int) -> dict[str, Tensor]:
+    """Log-mel of clips of one second, all real."""
+    generator = torch.Generator().manual_seed(1)
+    return {"input_features": torch.randn(n_clips, 80, 100, generator=generator)}
+
+
 def tiny_inputs() -> dict[str, Tensor]:
     """The processor's outputs of two clips of 20 and 18 video frames."""
     generator = torch.Generator().manual_seed(0)

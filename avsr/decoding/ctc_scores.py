@@ -28,6 +28,7 @@ __all__ = [
     "greedy_units",
 ]
 
+_WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
 _LEAST = -1.0e6  # of a text that cannot be aligned: finite, so that sums stay numbers
 
 
@@ -71,6 +72,15 @@ class ClipScores:
     def spelt(self, token_ids: Sequence[int]) -> list[int]:
         """Units of a text."""
         return [unit for units in self.units.spell(token_ids) for unit in units]
+
+    def gaps(self, texts: Sequence[Sequence[int]]) -> list[float]:
+        """By how much each text, token ids, is less probable than the head's own best path."""
+        best = float(self.logits.float().log_softmax(dim=-1).amax(dim=-1).sum())
+        said = ctc_log_probs(self.logits, [self.spelt(text) for text in texts]).tolist()
+        return [
+            min(best - one, _WIDEST_GAP * max(1, len(text)))
+            for text, one in zip(texts, said, strict=True)
+        ]
 
     def greedy_text(self) -> list[int]:
         """Token ids of what the head reads by itself."""

@@ -47,18 +47,23 @@ def keep_better_drafts(
         rescorer: the CTC heads; None where they have no weight.
     """
     margin = settings.options.draft_margin
-    rows = [row for row, draft in enumerate(drafts) if draft]
-    if margin is None or not rows or not settings.end_ids:
+    if margin is None or not settings.end_ids:
         return found
-    texts = [[*(drafts[row] or ()), settings.end_ids[0]] for row in rows]
+    written = [
+        row[: int(n)].tolist() for row, n in zip(found.sequences, found.lengths, strict=True)
+    ]
+    drafted = {row: [*draft, settings.end_ids[0]] for row, draft in enumerate(drafts) if draft}
+    rows = [row for row, text in drafted.items() if text != written[row]]
+    if not rows:
+        return found
+    texts = [drafted[row] for row in rows]
     log_probs = _log_probs(model, prefix.rows(rows), [routes[row] for row in rows], texts)
     chosen: dict[int, int] = {}
     for number, row in enumerate(rows):
         own = found.token_log_probs[row, : int(found.lengths[row])].sum()
         sums = torch.stack([own, log_probs[number].sum()])
         if rescorer is not None:
-            written = found.sequences[row, : int(found.lengths[row])].tolist()
-            sums = rescorer.joint_scores(row, [written, texts[number]], sums)
+            sums = rescorer.joint_scores(row, [written[row], texts[number]], sums)
         if float(sums[0] - sums[1]) < margin * len(texts[number]):
             chosen[row] = number
     if not chosen:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from avsr.decoding.ctc_scores import ClipScores, ctc_log_probs
+from avsr.decoding.ctc_scores import ClipScores
 from avsr.decoding.options import SearchOptions
 from avsr.model_files.fusion import FusionWeights
 from avsr.model_parts.ctc import clip_scores, ctc_heads
@@ -33,7 +33,6 @@ from avsr.route import MODALITIES, Modality, Route
 __all__ = ["HeadOpinion", "can_fuse", "decode_fused", "fuse", "opinions_of"]
 
 _LEAST_LOG_PROB = -3.0  # per token: less counts no less
-_WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
 _MOST_ENTROPY = 5.0  # of a head that says nothing but blanks
 
 
@@ -154,13 +153,10 @@ def opinions_of(
 
 
 def _opinion(head: ClipScores, texts: Sequence[tuple[int, ...]]) -> HeadOpinion:
-    log_probs = head.logits.float().log_softmax(dim=-1)  # [T, U + 1]
-    best = float(log_probs.amax(dim=-1).sum())
-    said = ctc_log_probs(head.logits, [head.spelt(text) for text in texts]).tolist()
     gaps = {
-        text: min((best - one) / max(1, len(text)), _WIDEST_GAP)
-        for text, one in zip(texts, said, strict=True)
+        text: gap / max(1, len(text)) for text, gap in zip(texts, head.gaps(texts), strict=True)
     }
+    log_probs = head.logits.float().log_softmax(dim=-1)  # [T, U + 1]
     return HeadOpinion(sureness=math.exp(-_entropy(log_probs)), gaps=gaps)
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 
 import torch
 
-from avsr.decoding.ctc_scores import ctc_log_probs
 from avsr.model_files.readability import ReadabilityWeights
 from avsr.model_parts.ctc import clip_scores, ctc_heads
 from avsr.model_parts.streams import EncodedStreams
@@ -31,7 +30,6 @@ __all__ = ["Signs", "gather_signs", "readability", "readability_doubts"]
 
 _DOUBTED = 0.5  # probability below which a text is doubted
 _SUREST = 50.0  # log-odds
-_WIDEST_GAP = 12.0  # per token: what cannot be aligned at all counts no more than this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +81,7 @@ def gather_signs(
     names = [encoded.stream for encoded in used.present if heads[encoded.stream]]
     gaps: dict[str, float] = {}
     for name, head in zip(names, clip_scores(loaded.model, used, [route])[0], strict=True):
-        best = float(head.logits.float().log_softmax(dim=-1).amax(dim=-1).sum())
-        gap = best - float(ctc_log_probs(head.logits, [head.spelt(ids)])[0])
-        gaps[name] = min(gap, _WIDEST_GAP * len(ids))
+        (gaps[name],) = head.gaps([ids])
     return Signs(n_tokens=len(ids), log_prob=sum(hypothesis.token_log_probs), gaps=gaps)
 
 

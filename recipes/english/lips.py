@@ -33,7 +33,6 @@ PER_SHARD = 256
 BATCH = 16
 NOISY_SHARE = 0.75
 SPOILT = ("frozen", "blurred", "black", "late")
-FACES = {"drawn": 12, "astronaut": 5, "hopper": 3}
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,17 @@ def drawn_films(texts: str, seed: int) -> Iterator[Film]:
         drawn = draw_texts(read_texts(Path(texts)), rng)
         pairs = ((words, words) for words in (text.split() for text in drawn))
     for words, spoken in pairs:
-        voice, look = voices.sample_voice("train", rng), looks.sample_look(rng, FACES)
+        voice, look = (
+            voices.sample_voice("train", rng),
+            looks.sample_look(rng, clips.FACES["crops"]),
+        )
         try:
             speech = clips.say(words, voice, rng, spoken=spoken)
         except ValueError:
             continue
         if len(speech.samples) > 9 * 16_000:
             continue
-        mouth = clips.render_crops(clips._patch(look), look, clips.motion(speech, look))
-        yield Film(speech.samples, mouth, " ".join(words))
+        yield Film(speech.samples, clips.mouth_crops(speech, look), " ".join(words))
 
 
 def distort(mouth: np.ndarray, rng: np.random.Generator) -> np.ndarray:

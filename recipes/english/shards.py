@@ -14,6 +14,12 @@ import numpy as np
 SPOILT = "_spoilt_"  # in names of shards of films whose lips alone cannot be read
 
 
+def weighted_folders(given: Sequence[str]) -> list[tuple[Path, float]]:
+    """Folders given as ``DIR`` or ``DIR=WEIGHT``, with their weights."""
+    parts = [each.partition("=") for each in given]
+    return [(Path(folder), float(weight or 1)) for folder, _, weight in parts]
+
+
 @dataclass(frozen=True)
 class Shard:
     """Clips in memory: ``values[i]`` is [N] int16 of sound or [T, W] float16 of features."""

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from pieces import Speller
 from safetensors.torch import load_file, save_file
-from shards import SPOILT, Shard, read_shard
+from shards import SPOILT, Shard, read_shard, weighted_folders
 from timed_training import TimedTraining
 from torch import Tensor, nn
 from torch.nn import functional
@@ -110,17 +110,15 @@ class Batches:
 
     def __init__(self, folders: list[str], encode, seed: int, finest: int) -> None:
         self.finest = finest
-        self.folders = [
-            (Path(f.partition("=")[0]), float(f.partition("=")[2] or 1)) for f in folders
-        ]
+        self.folders = weighted_folders(folders)
         self.encode, self.rng = encode, np.random.default_rng(seed)
         self.loaded: dict[Path, tuple[Shard, list]] = {}
 
     def draw(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        weights = np.array([weight for folder, weight in self.folders if readable(folder)])
-        present = [folder for folder, _ in self.folders if readable(folder)]
-        folder = present[self.rng.choice(len(present), p=weights / weights.sum())]
-        files = readable(folder)
+        found = [(readable(folder), weight) for folder, weight in self.folders]
+        present = [(files, weight) for files, weight in found if files]
+        weights = np.array([weight for _, weight in present])
+        files, _ = present[self.rng.choice(len(present), p=weights / weights.sum())]
         shard, targets = self._load(self._choose(files))
         rows = [
             i for i, v in enumerate(shard.values)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from reader_data import Batch, Source
 from safetensors.torch import load_file
+from shards import weighted_folders
 from timed_training import TimedTraining
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -210,9 +211,9 @@ def main() -> None:
         max_grad_norm=1.0,
         save_every_s=args.save_every,
     )
-    parts = [each.partition("=") for each in args.sound]
-    sources = [Source(Path(folder)) for folder, _, _ in parts]
-    weights = np.array([float(weight or 1) for _, _, weight in parts])
+    folders = weighted_folders(args.sound)
+    sources = [Source(folder) for folder, _ in folders]
+    weights = np.array([weight for _, weight in folders])
     films, dev, dev_films = Source(*args.films), Source(args.dev), Source(*args.dev_films)
     log: dict[str, list[float]] = {}
     reader.model.train()

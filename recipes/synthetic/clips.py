@@ -23,7 +23,7 @@ from voices import sample_voice
 Media = Literal["mp4", "crops", "audio"]
 
 # A drawn face has no eyes: it serves for crops only, where it brings most of the variety.
-_FACES: dict[Media, dict[Source, int]] = {
+FACES: dict[Media, dict[Source, int]] = {
     "mp4": {"astronaut": 3, "hopper": 2},
     "crops": {"drawn": 12, "astronaut": 5, "hopper": 3},
     "audio": {"drawn": 1},
@@ -92,10 +92,10 @@ def make_clip(plan: ClipPlan, folder: Path) -> Clip:
     rng = random.Random(int.from_bytes(digest[:8], "big"))
     voice = sample_voice(plan.split, rng)
     speech = say(plan.words, voice, rng, spoken=plan.spoken, duration_s=plan.duration_s)
-    look = sample_look(rng, _FACES[plan.media])
+    look = sample_look(rng, FACES[plan.media])
     mouth = None
     if plan.media == "crops":
-        mouth = render_crops(_patch(look), look, motion(speech, look))
+        mouth = mouth_crops(speech, look)
     elif plan.media == "mp4":
         unfinished = folder / f".{plan.id}.part.mp4"
         write_mp4(unfinished, film(speech, look), speech.samples, crf_of(look))
@@ -107,6 +107,11 @@ def motion(speech: Speech, look: Look) -> MouthShape:
     """How the mouth of ``look`` moves through a clip."""
     n_frames = int(len(speech.samples) * FPS / SAMPLE_RATE)
     return mouth_motion(speech.phones, n_frames, FPS, look.habits, look.seed)
+
+
+def mouth_crops(speech: Speech, look: Look) -> np.ndarray:
+    """The mouth of ``look`` that says ``speech``, uint8 [T, 96, 96]."""
+    return render_crops(_patch(look), look, motion(speech, look))
 
 
 def film(speech: Speech, look: Look) -> Iterator[np.ndarray]:

@@ -9,28 +9,22 @@ from transformers import GenerationConfig
 
 from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
-from tests.tiny import tiny_config
+from tests.tiny import draft_model, sound_inputs
 
 DRAFTS = [[9, 8, 4], None, [3]]
 
 
 @pytest.fixture(scope="module")
 def model() -> AvsrForConditionalGeneration:
-    torch.manual_seed(0)
-    config = tiny_config()
-    config.draft_prompt_ids = [[5, 6], [7]]
-    return AvsrForConditionalGeneration(config).eval()
-
-
-def inputs() -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return {"input_features": torch.randn(3, 80, 100, generator=generator)}
+    return draft_model()
 
 
 @torch.inference_mode()
 def read(model: AvsrForConditionalGeneration, margin: float | None, beams: int = 1) -> Any:
     search = SearchOptions(num_beams=beams, max_new_tokens=6, draft_margin=margin)
-    return model.generate_with_scores(**inputs(), modality="audio", search=search, drafts=DRAFTS)
+    return model.generate_with_scores(
+        **sound_inputs(3), modality="audio", search=search, drafts=DRAFTS
+    )
 
 
 def texts(found: Any) -> list[list[int]]:
@@ -59,7 +53,7 @@ def test_a_drafts_tokens_have_the_language_models_probabilities(
             labels[row, : len(text)] = torch.tensor(text)
     labels[1, 0] = 3
     with torch.inference_mode():
-        logits = model(**inputs(), labels=labels, drafts=DRAFTS, logits_to_keep=5).logits
+        logits = model(**sound_inputs(3), labels=labels, drafts=DRAFTS, logits_to_keep=5).logits
     expected = logits[:, :-1].float().log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])
     for row, n in ((0, 4), (2, 2)):
         got = found.token_log_probs[row, :n]

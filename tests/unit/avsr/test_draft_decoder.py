@@ -13,7 +13,7 @@ from avsr.model_parts.streams import EncodedStream
 from avsr.text import spoken_form
 from avsr_frontends.audio import log_mel
 from avsr_frontends.whisper import WhisperAudioEncoder
-from tests.tiny import tiny_config
+from tests.tiny import draft_model, sound_inputs, tiny_config
 
 
 def whisper_config() -> WhisperConfig:
@@ -101,22 +101,14 @@ def test_a_draft_is_whispers_greedy_text_alone_and_in_a_batch(
 
 @pytest.fixture(scope="module")
 def model() -> AvsrForConditionalGeneration:
-    torch.manual_seed(0)
-    config = tiny_config()
-    config.draft_prompt_ids = [[5, 6], [7]]
-    return AvsrForConditionalGeneration(config).eval()
-
-
-def inputs(n_clips: int) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return {"input_features": torch.randn(n_clips, 80, 100, generator=generator)}
+    return draft_model()
 
 
 @torch.inference_mode()
 def test_each_clip_reads_its_own_draft_and_none_is_none(
     model: AvsrForConditionalGeneration,
 ) -> None:
-    given = inputs(3)
+    given = sound_inputs(3)
     drafts = [[9, 8, 4], None, [3]]
     logits = model(**given, drafts=drafts).logits[:, -1]
     for row, draft in enumerate(drafts):
@@ -130,10 +122,10 @@ def test_each_clip_reads_its_own_draft_and_none_is_none(
 
 def test_drafts_that_do_not_fit_are_refused(model: AvsrForConditionalGeneration) -> None:
     with pytest.raises(ValueError, match="2 drafts are given for 3 clips"):
-        model(**inputs(3), drafts=[None, [3]])
+        model(**sound_inputs(3), drafts=[None, [3]])
     plain = AvsrForConditionalGeneration(tiny_config()).eval()
     with pytest.raises(ValueError, match="this model was not made for drafts"):
-        plain(**inputs(1), drafts=[[3]])
+        plain(**sound_inputs(1), drafts=[[3]])
     with pytest.raises(ValueError, match="drafts need an audio encoder and draft_prompt_ids"):
         AvsrConfig.from_dict({**tiny_config().to_dict(), "draft": "encoder_decoder"})
 
