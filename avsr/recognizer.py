@@ -1,6 +1,5 @@
 """Transcribing files and arrays of any length with a loaded model."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from avsr.progress import Progress as ProgressOfFetching
 from avsr.progress import Say, say_in_log, show_nothing
 from avsr.recognition.every_face import read_every_face
 from avsr.recognition.hypotheses import resolved_search
+from avsr.recognition.joint_reading import JointReader
 from avsr.recognition.long_form import LongForm
 from avsr.recognition.partial_file import PartialFile
 from avsr.recognition.rate_choice import choose_route
@@ -89,7 +89,10 @@ def load(
 
 
 class Recognizer:
-    """Turns files and arrays into text. May be shared by threads; they then take turns.
+    """Turns files and arrays into text. May be shared by threads.
+
+    Each thread reads and prepares its own input; the model then reads together what waits
+    together, to the same results, see :mod:`avsr.recognition.joint_reading`.
 
     Attributes:
         loaded: the model with its processor, name and device.
@@ -97,7 +100,7 @@ class Recognizer:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self._lock = threading.Lock()
+        self._joint = JointReader(loaded)
 
     def transcribe(
         self,
@@ -145,7 +148,7 @@ class Recognizer:
         if lips is not None or isinstance(request.face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
         timings = Timings()
-        reader = LongForm(self.loaded, request, timings, self._lock)
+        reader = LongForm(self._joint, request, timings)
         kept = None if partial is None else self._partial_file(source, request, partial)
         stretches = [] if kept is None else kept.load()
         begin = request.start or 0.0
@@ -184,10 +187,10 @@ class Recognizer:
             request = replace(request, modality="video")
         timings, begin = Timings(), request.start or 0.0
         opened = self._open(source, request, timings, begin, lips)
-        with naming_errors(opened):
+        with naming_errors(opened), self._joint.at_work():
             return read_every_face(
                 opened,
-                lambda: LongForm(self.loaded, request, timings, self._lock),
+                lambda: LongForm(self._joint, request, timings),
                 lambda reader, stretches: self._result(reader, opened, stretches, begin, timings),
             )
 
@@ -200,7 +203,7 @@ class Recognizer:
         """
         request = (request or Request()).changed(changes)
         timings = Timings()
-        reader = LongForm(self.loaded, request, timings, self._lock)
+        reader = LongForm(self._joint, request, timings)
         opened = self._open(source, request, timings, request.start or 0.0)
         for stretch in self._stretches(reader, opened):
             yield from stretch.segments
@@ -253,7 +256,7 @@ class Recognizer:
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
     ) -> Iterator[Stretch]:
-        with naming_errors(source):
+        with naming_errors(source), self._joint.at_work():
             yield from reader.stretches(source, is_resumed)
 
     def _result(

@@ -3,7 +3,6 @@
 Times are seconds of the input; frames are video frames, 25 per second.
 """
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,15 +13,15 @@ from avsr.clips.read_ahead import read_ahead
 from avsr.clips.reader import beyond_end
 from avsr.clips.sources import Source
 from avsr.errors import InputError
-from avsr.pretrained import LoadedModel
 from avsr.recognition.active_speaker import speaking_clip
 from avsr.recognition.borders import borders_of, cut_at_borders, holds_border
 from avsr.recognition.gates import judge
 from avsr.recognition.hypotheses import encode
+from avsr.recognition.joint_reading import JointReader
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.readability import Signs
-from avsr.recognition.reading import Reading, read_pieces
+from avsr.recognition.reading import Reading
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
     WHOLE_CLIP_S,
@@ -45,19 +44,16 @@ MIN_CLIP_S = 0.1  # shorter than any syllable: nothing can be read from it
 class LongForm:
     """Transcribes one input as it comes in; speech that may go on waits for the next stretch."""
 
-    def __init__(
-        self, loaded: LoadedModel, request: Request, timings: Timings, lock: threading.Lock
-    ) -> None:
+    def __init__(self, joint: JointReader, request: Request, timings: Timings) -> None:
         """Prepare for one input.
 
         Args:
-            loaded: the model.
+            joint: the model, shared with those who read other inputs.
             request: how to transcribe.
             timings: receives the stages of the work.
-            lock: held while the model works.
         """
-        self._loaded, self._request = loaded, request
-        self._timings, self._lock = timings, lock
+        self._joint, self._loaded = joint, joint.loaded
+        self._request, self._timings = request, timings
         self._meter = OffsetMeter()
         self._failure: InputError | None = None  # why the last stretch had nothing to read
         self.begin(0.0)
@@ -223,7 +219,7 @@ class LongForm:
         """Compare sound and lips of a piece that is not read from both, where one face shows."""
         if piece.borders or piece.audio is None or piece.mouth is None:
             return
-        with self._lock, self._timings.measure("offset"):
+        with self._joint.turn(), self._timings.measure("offset"):
             heard = encode(self._loaded, waveforms=[piece.audio]).audio
             seen = encode(self._loaded, mouths=[piece.mouth]).video
             self._meter.add(self._loaded, heard, seen)
@@ -232,7 +228,7 @@ class LongForm:
         """A piece with the lips that are read, and whose they are where that was chosen."""
         if modality == "audio" or not piece.faces:
             return piece, None
-        with self._lock, self._timings.measure("speaker"):
+        with self._joint.turn(), self._timings.measure("speaker"):
             return speaking_clip(self._loaded, piece)
 
     def _readings(self, pieces: Sequence[tuple[Span, Clip, Modality]]) -> list[Reading]:
@@ -242,15 +238,13 @@ class LongForm:
             indices = [index for index, piece in enumerate(pieces) if piece[2] == modality]
             if not indices:
                 continue
-            with self._lock:
-                done = read_pieces(
-                    self._loaded,
-                    [pieces[index][1] for index in indices],
-                    self.route(modality),
-                    self._request,
-                    self._timings,
-                    self._meter,
-                )
+            done = self._joint.read(
+                [pieces[index][1] for index in indices],
+                self.route(modality),
+                self._request,
+                self._timings,
+                self._meter,
+            )
             readings.update(zip(indices, done, strict=True))
         return [readings[index] for index in range(len(pieces))]
 

@@ -1,8 +1,13 @@
-"""Pieces of clips to hypotheses with word times: in batches that shrink where memory runs out."""
+"""Pieces of clips to hypotheses with word times: in batches that shrink where memory runs out.
+
+Pieces of several inputs may be read in one batch; each is read as it would be alone.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
+import numpy as np
 import torch
 
 from avsr.clips.clip import Clip
@@ -26,6 +31,21 @@ MAX_BATCH = 8  # pieces read at once
 
 
 @dataclass(frozen=True, kw_only=True)
+class PieceGroup:
+    """Pieces of one input that are read at once.
+
+    Attributes:
+        clips: what is read, at least one.
+        meter: gathers how far sound and lips of the input are out of step; where that is far, its
+            pieces of both are read by the sound alone, unless both were asked for. None for lips
+            or sound that are never compared.
+    """
+
+    clips: Sequence[Clip]
+    meter: OffsetMeter | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """What was read from one piece.
 
@@ -44,58 +64,67 @@ class Reading:
     signs: Signs = field(default_factory=Signs)
 
 
-def read_pieces(
+def read_groups(
     loaded: LoadedModel,
-    pieces: Sequence[Clip],
+    groups: Sequence[PieceGroup],
     route: Route,
     request: Request,
     timings: Timings,
-    meter: OffsetMeter | None = None,
-) -> list[Reading]:
-    """Read pieces by one route, as many at once as memory allows.
+) -> list[list[Reading]]:
+    """Read pieces by one route, all at once where memory allows.
 
     Args:
         loaded: the model.
-        pieces: what is read.
+        groups: what is read, of one input or of several.
         route: by what.
         request: how.
         timings: receives the stages of the work.
-        meter: gathers how far sound and lips are out of step; where that is far, pieces of both
-            are read by the sound alone, unless both were asked for.
+
+    Returns:
+        The readings of each group.
 
     Raises:
         InputError: if even a single piece does not fit into memory.
     """
-    readings: list[Reading] = []
-    size = MAX_BATCH
-    while len(readings) < len(pieces):
-        batch = pieces[len(readings) : len(readings) + size]
-        try:
-            readings += _read_batch(loaded, batch, route, request, timings, meter)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise InputError(
-                    f"memory is too small for a piece of {batch[0].duration_s:.0f} s; "
-                    "use the device cpu, coarser rates or a smaller model",
-                    settings=("device", "audio_rate", "video_rate"),
-                ) from error
-            size = len(batch) // 2
-        else:
-            continue
-        torch.cuda.empty_cache()  # outside the handler, which keeps the failed batch alive
-    return readings
+    try:
+        return _read_batch(loaded, groups, route, request, timings)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        first = groups[0]
+        if len(groups) == 1 and len(first.clips) == 1:
+            raise InputError(
+                f"memory is too small for a piece of {first.clips[0].duration_s:.0f} s; "
+                "use the device cpu, coarser rates or a smaller model",
+                settings=("device", "audio_rate", "video_rate"),
+            ) from error
+    torch.cuda.empty_cache()  # outside the handler, which keeps the failed batch alive
+    if len(groups) > 1:
+        half = len(groups) // 2
+        return [
+            readings
+            for part in (groups[:half], groups[half:])
+            for readings in read_groups(loaded, part, route, request, timings)
+        ]
+    half = len(first.clips) // 2
+    halves = [replace(first, clips=part) for part in (first.clips[:half], first.clips[half:])]
+    return [
+        [
+            reading
+            for part in halves
+            for reading in read_groups(loaded, [part], route, request, timings)[0]
+        ]
+    ]
 
 
 def _read_batch(
     loaded: LoadedModel,
-    pieces: Sequence[Clip],
+    groups: Sequence[PieceGroup],
     route: Route,
     request: Request,
     timings: Timings,
-    meter: OffsetMeter | None,
-) -> list[Reading]:
+) -> list[list[Reading]]:
+    pieces = [clip for group in groups for clip in group.clips]
     mouths = [piece.mouth for piece in pieces if piece.mouth is not None]
     waveforms = [piece.audio for piece in pieces if piece.audio is not None]
     with timings.measure("encoders"):
@@ -104,32 +133,83 @@ def _read_batch(
             waveforms=waveforms if route.has_audio else None,
             mouths=mouths if route.has_video else None,
         )
-    chosen: list[Route | None] = [None] * len(pieces)
-    if meter is not None and route.has_audio and route.has_video:
+    routes = [route] * len(pieces)
+    replaced: set[int] = set()  # pieces whose lips would mislead
+    if route.has_audio and route.has_video:
         with timings.measure("offset"):
-            meter.add(loaded, streams.audio, streams.video)
-        replaceable = request.modality == "auto" and "audio" in loaded.modalities
-        if replaceable and meter.is_misleading:
-            route = choose_route(loaded, "audio", request)
-            streams = streams.of(route)
-            chosen = [route] * len(pieces)
+            replaced = _out_of_step(loaded, groups, streams, request)
+        for row in replaced:
+            routes[row] = choose_route(loaded, "audio", request)
     with timings.measure("language model"):
-        if request.auto_rate:
-            heard = waveforms if route.has_audio else []
-            read = decode_as_fine_as_needed(loaded, streams, route.modality, request, heard)
-            hypotheses = [one.hypothesis for one in read]
-            chosen = [one.route for one in read]
-        else:
-            job = DecodingJob(streams=streams, route=route)
-            hypotheses = decode_fused(
-                loaded, [job], max_rows=3 * len(pieces), search=request.search
-            )[0]
+        hypotheses, chosen = _decode(loaded, streams, routes, request, waveforms)
     with timings.measure("word times"):
         readings = [
-            _with_times(loaded, hypothesis, streams.rows([row]), pieces[row], route)
+            _with_times(
+                loaded,
+                hypothesis,
+                streams.rows([row]).of(routes[row]),
+                pieces[row],
+                routes[row],
+            )
             for row, hypothesis in enumerate(hypotheses)
         ]
-    return [replace(reading, route=own) for reading, own in zip(readings, chosen, strict=True)]
+    own = [
+        replace(reading, route=chosen[row] or (routes[row] if row in replaced else None))
+        for row, reading in enumerate(readings)
+    ]
+    ends = list(accumulate(len(group.clips) for group in groups))
+    return [own[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _out_of_step(
+    loaded: LoadedModel, groups: Sequence[PieceGroup], streams: EncodedStreams, request: Request
+) -> set[int]:
+    """Compare sound and lips of each input; the rows of those that are read by sound alone."""
+    replaceable = request.modality == "auto" and "audio" in loaded.modalities
+    found: set[int] = set()
+    first = 0
+    for group in groups:
+        rows = range(first, first + len(group.clips))
+        first = rows.stop
+        if group.meter is None:
+            continue
+        own = streams.rows(rows)
+        group.meter.add(loaded, own.audio, own.video)
+        if replaceable and group.meter.is_misleading:
+            found |= set(rows)
+    return found
+
+
+def _decode(
+    loaded: LoadedModel,
+    streams: EncodedStreams,
+    routes: Sequence[Route],
+    request: Request,
+    waveforms: Sequence[np.ndarray],
+) -> tuple[list[Hypothesis], list[Route | None]]:
+    """The text of each piece, and by what it was read where that was chosen for it alone."""
+    hypotheses: dict[int, Hypothesis] = {}
+    chosen: list[Route | None] = [None] * len(routes)
+    rows_of = {
+        route: [row for row, own in enumerate(routes) if own == route]
+        for route in dict.fromkeys(routes)
+    }
+    if request.auto_rate:
+        for route, rows in rows_of.items():
+            heard = [waveforms[row] for row in rows] if route.has_audio else []
+            part = streams.rows(rows).of(route)
+            read = decode_as_fine_as_needed(loaded, part, route.modality, request, heard)
+            for row, one in zip(rows, read, strict=True):
+                hypotheses[row], chosen[row] = one.hypothesis, one.route
+    else:
+        jobs = [
+            DecodingJob(streams=streams.rows(rows).of(route), route=route)
+            for route, rows in rows_of.items()
+        ]
+        texts = decode_fused(loaded, jobs, max_rows=3 * len(routes), search=request.search)
+        for rows, found in zip(rows_of.values(), texts, strict=True):
+            hypotheses.update(zip(rows, found, strict=True))
+    return [hypotheses[row] for row in range(len(routes))], chosen
 
 
 def _with_times(

@@ -27,7 +27,8 @@ def loaded(tiny_folder: Path) -> Any:
 
 
 def _read(loaded: Any, pieces: Sequence[Clip]) -> list[reading.Reading]:
-    return reading.read_pieces(loaded, pieces, ROUTE, Request(), Timings())
+    groups = [reading.PieceGroup(clips=pieces)]
+    return reading.read_groups(loaded, groups, ROUTE, Request(), Timings())[0]
 
 
 def test_batches_shrink_until_they_fit(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +45,7 @@ def test_batches_shrink_until_they_fit(loaded: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(reading, "encode", crowded)
     cramped = _read(loaded, pieces)
-    assert sizes == [5, 2, 2, 1]
+    assert sizes == [5, 2, 3, 1, 2]
     assert [one.hypothesis.text for one in cramped] == [one.hypothesis.text for one in calm]
 
 
