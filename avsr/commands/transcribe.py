@@ -9,7 +9,6 @@ import typer
 
 from avsr.commands.delivery import deliver
 from avsr.commands.events import Events
-from avsr.commands.flags import parse_face, parse_roi
 from avsr.commands.interruption import goes_on
 from avsr.commands.messages import say
 from avsr.commands.options import (
@@ -208,6 +207,7 @@ def transcribe(
 
         from avsr.decoding.options import SearchOptions
         from avsr.recognition.request import Request
+        from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
         from avsr.recognizer import load  # transformers: seconds
         from avsr.rendering import SubtitleStyle
     if threads is not None:
@@ -235,7 +235,7 @@ def transcribe(
         quality=quality,
         max_tokens_per_second=max_tokens_per_second,
         auto_rate=rate == "auto",
-        audio_track=int(audio_track) if audio_track and audio_track.isdecimal() else audio_track,
+        audio_track=None if audio_track is None else parse_audio_track(audio_track),
     )
     recognizer.check(request)
     if recognizer.loaded.note:

@@ -9,8 +9,8 @@ import pytest
 import typer
 
 from avsr.cli import app, run
-from avsr.commands.flags import flag, parse_face, parse_roi, told
-from avsr.errors import InputError, UsageError
+from avsr.commands.flags import flag, told
+from avsr.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -72,14 +72,3 @@ def test_the_command_line_adds_the_options() -> None:
 def test_an_option_is_named_where_the_user_sees_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["transcribe", __file__, "--device", "cuda:99"]) == 2
     assert capsys.readouterr().err.rstrip().endswith("try auto or cpu (--device)")
-
-
-def test_faces_and_parts_of_the_picture() -> None:
-    assert [parse_face(value) for value in ("2", "all")] == [2, "all"]
-    assert parse_roi("640, 0,640,720") == (640, 0, 640, 720)
-    for value in ("0", "left"):
-        with pytest.raises(UsageError, match="--face"):
-            parse_face(value)
-    for value in ("1,2,3", "0,0,0,9", "a,b,c,d"):
-        with pytest.raises(UsageError, match="--roi"):
-            parse_roi(value)

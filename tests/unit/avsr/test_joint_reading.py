@@ -124,12 +124,13 @@ def test_a_batch_is_never_too_large_and_an_input_is_cut_as_alone(
     assert max(sum(sizes) for sizes in batches) <= joint_reading.MAX_BATCH
 
 
-def test_who_is_alone_does_not_wait(
-    loaded: Any, clips: list[Clip], batches: list[list[int]]
-) -> None:
+@pytest.mark.usefixtures("batches")
+def test_who_is_alone_does_not_wait(loaded: Any, clips: list[Clip]) -> None:
     reader = JointReader(loaded)
+    started = time.monotonic()
     with reader.at_work():
         assert len(reader.read(clips[:2], FINE, Request(), Timings())) == 2
+    assert time.monotonic() - started < joint_reading.GATHER_S / 2
 
 
 def test_an_input_that_fails_does_not_harm_the_others(
