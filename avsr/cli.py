@@ -25,6 +25,7 @@ from avsr.commands.messages import escape_unprintable, say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
+from avsr.commands.serve import serve
 from avsr.commands.sinks import sinks
 from avsr.commands.train import train
 from avsr.commands.transcribe import transcribe
@@ -53,6 +54,7 @@ app.command(cls=HelpfulCommand)(prepare)
 app.command(cls=HelpfulCommand)(train)
 app.command(cls=HelpfulCommand)(convert)
 app.command(cls=HelpfulCommand)(demo)
+app.command(cls=HelpfulCommand)(serve)
 app.command(cls=HelpfulCommand)(bench)
 app.command(cls=HelpfulCommand)(sinks)
 app.add_typer(models)

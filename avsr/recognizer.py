@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from avsr.clips.clip import Clip
 from avsr.clips.saved_lips import SavedLips
 from avsr.clips.sources import Source, SourceLike, naming_errors
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
@@ -29,6 +32,8 @@ from avsr.recognition.stretch import (
 from avsr.timings import Timings
 from avsr.transcription import Segment, TranscriptionResult
 from avsr.version import __version__
+from avsr_frontends.landmarks import TrackReport
+from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +101,12 @@ class Recognizer:
 
     Attributes:
         loaded: the model with its processor, name and device.
+        joint: what the threads share, which counts its batches.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self._joint = JointReader(loaded)
+        self.joint = JointReader(loaded)
 
     def transcribe(
         self,
@@ -148,7 +154,7 @@ class Recognizer:
         if lips is not None or isinstance(request.face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
         timings = Timings()
-        reader = LongForm(self._joint, request, timings)
+        reader = LongForm(self.joint, request, timings)
         kept = None if partial is None else self._partial_file(source, request, partial)
         stretches = [] if kept is None else kept.load()
         begin = request.start or 0.0
@@ -187,10 +193,10 @@ class Recognizer:
             request = replace(request, modality="video")
         timings, begin = Timings(), request.start or 0.0
         opened = self._open(source, request, timings, begin, lips)
-        with naming_errors(opened), self._joint.at_work():
+        with naming_errors(opened), self.joint.at_work():
             return read_every_face(
                 opened,
-                lambda: LongForm(self._joint, request, timings),
+                lambda: LongForm(self.joint, request, timings),
                 lambda reader, stretches: self._result(reader, opened, stretches, begin, timings),
             )
 
@@ -203,7 +209,7 @@ class Recognizer:
         """
         request = (request or Request()).changed(changes)
         timings = Timings()
-        reader = LongForm(self._joint, request, timings)
+        reader = LongForm(self.joint, request, timings)
         opened = self._open(source, request, timings, request.start or 0.0)
         for stretch in self._stretches(reader, opened):
             yield from stretch.segments
@@ -229,6 +235,16 @@ class Recognizer:
         for route in routes:
             choose_route(self.loaded, route.modality, request)
         resolved_search(self.loaded, request.search, routes)
+
+    def warm_up(self) -> None:
+        """Read a second of nothing in each way, so that the first input does not take longer."""
+        generator = np.random.default_rng(0)
+        audio = 0.1 * generator.standard_normal(SAMPLE_RATE).astype(np.float32)
+        mouth = generator.integers(0, 255, (VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8)
+        face = TrackReport(n_frames=VIDEO_FPS, coverage=1.0, face_width_px=100.0)
+        clip = Clip(audio=audio, mouth=mouth, face=face)
+        for modality in self.loaded.modalities:
+            self.transcribe(clip, modality=modality)
 
     def _open(
         self,
@@ -256,7 +272,7 @@ class Recognizer:
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
     ) -> Iterator[Stretch]:
-        with naming_errors(source), self._joint.at_work():
+        with naming_errors(source), self.joint.at_work():
             yield from reader.stretches(source, is_resumed)
 
     def _result(

@@ -24,6 +24,11 @@ _GROUPS: dict[str, dict[str, str]] = {
         "Output": "output plots strict",
         "Model and machine": "model device batch_size jobs cache offline",
     },
+    "serve": {
+        "Who may ask": "host port without_keys alias",
+        "Limits": "workers queue max_seconds max_megabytes patience stop_within",
+        "Model and machine": "model device threads offline",
+    },
 }
 _EXAMPLES = {
     "transcribe": (

@@ -53,9 +53,13 @@ class JointReader:
 
     Attributes:
         loaded: the model.
+        n_batches: batches that were read.
+        n_pieces: pieces in all of them.
     """
 
     loaded: LoadedModel
+    n_batches: int = 0
+    n_pieces: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _waiting: list[_Job] = field(default_factory=list)
@@ -162,7 +166,9 @@ class JointReader:
         first = jobs[0]
         groups = [job.group for job in jobs]
         found = read_groups(self.loaded, groups, first.route, first.request, timings)
+        self.n_batches += 1
         for job, readings in zip(jobs, found, strict=True):
+            self.n_pieces += len(readings)
             for stage, seconds in timings.seconds.items():
                 job.timings.add(stage, seconds)
             job.readings = readings

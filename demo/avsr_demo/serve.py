@@ -7,11 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import avsr
-from avsr import Recognizer
-from avsr.clips.clip import Clip
 from avsr.errors import UsageError
 from avsr.progress import Progress, Say
 from avsr_demo.limits import Limits
@@ -19,8 +15,6 @@ from avsr_demo.samples import samples
 from avsr_demo.service import Service
 from avsr_demo.storage import Storage
 from avsr_demo.workers import Workers
-from avsr_frontends.landmarks import TrackReport
-from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
 
 def serve(
@@ -57,7 +51,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     recognizer = avsr.load(model, device, say=say, progress=progress)
-    warm_up(recognizer)
+    recognizer.warm_up()
     storage = Storage()
     service = Service(
         recognizer=recognizer,
@@ -109,17 +103,6 @@ def _launch(service: Service, storage: Storage, host: str, port: int, workers: i
             f"cannot listen on {host}:{port} ({error}); choose another port"
         ) from error
     return page
-
-
-def warm_up(recognizer: Recognizer) -> None:
-    """Read a second of nothing in each way, so that the first visitor does not wait longer."""
-    generator = np.random.default_rng(0)
-    audio = 0.1 * generator.standard_normal(SAMPLE_RATE).astype(np.float32)
-    mouth = generator.integers(0, 255, (VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8)
-    face = TrackReport(n_frames=VIDEO_FPS, coverage=1.0, face_width_px=100.0)
-    clip = Clip(audio=audio, mouth=mouth, face=face)
-    for modality in recognizer.loaded.modalities:
-        recognizer.transcribe(clip, modality=modality)
 
 
 def _keep_to_ourselves(folder: Path) -> None:

@@ -1,0 +1,65 @@
+"""Numbers for monitoring, as Prometheus reads them; nothing about who said what."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from avsr.recognition.joint_reading import JointReader
+from avsr.serving.line import Line
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250)
+
+
+class Metrics:
+    """Counts of one server.
+
+    Attributes:
+        requests: transcriptions asked for, by the status of the answer.
+        seconds: from the whole request to the answer, of those that were answered.
+        speech: seconds of recordings that were transcribed.
+    """
+
+    def __init__(self, line: Line, joint: JointReader) -> None:
+        """Watch a line and what reads for it."""
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "avsr_requests",
+            "Transcriptions asked for, by HTTP status",
+            ["status"],
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "avsr_request_seconds",
+            "Seconds from the whole request to the answer",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.speech = Counter(
+            "avsr_speech_seconds", "Seconds of recordings transcribed", registry=self._registry
+        )
+        inside = Gauge("avsr_requests_inside", "Requests in the line", registry=self._registry)
+        inside.set_function(lambda: line.n_inside)
+        working = Gauge("avsr_requests_working", "Requests at work", registry=self._registry)
+        working.set_function(lambda: line.n_working)
+        self._registry.register(_Batches(joint))
+
+    def text(self) -> bytes:
+        """All of them."""
+        return generate_latest(self._registry)
+
+
+class _Batches(Collector):
+    """How well requests are read together: pieces over batches."""
+
+    def __init__(self, joint: JointReader) -> None:
+        self._joint = joint
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield both counts."""
+        joint = self._joint
+        yield CounterMetricFamily("avsr_batches", "Batches the model read", value=joint.n_batches)
+        yield CounterMetricFamily("avsr_pieces", "Pieces of speech in them", value=joint.n_pieces)
