@@ -69,6 +69,7 @@ def serve(
     import torch
 
     from avsr.recognizer import load
+    from avsr.serving.server import Server
     from avsr.serving.server import serve as run_server
     from avsr.serving.settings import ServerSettings
 
@@ -86,7 +87,8 @@ def serve(
     recognizer = load(model, device, offline=offline, say=say, progress=ProgressLine())
     if recognizer.loaded.note:
         say(recognizer.loaded.note)
-    run_server(recognizer, settings, host=host, port=port, stop_within_s=stop_within, say=say)
+    server = Server(recognizer, settings, host=host, port=port, stop_within_s=stop_within)
+    run_server(server, say)
 
 
 def _is_this_machine(host: str) -> bool:

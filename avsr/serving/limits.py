@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from avsr.errors import InputError
 from avsr.recognition.request import Request
 from avsr.serving.refusals import Refusal
 from avsr.serving.settings import ServerSettings
@@ -20,13 +21,13 @@ def bounded(path: Path, request: Request, settings: ServerSettings) -> Request:
     """A request for a file that ends where the limit is passed, whatever its headers say.
 
     Raises:
-        Refusal: if the file cannot be read, or its headers tell that it is above a limit.
+        InputError: if the file cannot be read.
+        Refusal: if its headers tell that it is above a limit.
     """
     try:
         info = probe(path)
     except MediaError as error:
-        message = str(error).removeprefix(f"{path}: ")
-        raise Refusal(400, message, param="file", code="unreadable_file") from None
+        raise InputError(str(error)) from error
     start = request.start or 0.0
     end = math.inf if request.end is None else request.end
     whole_s = math.inf if info.duration_s is None else info.duration_s

@@ -67,6 +67,17 @@ class Line:
         finally:
             self.n_inside -= 1
 
+    def warm_up(self, function: Callable[[], object]) -> None:
+        """Run a function once in each thread: what threads have for themselves is loaded there."""
+        everybody = threading.Barrier(self._settings.workers)
+
+        def run() -> None:
+            everybody.wait()  # so that none of them runs it twice
+            function()
+
+        for done in [self._pool.submit(run) for _ in range(self._settings.workers)]:
+            done.result()
+
     async def work(self, function: Callable[[], Result]) -> Result:
         """Run a function in a thread as soon as one is free.
 

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -46,6 +53,7 @@ class Metrics:
         working = Gauge("avsr_requests_working", "Requests at work", registry=self._registry)
         working.set_function(lambda: line.n_working)
         self._registry.register(_Batches(joint))
+        ProcessCollector(registry=self._registry)  # memory, open files, seconds of CPU
 
     def text(self) -> bytes:
         """All of them."""

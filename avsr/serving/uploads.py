@@ -12,15 +12,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
 from starlette.requests import Request as HttpRequest
 
 from avsr.serving.refusals import ClientGone, Refusal
 from avsr.serving.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 __all__ = ["Body", "Form", "UploadFolder", "receive_form", "too_large"]
 
@@ -179,7 +182,7 @@ class _FormReader:
         self._waiting: list[bytes] = []  # of the file
         self._begin()
 
-    def callbacks(self) -> MultipartCallbacks:
+    def callbacks(self) -> "MultipartCallbacks":
         """For the parser."""
         return {
             "on_part_begin": self._begin,
