@@ -64,9 +64,10 @@ def build_app(service: Service) -> FastAPI:
         try:
             response = await _transcribe(service, http, body)
         except Refusal as refusal:
-            if not body.is_over:
-                await body.discard()
+            await body.discard()
             response = refusal.response()
+            if not body.is_over:
+                response.headers["connection"] = "close"
         except ClientGone:
             response = Response(status_code=_CLIENT_GONE)
         service.metrics.requests.labels(response.status_code).inc()

@@ -77,6 +77,7 @@ class Body:
         """Name a request whose body has not been touched."""
         self.is_over = False
         self.headers = request.headers
+        self._is_awaited = "expect" not in self.headers  # such a client waits for leave to send
         self._receive, self._settings = request.receive, settings
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
@@ -94,6 +95,7 @@ class Body:
             try:
                 message = await asyncio.wait_for(self._receive(), max(0.0, min(left_s, patience_s)))
             except asyncio.TimeoutError:
+                self._is_awaited = False
                 cause = "the request comes too slowly; send it again over a better connection"
                 raise Refusal(408, cause, code="timeout") from None
             if message["type"] == "http.disconnect":
@@ -108,9 +110,9 @@ class Body:
     async def discard(self) -> None:
         """Receive and forget what is still sent, so that the client reads why it is refused.
 
-        One that waits for leave to send, or sends too much or too slowly, is not waited for.
+        One that has nothing on the way, or sends too much or too slowly, is not waited for.
         """
-        if "expect" in self.headers:
+        if not self._is_awaited:
             return
         with suppress(Refusal, ClientGone):
             async with aclosing(self.pieces()) as pieces:
@@ -134,7 +136,7 @@ async def receive_form(body: Body, path: Path) -> Form:
         Refusal: if the body is no such form, too large or too slow, or the disk is full.
         ClientGone: if it breaks off.
     """
-    reader = _FormReader(path)
+    reader, form = _FormReader(path), None
     try:
         parser = MultipartParser(_boundary(body.headers), reader.callbacks())
         with path.open("xb") as file:
@@ -143,7 +145,8 @@ async def receive_form(body: Body, path: Path) -> Form:
                     parser.write(piece)
                     await asyncio.to_thread(reader.write_to, file)
             parser.finalize()
-        return reader.form()
+        form = reader.form()
+        return form
     except FormParserError as error:
         message = f"the body is no multipart form ({error}); send one with a field 'file'"
         raise Refusal(400, message, code="invalid_form") from None
@@ -153,7 +156,7 @@ async def receive_form(body: Body, path: Path) -> Form:
         message = f"{cause}; try again later"
         raise Refusal(507, message, code="insufficient_storage", retry_after_s=30) from error
     finally:
-        if not reader.is_whole:
+        if form is None:
             path.unlink(missing_ok=True)
 
 
@@ -176,7 +179,7 @@ class _FormReader:
     """Puts the parts of a form together as a parser finds them."""
 
     def __init__(self, path: Path) -> None:
-        self.is_whole = False
+        self._is_whole = False
         self._form = Form(file=path)
         self._has_file = False
         self._waiting: list[bytes] = []  # of the file
@@ -206,10 +209,9 @@ class _FormReader:
         Raises:
             Refusal: if it broke off, or brought no file.
         """
-        if not self.is_whole:
+        if not self._is_whole:
             raise Refusal(400, "the form breaks off; send it again", code="invalid_form")
         if not self._has_file:
-            self.is_whole = False
             message = "there is no file; send it in the field 'file'"
             raise Refusal(400, message, param="file", code="missing_field")
         return self._form
@@ -258,7 +260,7 @@ class _FormReader:
             raise Refusal(400, f"more than {_MOST_FIELDS} fields", code="invalid_form")
 
     def _on_end(self) -> None:
-        self.is_whole = True
+        self._is_whole = True
 
 
 def _shown(name: bytes) -> str:
