@@ -41,6 +41,11 @@ _EXAMPLES = {
         ("avsr evaluate --manifest test.jsonl --modality av,audio --noise babble --snr 10,0", ""),
         ("avsr evaluate --data LRS3 --split test -o results.json", "a corpus, resumable"),
     ),
+    "serve": (
+        ("avsr serve", "for this machine, at http://127.0.0.1:8000/v1"),
+        ("avsr serve --alias whisper-1", "for programs whose model cannot be chosen"),
+        ("AVSR_API_KEYS=a,b avsr serve --host 0.0.0.0", "for other machines"),
+    ),
 }
 _SHORT_TYPES = (  # as the versions of typer call them
     (r"<list\[\w+\]>", ""),

@@ -30,7 +30,7 @@ from tests.serving import (
     stored,
     wait_until,
 )
-from tests.shared_inputs import SHARED
+from tests.shared_inputs import shared_input
 
 CLEAN = SAMPLES / "clean.mp4"
 PATIENCE_S = 1.0
@@ -92,8 +92,8 @@ def test_hostile_uploads(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.shared
 def test_hostile_uploads_of_others(server: Server) -> None:
-    paths = [path for path in sorted((SHARED / "inputs").rglob("*")) if path.is_file()]
-    assert paths, "the folder of inputs is empty"
+    folder = shared_input("two_talk.mp4").parent
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     assert _codes(server, paths) <= {200, 400, 413}
 
 
