@@ -1,37 +1,53 @@
 """One model for many inputs at once: what waits together is read together.
 
-Each input has a thread of its own, which hands its sound to the voice detector, and its pieces to
-the model, together with those of others (see :mod:`avsr.recognition.together`). The results are
-those that each input gives alone.
+Each input has a thread of its own, which hands pieces to the model when it has some. While the
+model works, pieces of other inputs gather; whoever comes next takes all that can go with its own.
+The results are those that each input gives alone.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass, field, replace
 
 from avsr.clips.clip import Clip
 from avsr.pretrained import LoadedModel
 from avsr.recognition.reading import MAX_BATCH, PieceGroup, Reading, read_groups
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import OffsetMeter
-from avsr.recognition.together import Together
 from avsr.route import Route
 from avsr.timings import Timings
-from avsr_frontends.activity import voices_in
+
+GATHER_S = 0.03  # longest wait for pieces of other inputs that are being worked on
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """Pieces of one input, by what and how they are read, and who wants to know the time."""
+@dataclass(eq=False, kw_only=True)
+class _Job:
+    """Pieces of one input that wait for the model.
+
+    Attributes:
+        group: the pieces.
+        route: by what they are read.
+        request: how, without what does not concern the reading.
+        timings: receives the stages of the work, those of a batch in full.
+        readings: what was read; None before.
+        error: why nothing could be read.
+    """
 
     group: PieceGroup
     route: Route
     request: Request
     timings: Timings
+    readings: list[Reading] | None = None
+    error: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has been read, or cannot be."""
+        return self.readings is not None or self.error is not None
 
 
+@dataclass(eq=False)
 class JointReader:
     """Lets threads share a model.
 
@@ -41,28 +57,31 @@ class JointReader:
         n_pieces: pieces in all of them.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
-        self.n_batches = 0
-        self.n_pieces = 0
-        self._reading = Together(self._read_batch, MAX_BATCH)
-        self._listening = Together(voices_in, MAX_BATCH)
+    loaded: LoadedModel
+    n_batches: int = 0
+    n_pieces: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _waiting: list[_Job] = field(default_factory=list)
+    _n_inputs: int = 0
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """While an input is worked on, others wait a moment for what it brings."""
-        with self._reading.at_work(), self._listening.at_work():
+        """While an input is worked on, others wait a moment for its pieces."""
+        with self._changed:
+            self._n_inputs += 1
+        try:
             yield
+        finally:
+            with self._changed:
+                self._n_inputs -= 1
+                self._changed.notify_all()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Have the model alone, for work that is not reading."""
-        with self._reading.turn():
+        with self._turn:
             yield
-
-    def listen(self, waveform: np.ndarray) -> np.ndarray:
-        """How surely a voice is heard, see :func:`avsr_frontends.activity.voice_probabilities`."""
-        return self._listening.do(waveform)
 
     def read(
         self,
@@ -78,31 +97,81 @@ class JointReader:
             pieces: what is read.
             route: by what.
             request: how.
-            timings: receives the stages of the work, those of a batch in full.
+            timings: receives the stages of the work.
             meter: of the input, see :class:`~avsr.recognition.reading.PieceGroup`.
 
         Raises:
             InputError: if even a single piece does not fit into memory.
         """
-        request = _without_input(request)
         readings: list[Reading] = []
         while len(readings) < len(pieces):
             clips = pieces[len(readings) : len(readings) + MAX_BATCH]
-            group = PieceGroup(clips=clips, meter=meter)
-            asked = _Asked(group=group, route=route, request=request, timings=timings)
-            readings += self._reading.do(asked, kind=(route, request), size=len(clips))
+            job = _Job(
+                group=PieceGroup(clips=clips, meter=meter),
+                route=route,
+                request=_without_input(request),
+                timings=timings,
+            )
+            readings += self._read_job(job)
         return readings
 
-    def _read_batch(self, asked: Sequence[_Asked]) -> list[list[Reading]]:
-        timings, first = Timings(), asked[0]
-        groups = [one.group for one in asked]
+    def _read_job(self, job: _Job) -> list[Reading]:
+        with self._changed:
+            self._waiting.append(job)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: job.is_done or self._is_enough(), GATHER_S)
+        with self._turn:
+            if not job.is_done:
+                self._read_with_others(job)
+        if job.error is not None:
+            raise job.error
+        assert job.readings is not None  # that of a job without error
+        return job.readings
+
+    def _is_enough(self) -> bool:
+        """Whether nothing that could still come would make the next batch better."""
+        n_pieces = sum(len(job.group.clips) for job in self._waiting)
+        return n_pieces >= MAX_BATCH or len(self._waiting) >= self._n_inputs
+
+    def _read_with_others(self, job: _Job) -> None:
+        """Read a job and the oldest of those that fit; an error of the whole is nobody's."""
+        batch = self._companions(job)
+        try:
+            try:
+                self._read_batch(batch)
+            except Exception:
+                for one in batch:
+                    try:
+                        self._read_batch([one])
+                    except Exception as error:  # raised again in the thread it belongs to
+                        one.error = error
+        finally:
+            with self._changed:
+                self._waiting = [one for one in self._waiting if not one.is_done and one != job]
+                self._changed.notify_all()
+
+    def _companions(self, job: _Job) -> list[_Job]:
+        with self._changed:
+            waiting = list(self._waiting)
+        batch, n_pieces = [job], len(job.group.clips)
+        for other in waiting:
+            fits = (other.route, other.request) == (job.route, job.request)
+            if other is not job and fits and n_pieces + len(other.group.clips) <= MAX_BATCH:
+                batch.append(other)
+                n_pieces += len(other.group.clips)
+        return batch
+
+    def _read_batch(self, jobs: Sequence[_Job]) -> None:
+        timings = Timings()
+        first = jobs[0]
+        groups = [job.group for job in jobs]
         found = read_groups(self.loaded, groups, first.route, first.request, timings)
-        for one in asked:
-            for stage, seconds in timings.seconds.items():
-                one.timings.add(stage, seconds)
         self.n_batches += 1
-        self.n_pieces += sum(map(len, found))
-        return found
+        for job, readings in zip(jobs, found, strict=True):
+            self.n_pieces += len(readings)
+            for stage, seconds in timings.seconds.items():
+                job.timings.add(stage, seconds)
+            job.readings = readings
 
 
 def _without_input(request: Request) -> Request:

@@ -138,7 +138,7 @@ class LongForm:
             until = _settled(buffer, is_last)
             return until, Stretch(until=until, reason="the sound is silent")
         is_short = is_first and is_last and clip.duration_s <= WHOLE_CLIP_S
-        evidence = self._evidence(clip, choice.modality, is_short)
+        evidence = _evidence(clip, choice.modality, is_short)
         longest = self._loaded.max_segment_s
         if is_short:
             hinted = self._request.keep_unsure or evidence.any_sign(choice.modality)
@@ -153,14 +153,6 @@ class LongForm:
         until = buffer.end if is_last else buffer.time_of(done)
         stretch = self._read(buffer, evidence, spans, choice)
         return until, replace(stretch, until=until)
-
-    def _evidence(self, clip: Clip, modality: Modality, is_short: bool) -> Evidence:
-        """Signs of speech; the voice is not listened to where it does not matter."""
-        lips = Evidence(motion=clip.lip_motion)
-        plain = is_short and lips.lips_speak() and not borders_of(clip)
-        if modality == "video" or (modality == "av" and plain):
-            return lips
-        return gather_evidence(clip, self._joint.listen)
 
     def _read(
         self, buffer: ClipBuffer, evidence: Evidence, spans: Sequence[Span], choice: ModalityChoice
@@ -255,6 +247,15 @@ class LongForm:
             )
             readings.update(zip(indices, done, strict=True))
         return [readings[index] for index in range(len(pieces))]
+
+
+def _evidence(clip: Clip, modality: Modality, is_short: bool) -> Evidence:
+    """Signs of speech; the voice is not listened to where it does not matter."""
+    lips = Evidence(motion=clip.lip_motion)
+    plain = is_short and lips.lips_speak() and not borders_of(clip)
+    if modality == "video" or (modality == "av" and plain):
+        return lips
+    return gather_evidence(clip)
 
 
 def _check_length(clip: Clip) -> None:

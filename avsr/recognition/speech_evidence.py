@@ -4,7 +4,6 @@ Everything is on one grid of T video frames, 25 per second.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -112,20 +111,13 @@ class Evidence:
         return float(self._moving().sum() / max(1, np.isfinite(self.motion).sum()))
 
 
-def gather_evidence(
-    clip: Clip, listen: Callable[[np.ndarray], np.ndarray] = voice_probabilities
-) -> Evidence:
-    """Listen for a voice; the lips have been measured when the clip was read.
-
-    Args:
-        clip: what is looked at.
-        listen: finds voices, as :func:`avsr_frontends.activity.voice_probabilities` does.
-    """
+def gather_evidence(clip: Clip) -> Evidence:
+    """Listen for a voice; the lips have been measured when the clip was read."""
     voice = None
     if clip.audio is not None:
         n_frames = math.ceil(len(clip.audio) / SAMPLES_PER_VIDEO_FRAME)
         silent = clip.is_silent
-        voice = np.zeros(n_frames, np.float32) if silent else listen(clip.audio)
+        voice = np.zeros(n_frames, np.float32) if silent else voice_probabilities(clip.audio)
     return Evidence(voice=voice, motion=clip.lip_motion)
 
 

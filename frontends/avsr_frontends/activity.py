@@ -5,7 +5,6 @@ T counts video frames (25 per second), N audio samples at 16 kHz.
 
 import math
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,40 +30,18 @@ def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
     Returns:
         [T] float32, 0 to 1, one for each started video frame (25 per second).
     """
-    return voices_in([waveform])[0]
-
-
-def voices_in(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The same as :func:`voice_probabilities` for each of several recordings, sooner.
-
-    Args:
-        waveforms: [N] each.
-
-    Returns:
-        [T] float32 for each.
-    """
-    heard = [waveform for waveform in waveforms if len(waveform)]
-    if not heard:
-        return [np.zeros(0, dtype=np.float32) for _ in waveforms]
-    batch = torch.zeros(len(heard), max(map(len, heard)))
-    for row, waveform in zip(batch, heard, strict=True):
-        peak = float(np.abs(waveform).max())
-        row[: len(waveform)] = torch.as_tensor(waveform, dtype=torch.float32) / max(1.0, peak)
+    n_frames = math.ceil(len(waveform) / SAMPLES_PER_VIDEO_FRAME)
+    if n_frames == 0:
+        return np.zeros(0, dtype=np.float32)
     detector = _voice_detector()
+    peak = float(np.abs(waveform).max())
+    samples = torch.as_tensor(np.asarray(waveform, dtype=np.float32)) / max(1.0, peak)
     with torch.inference_mode():
-        found = iter(detector.audio_forward(batch, SAMPLE_RATE).numpy())
+        probabilities = detector.audio_forward(samples[None], SAMPLE_RATE)[0].numpy()
     detector.reset_states()
-    return [
-        _by_frames(next(found), len(w)) if len(w) else np.zeros(0, np.float32) for w in waveforms
-    ]
-
-
-def _by_frames(probabilities: np.ndarray, n_samples: int) -> np.ndarray:
-    """[T] for the video frames of a recording, from one value for each chunk of it."""
-    n_frames = math.ceil(n_samples / SAMPLES_PER_VIDEO_FRAME)
     middles = (np.arange(n_frames) + 0.5) * SAMPLES_PER_VIDEO_FRAME
-    last = math.ceil(n_samples / _VOICE_CHUNK) - 1
-    return probabilities[np.minimum((middles // _VOICE_CHUNK).astype(int), last)].astype(np.float32)
+    chunks = np.minimum((middles // _VOICE_CHUNK).astype(int), len(probabilities) - 1)
+    return probabilities[chunks].astype(np.float32)
 
 
 def lip_motion(points68: np.ndarray) -> np.ndarray:

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import avsr
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_clip
 from avsr.errors import InputError
-from avsr.recognition import joint_reading, together
+from avsr.recognition import joint_reading
 from avsr.recognition.joint_reading import JointReader
 from avsr.recognition.reading import Reading, read_groups
 from avsr.recognition.request import Request
 from avsr.route import Route
 from avsr.timings import Timings
-from avsr_frontends.activity import voice_probabilities
 
 SAMPLES = Path(__file__).parents[3] / "demo" / "samples"
 FINE = Route(modality="audio", audio_rate=4)
@@ -48,7 +46,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
         return read_groups(loaded, groups, *rest)
 
     monkeypatch.setattr(joint_reading, "read_groups", counted)
-    monkeypatch.setattr(together, "GATHER_S", 60.0)
+    monkeypatch.setattr(joint_reading, "GATHER_S", 60.0)
     return seen
 
 
@@ -132,7 +130,7 @@ def test_who_is_alone_does_not_wait(loaded: Any, clips: list[Clip]) -> None:
     started = time.monotonic()
     with reader.at_work():
         assert len(reader.read(clips[:2], FINE, Request(), Timings())) == 2
-    assert time.monotonic() - started < together.GATHER_S / 2
+    assert time.monotonic() - started < joint_reading.GATHER_S / 2
 
 
 def test_an_input_that_fails_does_not_harm_the_others(
@@ -144,28 +142,9 @@ def test_an_input_that_fails_does_not_harm_the_others(
         return read_groups(loaded, groups, *rest)
 
     monkeypatch.setattr(joint_reading, "read_groups", picky)
-    monkeypatch.setattr(together, "GATHER_S", 60.0)
+    monkeypatch.setattr(joint_reading, "GATHER_S", 60.0)
     reader = JointReader(loaded)
     found = _read_at_once(reader, [clips[:1], clips[1:3]], [FINE] * 2, [Request()] * 2)
     assert len(found[0]) == 1
     assert isinstance(found[1], InputError)
     assert len(reader.read(clips[:1], FINE, Request(), Timings())) == 1
-
-
-def test_voices_are_heard_together_as_alone(loaded: Any, clips: list[Clip]) -> None:
-    sounds = [clip.audio for clip in clips[:4] if clip.audio is not None]
-    reader, found = JointReader(loaded), {}
-
-    def listen(number: int) -> None:
-        with reader.at_work():
-            all_there.wait()
-            found[number] = reader.listen(sounds[number])
-
-    all_there = threading.Barrier(len(sounds))
-    threads = [threading.Thread(target=listen, args=(n,)) for n in range(len(sounds))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for number, sound in enumerate(sounds):
-        np.testing.assert_allclose(found[number], voice_probabilities(sound), atol=1e-4)

@@ -33,7 +33,7 @@ def _speech(seconds: float = 20.0) -> np.ndarray:
     return waveform
 
 
-def _loud_is_voice(clip: Clip, _listen: object) -> Evidence:
+def _loud_is_voice(clip: Clip) -> Evidence:
     """What the voice detector would say if tones were voices."""
     if clip.audio is None:
         return Evidence(motion=clip.lip_motion)

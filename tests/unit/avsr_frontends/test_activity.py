@@ -1,12 +1,10 @@
 """Voice activity and lip motion."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
 
-from avsr_frontends.activity import lip_motion, mouth_opening, voice_probabilities, voices_in
+from avsr_frontends.activity import lip_motion, mouth_opening, voice_probabilities
 from avsr_frontends.media import read_audio
 from tests.shared import GRID
 from tests.signals import tone
@@ -52,18 +50,6 @@ def test_no_voice_in_silence_or_tones() -> None:
     assert voice_probabilities(np.zeros(0)).shape == (0,)
     assert voice_probabilities(tone(1.0, 1_000.0)).max() < 0.5
     assert torch.get_num_threads() == n_threads
-
-
-def test_several_recordings_at_once_are_heard_as_alone() -> None:
-    generator = np.random.default_rng(0)
-    sounds = [
-        (0.1 * generator.standard_normal(n)).astype(np.float32) for n in (16_000, 700, 0, 33_000)
-    ]
-    sounds[1] *= 50  # too loud for [-1, 1]: scaled down, alone among them
-    for found, sound in zip(voices_in(sounds), sounds, strict=True):
-        assert found.shape == (math.ceil(len(sound) / 640),)
-        np.testing.assert_allclose(found, voice_probabilities(sound), atol=1e-4)
-    assert [len(one) for one in voices_in([sounds[2]])] == [0]
 
 
 @pytest.mark.shared
