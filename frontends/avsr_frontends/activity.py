@@ -4,21 +4,17 @@ T counts video frames (25 per second), N audio samples at 16 kHz.
 """
 
 import math
-import threading
-from typing import Any
 
 import numpy as np
 import torch
 
-from avsr_frontends.rates import SAMPLE_RATE, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from avsr_frontends.voice_detector import CHUNK, voice_detector
 
 _UPPER_INNER_LIP = (61, 62, 63)  # of the 68 points, right to left
 _LOWER_INNER_LIP = (67, 66, 65)
 _OUTER_EYE_CORNERS = (36, 45)
-_VOICE_CHUNK = 512  # samples that the voice detector judges at once
 _MOTION_REACH = 3  # frames each side over which lip motion is averaged: a quarter second in all
-
-_models = threading.local()  # the detector carries state from call to call: one for each thread
 
 
 def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
@@ -33,14 +29,11 @@ def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
     n_frames = math.ceil(len(waveform) / SAMPLES_PER_VIDEO_FRAME)
     if n_frames == 0:
         return np.zeros(0, dtype=np.float32)
-    detector = _voice_detector()
     peak = float(np.abs(waveform).max())
     samples = torch.as_tensor(np.asarray(waveform, dtype=np.float32)) / max(1.0, peak)
-    with torch.inference_mode():
-        probabilities = detector.audio_forward(samples[None], SAMPLE_RATE)[0].numpy()
-    detector.reset_states()
+    probabilities = voice_detector()(samples).numpy()
     middles = (np.arange(n_frames) + 0.5) * SAMPLES_PER_VIDEO_FRAME
-    chunks = np.minimum((middles // _VOICE_CHUNK).astype(int), len(probabilities) - 1)
+    chunks = np.minimum((middles // CHUNK).astype(int), len(probabilities) - 1)
     return probabilities[chunks].astype(np.float32)
 
 
@@ -82,13 +75,3 @@ def mouth_opening(points68: np.ndarray) -> np.ndarray:
     right, left = (points[:, corner] for corner in _OUTER_EYE_CORNERS)
     width = np.linalg.norm(left - right, axis=-1)
     return np.linalg.norm(gaps, axis=-1).mean(axis=-1) / np.maximum(width, 1e-6)
-
-
-def _voice_detector() -> Any:
-    n_threads = torch.get_num_threads()
-    from silero_vad import load_silero_vad
-
-    torch.set_num_threads(n_threads)  # importing silero_vad sets it to one for the whole process
-    if not hasattr(_models, "detector"):
-        _models.detector = load_silero_vad()
-    return _models.detector
