@@ -38,7 +38,7 @@ def serve(
     ] = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Requests worked on at once; the model reads them together.")
-    ] = 4,
+    ] = 8,
     queue: Annotated[
         int, typer.Option(min=0, help="Requests that may wait; more are refused.")
     ] = 32,

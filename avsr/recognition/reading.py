@@ -27,7 +27,7 @@ from avsr.route import Route
 from avsr.timings import Timings
 from avsr.transcription import Word
 
-MAX_BATCH = 8  # pieces read at once
+MAX_BATCH = 16  # pieces read at once
 
 
 @dataclass(frozen=True, kw_only=True)

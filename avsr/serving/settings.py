@@ -19,7 +19,7 @@ class ServerSettings:
         aliases: names for the model beside its own.
     """
 
-    workers: int = 4
+    workers: int = 8
     queue: int = 32
     max_megabytes: float = 200.0
     max_seconds: float = 600.0

@@ -31,9 +31,9 @@ def loaded() -> Any:
 
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
-    """Eleven pieces of different lengths and texts."""
+    """Nineteen pieces of different lengths and texts."""
     sounds = [read_clip(SAMPLES / f"{name}.mp4", picture=False) for name in ("clean", "babble_0db")]
-    return [sounds[n % 2].cut(0.0, 1.0 + 0.15 * n) for n in range(11)]
+    return [sounds[n % 2].cut(0.0, 1.0 + 0.1 * n) for n in range(19)]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_batch_is_never_too_large_and_an_input_is_cut_as_alone(
     loaded: Any, clips: list[Clip], batches: list[list[int]]
 ) -> None:
     _read_at_once(JointReader(loaded), [clips, clips[:2]], [FINE] * 2, [Request()] * 2)
-    assert sorted(size for sizes in batches for size in sizes) == [2, 3, 8]
+    assert sorted(size for sizes in batches for size in sizes) == [2, 3, 16]
     assert max(sum(sizes) for sizes in batches) <= joint_reading.MAX_BATCH
 
 
