@@ -48,7 +48,7 @@ def ask(server: Server, path: Path, headers: dict[str, str] | None = None, **fie
 def connect(server: Server) -> socket.socket:
     """A bare connection."""
     address = urlsplit(server.address)
-    return socket.create_connection((address.hostname, address.port), timeout=30)
+    return socket.create_connection((address.hostname, address.port or 80), timeout=30)
 
 
 def raw_request(path: Path, **fields: str) -> tuple[bytes, bytes]:

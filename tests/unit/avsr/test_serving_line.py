@@ -31,7 +31,7 @@ def test_work_is_done_by_as_many_threads_as_there_are() -> None:
     line = Line(ServerSettings(workers=2))
     both = threading.Barrier(2, timeout=30)  # holds up unless two are at work
 
-    async def two() -> list[int]:
+    async def two() -> tuple[int, int]:
         return await asyncio.gather(line.work(both.wait), line.work(both.wait))
 
     assert sorted(asyncio.run(two())) == [0, 1]
