@@ -13,7 +13,8 @@ from avsr.serving.refusals import ClientGone, Refusal
 from avsr.serving.settings import ServerSettings
 from avsr.serving.uploads import Body, Form, UploadFolder, receive_form
 
-LIMITS = ServerSettings(max_megabytes=0.1, patience_s=0.1)
+LIMITS = ServerSettings(max_megabytes=0.1)
+HASTY = ServerSettings(max_megabytes=0.1, patience_s=0.1)
 DISPOSITION = b'Content-Disposition: form-data; name="'
 
 
@@ -27,7 +28,9 @@ WHOLE = _part(b"model", b"m") + FILE + _part(b"prompt", "é".encode()) + b"--cut
 
 
 def _body(
-    pieces: Sequence[bytes | None], content_type: str = "multipart/form-data; boundary=cut"
+    pieces: Sequence[bytes | None],
+    content_type: str = "multipart/form-data; boundary=cut",
+    settings: ServerSettings = LIMITS,
 ) -> Body:
     """A body in pieces; None is the end of a connection, and the last piece is followed by none."""
     left, sent = list(pieces), bytearray()
@@ -43,7 +46,7 @@ def _body(
         return {"type": "http.request", "body": piece, "more_body": not is_last}
 
     headers = [(b"content-type", content_type.encode())]
-    return Body(HttpRequest({"type": "http", "headers": headers}, receive), LIMITS)
+    return Body(HttpRequest({"type": "http", "headers": headers}, receive), settings)
 
 
 def _received(body: Body, path: Path) -> Form:
@@ -79,7 +82,8 @@ def test_what_is_refused(
     pieces: list[bytes | None], status: int, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(Refusal, match=message) as refused:
-        _received(_body(pieces), tmp_path / "upload")
+        settings = HASTY if status == 408 else LIMITS
+        _received(_body(pieces, settings=settings), tmp_path / "upload")
     assert refused.value.status == status
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +94,7 @@ def test_a_trickle_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return {"type": "http.request", "body": pieces.pop(0), "more_body": True}
 
     pieces = [FILE[:200], *[b"x"] * 100]
-    body = _body([])
+    body = _body([], settings=HASTY)
     monkeypatch.setattr(body, "_receive", trickle)
     with pytest.raises(Refusal, match="too slowly"):
         _received(body, tmp_path / "upload")
