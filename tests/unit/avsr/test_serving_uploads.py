@@ -81,9 +81,9 @@ def test_a_form_in_any_pieces(size: int, tmp_path: Path) -> None:
 def test_what_is_refused(
     pieces: list[bytes | None], status: int, message: str, tmp_path: Path
 ) -> None:
+    body = _body(pieces, settings=HASTY if status == 408 else LIMITS)
     with pytest.raises(Refusal, match=message) as refused:
-        settings = HASTY if status == 408 else LIMITS
-        _received(_body(pieces, settings=settings), tmp_path / "upload")
+        _received(body, tmp_path / "upload")
     assert refused.value.status == status
     assert list(tmp_path.iterdir()) == []
 
