@@ -60,7 +60,7 @@ class JointReader:
     loaded: LoadedModel
     n_batches: int = 0
     n_pieces: int = 0
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _is_busy: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _waiting: list[_Job] = field(default_factory=list)
     _n_inputs: int = 0
@@ -80,8 +80,13 @@ class JointReader:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Have the model alone, for work that is not reading."""
-        with self._turn:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_busy)
+            self._is_busy = True
+        try:
             yield
+        finally:
+            self._end_turn()
 
     def read(
         self,
@@ -120,13 +125,25 @@ class JointReader:
             self._waiting.append(job)
             self._changed.notify_all()
             self._changed.wait_for(lambda: job.is_done or self._is_enough(), GATHER_S)
-        with self._turn:
-            if not job.is_done:
+            self._changed.wait_for(lambda: job.is_done or not self._is_busy)
+            is_mine = not job.is_done
+            self._is_busy |= is_mine
+        if is_mine:
+            try:
                 self._read_with_others(job)
+            finally:
+                self._end_turn(job)
         if job.error is not None:
             raise job.error
         assert job.readings is not None  # that of a job without error
         return job.readings
+
+    def _end_turn(self, own: _Job | None = None) -> None:
+        """Let the next one have the model, and those whose pieces have been read go on."""
+        with self._changed:
+            self._is_busy = False
+            self._waiting = [job for job in self._waiting if not job.is_done and job is not own]
+            self._changed.notify_all()
 
     def _is_enough(self) -> bool:
         """Whether nothing that could still come would make the next batch better."""
@@ -137,18 +154,13 @@ class JointReader:
         """Read a job and the oldest of those that fit; an error of the whole is nobody's."""
         batch = self._companions(job)
         try:
-            try:
-                self._read_batch(batch)
-            except Exception:
-                for one in batch:
-                    try:
-                        self._read_batch([one])
-                    except Exception as error:  # raised again in the thread it belongs to
-                        one.error = error
-        finally:
-            with self._changed:
-                self._waiting = [one for one in self._waiting if not one.is_done and one != job]
-                self._changed.notify_all()
+            self._read_batch(batch)
+        except Exception:
+            for one in batch:
+                try:
+                    self._read_batch([one])
+                except Exception as error:  # raised again in the thread it belongs to
+                    one.error = error
 
     def _companions(self, job: _Job) -> list[_Job]:
         with self._changed:
