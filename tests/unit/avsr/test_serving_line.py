@@ -57,6 +57,7 @@ def test_what_nobody_waits_for_is_not_begun() -> None:
         second = asyncio.ensure_future(line.work(lambda: begun.append("second")))
         await asyncio.sleep(0.1)
         second.cancel()
+        await asyncio.wait([second])
         free.set()
         assert await first
 
