@@ -44,6 +44,42 @@ def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
     return probabilities[chunks].astype(np.float32)
 
 
+class VoiceListener:
+    """How surely a voice is heard, in sound that comes bit by bit; belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._detector = _new_detector()
+        self._waiting = np.zeros(0, dtype=np.float32)
+        self._probabilities = [0.0]  # of each judged chunk, behind one for what is not judged yet
+        self._n_chunks = self._n_frames = 0
+
+    def add(self, samples: np.ndarray) -> np.ndarray:
+        """Listen on.
+
+        Args:
+            samples: [640 n] 16 kHz mono, nominally in [-1, 1].
+
+        Returns:
+            [n] float32, 0 to 1, for each of these video frames as :func:`voice_probabilities`; for
+            the newest that of the last 32 ms that could be judged.
+        """
+        self._waiting = np.concatenate([self._waiting, np.clip(samples, -1, 1)])
+        with torch.inference_mode():
+            while len(self._waiting) >= _VOICE_CHUNK:
+                chunk = torch.as_tensor(self._waiting[:_VOICE_CHUNK], dtype=torch.float32)
+                self._waiting = self._waiting[_VOICE_CHUNK:]
+                self._probabilities.append(float(self._detector(chunk, SAMPLE_RATE)))
+                self._n_chunks += 1
+        n_new = len(samples) // SAMPLES_PER_VIDEO_FRAME
+        middles = (np.arange(n_new) + self._n_frames + 0.5) * SAMPLES_PER_VIDEO_FRAME
+        self._n_frames += n_new
+        back = self._n_chunks - (middles // _VOICE_CHUNK).astype(int)  # 1 for the newest chunk
+        places = np.clip(len(self._probabilities) - back, 0, len(self._probabilities) - 1)
+        found = np.asarray(self._probabilities, dtype=np.float32)[places]
+        self._probabilities = self._probabilities[-4:]
+        return found
+
+
 def lip_motion(points68: np.ndarray) -> np.ndarray:
     """Measure how fast the mouth opens and closes.
 
@@ -85,10 +121,14 @@ def mouth_opening(points68: np.ndarray) -> np.ndarray:
 
 
 def _voice_detector() -> Any:
+    if not hasattr(_models, "detector"):
+        _models.detector = _new_detector()
+    return _models.detector
+
+
+def _new_detector() -> Any:
     n_threads = torch.get_num_threads()
     from silero_vad import load_silero_vad
 
     torch.set_num_threads(n_threads)  # importing silero_vad sets it to one for the whole process
-    if not hasattr(_models, "detector"):
-        _models.detector = load_silero_vad()
-    return _models.detector
+    return load_silero_vad()
