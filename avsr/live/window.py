@@ -77,7 +77,7 @@ class LiveWindow:
 
     def drop(self, n_frames: int) -> None:
         """Forget the first frames, as far as their lips are final."""
-        n_frames = min(n_frames, len(self._motion), len(self._voice))
+        n_frames = max(0, min(n_frames, len(self._motion), len(self._voice)))
         self.first += n_frames
         self._sound = self._sound[n_frames * SAMPLES_PER_VIDEO_FRAME :].copy()
         self._voice = self._voice[n_frames:].copy()
