@@ -3,6 +3,8 @@
 import threading
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from avsr.clips.clip import Clip
 from avsr.errors import UsageError
 from avsr.pretrained import LoadedModel
@@ -14,6 +16,7 @@ from avsr.recognition.speech_evidence import Evidence
 from avsr.route import Modality
 from avsr.timings import Timings
 from avsr.transcription import Word
+from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
 __all__ = ["LiveReader", "ReadWords", "check_live"]
 
@@ -76,6 +79,15 @@ class LiveReader:
         self.can_hear = "audio" in usable or "av" in usable
         self.can_see = "video" in usable or "av" in usable
         self.longest_s = min(_LONGEST_S, loaded.max_segment_s)
+
+    def warm_up(self) -> None:
+        """Read a second of nothing: the first reading of a process takes several times as long."""
+        clip = Clip(
+            audio=np.full(SAMPLE_RATE, 1e-3, dtype=np.float32),
+            mouth=np.zeros((VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8),
+        )
+        main: Modality = "av" if "av" in self._usable else self._usable[0]
+        self.read(clip, Evidence(), main, fine=True, search=False)
 
     def modality(self, clip: Clip, signs: Evidence) -> Modality | None:
         """What a window can be read from; None where it is silent and shows no face."""

@@ -72,6 +72,7 @@ class LiveStream:
         self._n_heard = 0  # frames of sound
         self._shown: np.ndarray | None = None  # as pictures are skipped
         self._last = LiveUpdate()
+        reader.warm_up()
 
     def add_sound(self, samples: np.ndarray, rate: int, time_s: float | None = None) -> None:
         """Take sound.
@@ -215,9 +216,7 @@ class LiveStream:
             read = self._reader.read(piece, signs, modality, fine=True, search=False)
             moved = [word.moved(start_s) for word in read.words]
         committed = words.add(moved, until_s)
-        return LiveUpdate(
-            committed=tuple(committed), guess=tuple(words.guess), modality=modality
-        )
+        return LiveUpdate(committed=tuple(committed), guess=tuple(words.guess), modality=modality)
 
     def _last_reading(
         self, piece: Clip, signs: Evidence, modality: Modality, start_s: float

@@ -115,7 +115,9 @@ class FaceTracker:
                 if found[-1] and last is not None:
                     look = look_of(last, points[-1])
                 follower.miss()
-            face = follower.step(frame, partial(wanted_region, self._detector, frame, follower.last_box))
+            face = follower.step(
+                frame, partial(wanted_region, self._detector, frame, follower.last_box)
+            )
             if face is not None and look is not None and cuts:
                 if likeness(look, look_of(frame, face)) < SAME_LOOK:
                     borders.append(cuts[-1])
@@ -165,6 +167,7 @@ class FaceTracker:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
 
 def wanted_region(
     detector: FaceDetector, frame: np.ndarray, last_box: np.ndarray | None
