@@ -11,8 +11,8 @@ from avsr.transcription import Word
 
 __all__ = ["GUARD_S", "LocalAgreement", "tail_after"]
 
-GUARD_S = 0.3  # a word that ends later than this before the recording's end may be half a word
-LEAST_PROBABILITY = 0.6  # of a word that is committed before its sentence ends
+GUARD_S = 0.5  # a word that ends later than this before the recording's end may be half a word
+LEAST_PROBABILITY = 0.9  # of a word that is committed before its sentence ends
 
 
 class LocalAgreement:
@@ -66,7 +66,7 @@ def tail_after(committed: Sequence[Word], words: Sequence[Word]) -> list[Word]:
 
     Returns:
         Its words behind those that are nearest to the committed ones by edit distance; of several
-        such beginnings, behind the one of the most similar length.
+        such beginnings, behind one that ends alike, or is of the most similar length.
     """
     distances = list(range(len(words) + 1))  # of the committed so far to each beginning
     for number, word in enumerate(committed, start=1):
@@ -74,6 +74,11 @@ def tail_after(committed: Sequence[Word], words: Sequence[Word]) -> list[Word]:
         for index, other in enumerate(words):
             change = above[index] + (word.word != other.word)
             distances.append(min(change, above[index + 1] + 1, distances[index] + 1))
-    ends = range(len(words) + 1)
-    split = min(ends, key=lambda end: (distances[end], abs(end - len(committed))))
+    last = committed[-1].word if committed else None
+
+    def rank(end: int) -> tuple[int, bool, int]:
+        ends_alike = end > 0 and words[end - 1].word == last
+        return distances[end], not ends_alike, abs(end - len(committed))
+
+    split = min(range(len(words) + 1), key=rank)
     return list(words[split:])

@@ -101,6 +101,7 @@ def captions(
     Yields:
         The time of the clock with each update.
     """
+    stream.timer = clock.now
     while not source.is_over:
         for item in source.take(clock.now()):
             if isinstance(item, Picture):

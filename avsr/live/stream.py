@@ -6,6 +6,7 @@ detector see each frame once.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -58,10 +59,12 @@ class LiveStream:
 
     Attributes:
         pace: how finely it reads.
+        timer: gives seconds, to measure how long a reading takes.
     """
 
     def __init__(self, reader: LiveReader) -> None:
         self._reader = reader
+        self.timer: Callable[[], float] = time.monotonic
         self.pace = Pace(lowest=len(LEVELS) - (1 if reader.can_hear and reader.can_see else 2))
         self._sound = IncomingSound(reader.can_hear)
         self._pictures = IncomingPictures(reader.can_see)
@@ -114,10 +117,10 @@ class LiveStream:
         changed = not is_last and self.pace.adjust(now_s, now_s - done_s)
         update = LiveUpdate(guess=self._last.guess)
         if is_last or self.pace.is_due(now_s):
-            started = time.perf_counter()
+            started = self.timer()
             update = self._read(is_last)
             if update.modality is not None:
-                self.pace.has_read(now_s, time.perf_counter() - started)
+                self.pace.has_read(now_s, self.timer() - started)
         level = LEVELS[self.pace.level]
         self._last = replace(update, until_s=done_s, level=level, level_changed=changed)
         return self._last
@@ -126,14 +129,15 @@ class LiveStream:
         """Read what is left; call it once, when nothing more comes."""
         committed: list[Word] = []
         modality: Modality | None = None
+        ends = bool(self._words.committed)
         while True:
             first = self._window.first
             update = self.read(self._last.until_s, is_last=True)
             committed += update.committed
             modality = update.modality or modality
-            if self._window.first == first or not update.sentence_ends:
+            ends = ends or update.sentence_ends
+            if self._window.first == first:
                 break
-        ends = bool(committed) or update.sentence_ends
         return replace(
             update, committed=tuple(committed), guess=(), modality=modality, sentence_ends=ends
         )

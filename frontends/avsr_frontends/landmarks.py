@@ -28,8 +28,8 @@ __all__ = [
     "fill_gaps",
     "joint_report",
     "wanted_region",
-    "without_jitter",
     "without_face",
+    "without_jitter",
 ]
 
 

@@ -1,7 +1,7 @@
 """How late live captions are, and how right, on a recording whose words and word times are known.
 
     python recipes/grid/long_form.py --manifest DATA/test.jsonl --work runs/live --assemble-only
-    python recipes/live/measure.py --work runs/live --alignments DATA/alignments.tsv --model grid-tiny
+    python recipes/live/measure.py --work runs/live --alignments DATA/alignments.tsv
 
 plays ``runs/live/long.mp4`` as if it were live, and reads it once more as a file. With ``--clock
 simulated`` (the default) the time passes by the work that is measured, and waiting takes none; with
