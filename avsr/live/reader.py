@@ -13,7 +13,7 @@ from avsr.recognition.rate_choice import choose_route
 from avsr.recognition.reading import read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.speech_evidence import Evidence
-from avsr.route import Modality
+from avsr.route import MODALITIES, Modality
 from avsr.timings import Timings
 from avsr.transcription import Word
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
@@ -86,7 +86,7 @@ class LiveReader:
             audio=np.full(SAMPLE_RATE, 1e-3, dtype=np.float32),
             mouth=np.zeros((VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8),
         )
-        main: Modality = "av" if "av" in self._usable else self._usable[0]
+        main = [one for one in MODALITIES if one in self._usable][-1]  # both, where it can
         self.read(clip, Evidence(), main, fine=True, search=False)
 
     def modality(self, clip: Clip, signs: Evidence) -> Modality | None:

@@ -38,7 +38,10 @@ class Sound:
 class LiveSource(Protocol):
     """Gives what has come."""
 
-    is_over: bool
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+        ...
 
     def take(self, now_s: float) -> list[Picture | Sound]:
         """What has come up to a time since the last call, in order of time."""
@@ -46,11 +49,7 @@ class LiveSource(Protocol):
 
 
 class AsIfLive:
-    """A file's sound and pictures, each when it would come from a camera and a microphone.
-
-    Attributes:
-        is_over: all has been given.
-    """
+    """A file's sound and pictures, each when it would come from a camera and a microphone."""
 
     def __init__(self, path: str | Path, *, sound: bool = True, picture: bool = True) -> None:
         """Open a file.
@@ -75,7 +74,11 @@ class AsIfLive:
             raise InputError(f"{path}: has no {wanted}; give another file or modality")
         self._items = items
         self._heads = [next(item, None) for item in items]
-        self.is_over = all(head is None for head in self._heads)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all has been given."""
+        return all(head is None for head in self._heads)
 
     def take(self, now_s: float) -> list[Picture | Sound]:
         """What has come up to a time since the last call, in order of time."""
@@ -84,7 +87,6 @@ class AsIfLive:
             while (head := self._heads[index]) is not None and _comes_at(head) <= now_s:
                 taken.append(head)
                 self._heads[index] = next(item, None)
-        self.is_over = all(head is None for head in self._heads)
         return sorted(taken, key=_comes_at)
 
 

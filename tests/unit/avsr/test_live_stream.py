@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def _shown(pictures: list[np.ndarray], start_s: float = 0.0) -> list[tuple[float
 
 
 def _updates(
-    recognizer: Recognizer, items: list[tuple[float, Item]], **changes: object
+    recognizer: Recognizer, items: list[tuple[float, Item]], **changes: Any
 ) -> Iterator[LiveUpdate]:
     with recognizer.stream(**changes) as stream:
         for _, update in captions(stream, _Items(items), SimulatedClock()):
