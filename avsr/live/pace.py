@@ -11,7 +11,7 @@ LEVELS = (
     "coarse rates and every second picture",
     "coarse rates and the sound alone",
 )
-_COARSEST = 2  # level, from which on readings cannot be quicker
+_SLOW_LEVEL = 1  # slow readings alone do not go beyond: what is committed is read finely
 _SHORTEST_S = 0.2  # between the beginnings of two readings
 _SPARE = 1.3  # times a reading's length: what comes meanwhile must be looked at too
 _SLOW_S = 0.5  # of a reading: coarser rates
@@ -73,7 +73,7 @@ class Pace:
             behind_s: seconds of input that wait to be looked at.
         """
         waits = behind_s - self._reading_s
-        is_slow = self._reading_s > _SLOW_S and self.level < _COARSEST
+        is_slow = self._reading_s > _SLOW_S and self.level < _SLOW_LEVEL
         if waits > _LITTLE_S or self._reading_s > _QUICK_S:
             self._since = now
         if (is_slow or waits > _BEHIND_S) and self.level < self.lowest:

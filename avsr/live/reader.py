@@ -86,7 +86,7 @@ class LiveReader:
             audio=np.full(SAMPLE_RATE, 1e-3, dtype=np.float32),
             mouth=np.zeros((VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8),
         )
-        main = [one for one in MODALITIES if one in self._usable][-1]  # both, where it can
+        main = next(one for one in reversed(MODALITIES) if self._usable.count(one))
         self.read(clip, Evidence(), main, fine=True, search=False)
 
     def modality(self, clip: Clip, signs: Evidence) -> Modality | None:
