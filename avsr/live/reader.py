@@ -86,8 +86,8 @@ class LiveReader:
             audio=np.full(SAMPLE_RATE, 1e-3, dtype=np.float32),
             mouth=np.zeros((VIDEO_FPS, MOUTH_SIZE, MOUTH_SIZE), dtype=np.uint8),
         )
-        main = next(one for one in reversed(MODALITIES) if self._usable.count(one))
-        self.read(clip, Evidence(), main, fine=True, search=False)
+        usable: list[Modality] = [one for one in MODALITIES if one in self._usable]
+        self.read(clip, Evidence(), usable[-1], fine=True, search=False)
 
     def modality(self, clip: Clip, signs: Evidence) -> Modality | None:
         """What a window can be read from; None where it is silent and shows no face."""
