@@ -21,6 +21,7 @@ from avsr.commands.doctor import doctor
 from avsr.commands.evaluate import evaluate
 from avsr.commands.flags import told
 from avsr.commands.help import HelpfulCommand
+from avsr.commands.live import live
 from avsr.commands.messages import escape_unprintable, say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
@@ -55,6 +56,7 @@ app.command(cls=HelpfulCommand)(train)
 app.command(cls=HelpfulCommand)(convert)
 app.command(cls=HelpfulCommand)(demo)
 app.command(cls=HelpfulCommand)(serve)
+app.command(cls=HelpfulCommand)(live)
 app.command(cls=HelpfulCommand)(bench)
 app.command(cls=HelpfulCommand)(sinks)
 app.add_typer(models)

@@ -10,6 +10,8 @@ import numpy as np
 from avsr.clips.clip import Clip
 from avsr.clips.saved_lips import SavedLips
 from avsr.clips.sources import Source, SourceLike, naming_errors
+from avsr.live.reader import LiveReader, check_live
+from avsr.live.stream import LiveStream
 from avsr.pretrained import DEFAULT_MODEL, LoadedModel, load_model
 from avsr.progress import Progress as ProgressOfFetching
 from avsr.progress import Say, say_in_log, show_nothing
@@ -213,6 +215,33 @@ class Recognizer:
         opened = self._open(source, request, timings, request.start or 0.0)
         for stretch in self._stretches(reader, opened):
             yield from stretch.segments
+
+    def stream(self, request: Request | None = None, **changes: Any) -> LiveStream:
+        """Read what is being said: sound and pictures in as they come, words out as they are sure.
+
+        ::
+
+            with recognizer.stream(modality="auto") as stream:
+                stream.add_sound(samples, rate)
+                stream.add_picture(picture, time_s)
+                update = stream.read(now_s)   # .committed words, .guess
+                ...
+                update = stream.finish()
+
+        Args:
+            request: how to read; ``modality`` "audio" or "video" says that the other track does not
+                come, ``"auto"`` and ``"av"`` use what comes. The largest face is read.
+            changes: options by name, as for :meth:`transcribe`.
+
+        Raises:
+            UsageError: if the model was not trained for what is asked for, or the request has a
+                part of a file, a face, a region or a sound track.
+            TypeError: if there is no option of that name.
+        """
+        request = (request or Request()).changed(changes)
+        check_live(request)
+        self.check(request)
+        return LiveStream(LiveReader(self.loaded, request, self._lock))
 
     def _partial_file(self, source: SourceLike, request: Request, path: Path) -> PartialFile | None:
         """Where stretches of a file are kept; arrays have nothing to be recognised by."""

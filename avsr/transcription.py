@@ -10,6 +10,8 @@ from avsr.errors import printable
 from avsr.route import Modality, Route
 from avsr_frontends.landmarks import TrackReport
 
+__all__ = ["LANGUAGE", "Segment", "TranscriptionResult", "Word"]
+
 LANGUAGE = "en"  # of every model that this package trains or converts
 
 

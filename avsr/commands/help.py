@@ -17,6 +17,11 @@ _GROUPS: dict[str, dict[str, str]] = {
         "highlight_words labels",
         "Model and machine": "model device dtype threads offline",
     },
+    "live": {
+        "Input": "camera microphone file as_if_live modality",
+        "Output": "vtt json_lines quiet",
+        "Model and machine": "model device threads offline",
+    },
     "evaluate": {
         "Input (--manifest or --data is needed)": "manifest data layout split limit",
         "What to read": "modality noise snr babble_from seed",
@@ -35,6 +40,11 @@ _EXAMPLES = {
         ("avsr transcribe talk.mp4", "the words, as they are read"),
         ("avsr transcribe films/ -f srt -o texts", "subtitles of all files of a folder"),
         ("avsr transcribe talk.mp4 --modality video --face 2", "lips alone, of the second face"),
+    ),
+    "live": (
+        ("avsr live", "camera and microphone"),
+        ("avsr live --modality audio --vtt talk.vtt", "the microphone alone, and subtitles"),
+        ("avsr live --file talk.mp4 --as-if-live", "a recording, in real time"),
     ),
     "evaluate": (
         ("avsr evaluate --manifest test.jsonl", "sound and lips, finest rates"),

@@ -7,6 +7,8 @@ import jiwer
 
 from avsr.text import WordErrors
 
+__all__ = ["AlignedWord", "Alignment", "align"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlignedWord:

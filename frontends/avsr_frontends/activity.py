@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
-from avsr_frontends.voice_detector import CHUNK, voice_detector
+from avsr_frontends.voice_detector import CHUNK, VoiceMemory, voice_detector
 
 _UPPER_INNER_LIP = (61, 62, 63)  # of the 68 points, right to left
 _LOWER_INNER_LIP = (67, 66, 65)
@@ -35,6 +35,41 @@ def voice_probabilities(waveform: np.ndarray) -> np.ndarray:
     middles = (np.arange(n_frames) + 0.5) * SAMPLES_PER_VIDEO_FRAME
     chunks = np.minimum((middles // CHUNK).astype(int), len(probabilities) - 1)
     return probabilities[chunks].astype(np.float32)
+
+
+class VoiceListener:
+    """How surely a voice is heard, in sound that comes bit by bit."""
+
+    def __init__(self) -> None:
+        self._memory = VoiceMemory()
+        self._waiting = np.zeros(0, dtype=np.float32)
+        self._probabilities = [0.0]  # of each judged chunk, behind one for what is not judged yet
+        self._n_chunks = self._n_frames = 0
+
+    def add(self, samples: np.ndarray) -> np.ndarray:
+        """Listen on.
+
+        Args:
+            samples: [640 n] 16 kHz mono, nominally in [-1, 1].
+
+        Returns:
+            [n] float32, 0 to 1, for each of these video frames as :func:`voice_probabilities`; for
+            the newest that of the last 32 ms that could be judged.
+        """
+        self._waiting = np.concatenate([self._waiting, np.clip(samples, -1, 1)])
+        n_chunks = len(self._waiting) // CHUNK
+        judged = torch.as_tensor(self._waiting[: n_chunks * CHUNK], dtype=torch.float32)
+        self._waiting = self._waiting[n_chunks * CHUNK :]
+        self._probabilities += voice_detector().hear_on(judged, self._memory).tolist()
+        self._n_chunks += n_chunks
+        n_new = len(samples) // SAMPLES_PER_VIDEO_FRAME
+        middles = (np.arange(n_new) + self._n_frames + 0.5) * SAMPLES_PER_VIDEO_FRAME
+        self._n_frames += n_new
+        back = self._n_chunks - (middles // CHUNK).astype(int)  # 1 for the newest chunk
+        places = np.clip(len(self._probabilities) - back, 0, len(self._probabilities) - 1)
+        found = np.asarray(self._probabilities, dtype=np.float32)[places]
+        self._probabilities = self._probabilities[-4:]
+        return found
 
 
 def lip_motion(points68: np.ndarray) -> np.ndarray:

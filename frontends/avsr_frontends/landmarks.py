@@ -27,7 +27,9 @@ __all__ = [
     "TrackReport",
     "fill_gaps",
     "joint_report",
+    "wanted_region",
     "without_face",
+    "without_jitter",
 ]
 
 
@@ -113,7 +115,9 @@ class FaceTracker:
                 if found[-1] and last is not None:
                     look = look_of(last, points[-1])
                 follower.miss()
-            face = follower.step(frame, partial(self._wanted, frame, follower))
+            face = follower.step(
+                frame, partial(wanted_region, self._detector, frame, follower.last_box)
+            )
             if face is not None and look is not None and cuts:
                 if likeness(look, look_of(frame, face)) < SAME_LOOK:
                     borders.append(cuts[-1])
@@ -164,15 +168,26 @@ class FaceTracker:
     ) -> None:
         self.close()
 
-    def _wanted(self, frame: np.ndarray, follower: Follower) -> np.ndarray:
-        """Where the followed face is sought: at the largest, or the one nearest to the last."""
-        boxes = self._detector.boxes(frame)
-        last_box = follower.last_box
-        if not boxes:
-            return whole(frame)
-        if last_box is None:
-            return region_around(max(boxes, key=size_of), frame)
-        return region_around(min(boxes, key=lambda box: distance(box, last_box)), frame)
+
+def wanted_region(
+    detector: FaceDetector, frame: np.ndarray, last_box: np.ndarray | None
+) -> np.ndarray:
+    """Where one face is sought: at the one nearest to where it was last, else at the largest.
+
+    Args:
+        detector: finds faces.
+        frame: [H, W, 3] uint8 RGB.
+        last_box: where it was; None where it has not been seen.
+
+    Returns:
+        [4] left, top, right, bottom; the whole picture where the detector sees nothing.
+    """
+    boxes = detector.boxes(frame)
+    if not boxes:
+        return whole(frame)
+    if last_box is None:
+        return region_around(max(boxes, key=size_of), frame)
+    return region_around(min(boxes, key=lambda box: distance(box, last_box)), frame)
 
 
 def without_face(n_frames: int) -> FaceTrack:
@@ -230,7 +245,7 @@ def _finish(
     if points:
         points68[found] = points
         shots = np.split(fill_gaps(points68, found), cuts)
-        points68 = np.concatenate([_without_jitter(shot) for shot in shots])
+        points68 = np.concatenate([without_jitter(shot) for shot in shots])
     boxes = bounding_box(points68)
     widths = (boxes[:, 2] - boxes[:, 0])[found]
     report = TrackReport(
@@ -250,7 +265,7 @@ def _finish(
     )
 
 
-def _without_jitter(points: np.ndarray) -> np.ndarray:
+def without_jitter(points: np.ndarray) -> np.ndarray:
     """Average each inner frame with its neighbours, weights 1/4 1/2 1/4: no lag, half the noise."""
     smooth = points.copy()
     if len(points) > 2:

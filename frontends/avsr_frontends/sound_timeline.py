@@ -54,6 +54,12 @@ class SoundTimeline:
         frame.pts = None  # a run is contiguous: jitter of its times must not reach the resampler
         yield from self._resample(frame)
 
+    def fill(self, n_samples: int) -> np.ndarray:
+        """Silence up to sample ``n_samples``, in place of what has not come; that is dropped."""
+        silence = np.zeros(max(0, n_samples - self.n_given), dtype=np.float32)
+        self.n_given += len(silence)
+        return silence
+
     def finish(self) -> Iterator[np.ndarray]:
         """End the run: give out what the resampler still holds."""
         if self._resampler is not None:

@@ -10,6 +10,7 @@ Shapes: N audio samples at 16 kHz, C chunks.
 
 import functools
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +20,19 @@ CHUNK = 512  # samples that are judged at once
 _CONTEXT = 64  # samples before a chunk that it is judged with
 _WIDTH = 128  # of the recurrent cell
 _BLOCK = 1024  # chunks that are in memory at once
+
+
+@dataclass
+class VoiceMemory:
+    """What a detector keeps of the sound so far.
+
+    Attributes:
+        context: [64] the last samples.
+        state: of the recurrent cell; None at the beginning.
+    """
+
+    context: Tensor = field(default_factory=lambda: torch.zeros(_CONTEXT))
+    state: tuple[Tensor, Tensor] | None = None
 
 
 class VoiceDetector:
@@ -38,7 +52,6 @@ class VoiceDetector:
         self._memory.load_state_dict(weights)
         self._memory.eval()
 
-    @torch.inference_mode()
     def __call__(self, samples: Tensor) -> Tensor:
         """How surely a voice is heard.
 
@@ -49,13 +62,29 @@ class VoiceDetector:
             [C] 0 to 1, one for each started chunk.
         """
         n_chunks = math.ceil(len(samples) / CHUNK)
-        padded = nn.functional.pad(samples, (_CONTEXT, n_chunks * CHUNK - len(samples)))
-        chunks = padded.unfold(0, _CONTEXT + CHUNK, CHUNK)  # [C, 576]
+        whole = nn.functional.pad(samples, (0, n_chunks * CHUNK - len(samples)))
+        return self.hear_on(whole, VoiceMemory())
+
+    @torch.inference_mode()
+    def hear_on(self, samples: Tensor, memory: "VoiceMemory") -> Tensor:
+        """The same for sound that comes bit by bit.
+
+        Args:
+            samples: [512 C] float in [-1, 1], whole chunks.
+            memory: of what came before; brought up to date.
+
+        Returns:
+            [C] 0 to 1.
+        """
+        if len(samples) == 0:
+            return samples
+        known = torch.cat([memory.context, samples])
+        memory.context = known[-_CONTEXT:]
         found: list[Tensor] = []
-        state = None
-        for block in chunks.split(_BLOCK):
+        for block in known.unfold(0, _CONTEXT + CHUNK, CHUNK).split(_BLOCK):  # [C, 576]
             features = self._encoder(self._spectrum(block))  # [C, 128, 1]
-            steps, state = self._memory(features.squeeze(-1)[:, None], state)  # [C, 1, 128]
+            inputs = features.squeeze(-1)[:, None]
+            steps, memory.state = self._memory(inputs, memory.state)  # [C, 1, 128]
             found.append(self._output(steps.transpose(1, 2)).flatten(1).mean(dim=1))
         return torch.cat(found)
 

@@ -42,12 +42,14 @@ class Part:
         end: seconds.
         kind: "clip", or one of ``GAP_KINDS``.
         text: what is said; empty in gaps.
+        id: of the clip; empty in gaps.
     """
 
     start: float
     end: float
     kind: str
     text: str = ""
+    id: str = ""
 
 
 def assemble(
@@ -74,10 +76,11 @@ def assemble(
     parts: list[Part] = []
     n_frames = 0
 
-    def add(kind: str, length: int, text: str = "") -> None:
+    def add(kind: str, length: int, text: str = "", id: str = "") -> None:
         nonlocal n_frames
         start, n_frames = n_frames, n_frames + length
-        parts.append(Part(start=start / VIDEO_FPS, end=n_frames / VIDEO_FPS, kind=kind, text=text))
+        times = (start / VIDEO_FPS, n_frames / VIDEO_FPS)
+        parts.append(Part(start=times[0], end=times[1], kind=kind, text=text, id=id))
 
     with _Writer(path) as writer:
         for index in generator.permutation(len(utterances)):
@@ -94,7 +97,7 @@ def assemble(
             writer.write([still] * length, gap_sound)
             if n_frames / VIDEO_FPS >= seconds:
                 break
-            add("clip", len(pictures), utterance.text)
+            add("clip", len(pictures), utterance.text, utterance.id)
             writer.write(pictures, sound)
     return parts
 

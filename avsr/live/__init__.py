@@ -1,0 +1,1 @@
+"""Captions while somebody speaks: sound and pictures in as they come, words out."""
