@@ -24,6 +24,7 @@ from avsr.commands.options import (
     Offline,
     print_version,
 )
+from avsr.commands.quick_start import import_sparingly
 from avsr.commands.results import (
     ResultFiles,
     check_results,
@@ -204,6 +205,7 @@ def transcribe(
     )
     total = Timings()
     with total.measure("imports"):
+        import_sparingly()
         import torch
 
         from avsr.decoding.options import SearchOptions

@@ -42,11 +42,17 @@ MESH_TO_68 = (
 _NOTHING = np.zeros((64, 64, 3), dtype=np.uint8)  # models load, and chatter, on their first picture
 
 
+def _import_sparingly() -> None:
+    """Leave out of mediapipe its drawings, and its newer interface, which records sound too."""
+    import_lazily("matplotlib.pyplot")
+    import_lazily("mediapipe.tasks", "mediapipe.tasks.python")
+
+
 class FaceDetector:
     """Finds faces down to about 7 % of the picture's width (the full-range model)."""
 
     def __init__(self, min_confidence: float) -> None:
-        import_lazily("matplotlib.pyplot")  # mediapipe's drawings, which nobody here wants
+        _import_sparingly()
         from mediapipe.python.solutions import face_detection
 
         with without_native_chatter():
@@ -82,7 +88,7 @@ class FaceMesh:
     """Places the 68 points of one face, looking first where that face was in the last picture."""
 
     def __init__(self, min_confidence: float) -> None:
-        import_lazily("matplotlib.pyplot")
+        _import_sparingly()
         from mediapipe.python.solutions import face_mesh
 
         with without_native_chatter():
