@@ -75,12 +75,7 @@ class Events:
 
         That is with the real-time factor and the time left.
         """
-        for segment in progress.segments:
-            if self._json_lines:
-                self._print({"event": "segment", "file": printable(file), **segment.to_dict()})
-            elif self.prints_words:
-                self._show_words(segment)
-        self._n_shown += len(progress.segments)
+        self._tell_words(file, progress.segments)
         if progress.resumed_s and progress.done_s == progress.resumed_s:
             self.note(f"{file}: goes on at {clock(progress.resumed_s)}, where it was interrupted")
             return
@@ -93,6 +88,28 @@ class Events:
             text += f" of {clock(progress.total_s)}, {clock(left_s)} left"
         text += f", real-time factor {factor:.2f}"
         self._show(text, is_due=now - self._last >= _SECONDS_BETWEEN_LINES)
+
+    def files(self, done: int, n_files: int) -> None:
+        """Of several files that are read at once, so many are done."""
+        self._show(f"files read: {done}/{n_files}", is_due=True)
+
+    def words(self, file: Path, segments: "Sequence[Segment]") -> None:
+        """Tell what was said in a file that was read beside others."""
+        self._n_shown = 0
+        self._tell_words(file, segments)
+
+    def trace(self, lines: str) -> None:
+        """Show where an error comes from."""
+        self._end_line()
+        print(lines, end="", file=sys.stderr, flush=True)
+
+    def _tell_words(self, file: Path, segments: "Sequence[Segment]") -> None:
+        for segment in segments:
+            if self._json_lines:
+                self._print({"event": "segment", "file": printable(file), **segment.to_dict()})
+            elif self.prints_words:
+                self._show_words(segment)
+        self._n_shown += len(segments)
 
     def _show(self, text: str, is_due: bool = False) -> None:
         """Show a state: redrawn in place on a terminal, else as a line where one is due."""
