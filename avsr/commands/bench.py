@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import (
     Debug,
     Device,
@@ -19,6 +19,7 @@ from avsr.commands.options import (
     split_list,
     split_rates,
 )
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import SettingError, UsageError
 from avsr.outputs import check_outputs, note_output, write_output
 
@@ -132,7 +133,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     if random is None:
-        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressLine())
+        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressDisplay())
     else:
         numbers = "float32" if dtype == "auto" else dtype
         loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=numbers)
@@ -219,7 +220,7 @@ def _measure(
     searches = [replace(plain, num_beams=n) for n in beams]
     if draft is not None:
         searches.append(replace(plain, draft=draft))
-    progress, rows = ProgressLine(), []
+    progress, rows = ProgressDisplay(), []
     total = len(groups) * len(readings) * len(searches)
     for clips, n_together in groups:
         batch = StageBench(loaded, clips[:n_together], repeats)
@@ -246,7 +247,7 @@ def _compare(
     from avsr.benchmark.comparison import compare
     from avsr.benchmark.report import comparison_row
 
-    progress, rows = ProgressLine(), []
+    progress, rows = ProgressDisplay(), []
     for clips, n_together in groups:
         for num_beams in beams:
             compared = compare(
