@@ -141,6 +141,8 @@ class Events:
         empty = "" if result.text else ", no speech found"
         where = f" -> {', '.join(map(str, paths.values()))}" if paths else ""
         self.note(f"{result.path}: {how}{rates}{sure}{empty}, {seconds:.1f} s{where}")
+        if result.face is not None and result.face.n_frames and not result.face.coverage:
+            self.note(f"{result.path}: a face that is small in it is found with --roi X,Y,W,H")
         for warning in result.warnings:
             if warning not in self._told:
                 self.note(f"{result.path}: warning: {warning}")

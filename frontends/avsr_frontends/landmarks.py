@@ -14,7 +14,7 @@ import numpy as np
 
 from avsr_frontends.boxes import bounding_box, distance, region_around, size_of, whole
 from avsr_frontends.face_models import MESH_TO_68, FaceDetector, MeshPool
-from avsr_frontends.faces import FaceFollower, Roster
+from avsr_frontends.faces import LOOK_AROUND, FaceFollower, Roster
 from avsr_frontends.follower import Follower
 from avsr_frontends.rates import VIDEO_FPS
 from avsr_frontends.shots import SAME_LOOK, ShotDetector, likeness, look_of
@@ -76,8 +76,9 @@ class FaceTracker:
     """Follows one person, the largest face at the start, or everybody in the picture.
 
     A full-range detector finds faces down to about 7 % of the picture's width, and FaceMesh looks
-    at an enlarged square around the chosen one; where the detector sees nothing (extreme
-    close-ups) FaceMesh searches the whole picture. The instance belongs to one thread, because
+    at an enlarged square around the chosen one; where the detector sees nothing, it looks at parts
+    of the picture for smaller ones, once a second, and FaceMesh (for extreme close-ups) at all of
+    it. The instance belongs to one thread, because
     mediapipe crashes otherwise, and must be closed: use it in a ``with`` statement.
     """
 
@@ -113,7 +114,8 @@ class FaceTracker:
                 if found[-1] and last is not None:
                     look = look_of(last, points[-1])
                 follower.miss()
-            face = follower.step(frame, partial(self._wanted, frame, follower))
+            is_due = len(found) % LOOK_AROUND == 0
+            face = follower.step(frame, partial(self._wanted, frame, follower, is_due))
             if face is not None and look is not None and cuts:
                 if likeness(look, look_of(frame, face)) < SAME_LOOK:
                     borders.append(cuts[-1])
@@ -164,9 +166,14 @@ class FaceTracker:
     ) -> None:
         self.close()
 
-    def _wanted(self, frame: np.ndarray, follower: Follower) -> np.ndarray:
-        """Where the followed face is sought: at the largest, or the one nearest to the last."""
+    def _wanted(self, frame: np.ndarray, follower: Follower, is_due: bool) -> np.ndarray:
+        """Where the followed face is sought: at the largest, or the one nearest to the last.
+
+        Where there is none, a small one is looked for if that ``is_due``.
+        """
         boxes = self._detector.boxes(frame)
+        if not boxes and is_due:
+            boxes = self._detector.small_boxes(frame)
         last_box = follower.last_box
         if not boxes:
             return whole(frame)
