@@ -29,7 +29,7 @@ from avsr.commands.progress import close_progress
 from avsr.commands.sinks import sinks
 from avsr.commands.train import train
 from avsr.commands.transcribe import transcribe
-from avsr.errors import AvsrError, UsageError, one_line
+from avsr.errors import AvsrError, one_line
 
 # The base class of typer's usage errors, wherever the installed version keeps it.
 _ClickException: Any = next(
@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
             interruption.tell_how_to_go_on()
         return exit_code or 0
     except AvsrError as error:
-        return _fail(error, told(error) + _advice(error, arguments), error.exit_code, debug)
+        return _fail(error, told(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -100,14 +100,6 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error, message, 1, debug)
     finally:
         close_progress()
-
-
-def _advice(error: AvsrError, arguments: Sequence[str]) -> str:
-    """Where wrong usage is explained: on the page of the command at work."""
-    names = {command.name or "" for command in typer.main.get_group(app).commands.values()}
-    if not isinstance(error, UsageError) or arguments[0] not in names:
-        return ""
-    return f". See avsr {arguments[0]} --help."
 
 
 def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> int:

@@ -2,13 +2,14 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from avsr.commands.messages import say
+from avsr.commands.messages import clock, say
 from avsr.commands.options import (
     Debug,
     Device,
@@ -221,7 +222,10 @@ def _measure(
     if draft is not None:
         searches.append(replace(plain, draft=draft))
     progress, rows = ProgressDisplay(), []
-    total = len(groups) * len(readings) * len(searches)
+    n_each = len(readings) * len(searches)
+    total = len(groups) * n_each
+    lengths_s = [sum(clip.duration_s for clip in clips[:n]) for clips, n in groups]
+    started = time.perf_counter()
     for clips, n_together in groups:
         batch = StageBench(loaded, clips[:n_together], repeats)
         for reading in readings:
@@ -232,6 +236,10 @@ def _measure(
                 except SettingError as error:
                     message = f"{loaded.name}: {error}"
                     raise SettingError(message, settings=error.settings) from error
+                if len(rows) == 1 < total:
+                    first_s = time.perf_counter() - started
+                    all_s = first_s * n_each * sum(lengths_s) / lengths_s[0]
+                    say(f"{total} measurements take {clock(all_s)} at most, by the first one")
     progress("measuring", total, total)
     return rows
 
