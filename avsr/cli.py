@@ -26,6 +26,7 @@ from avsr.commands.messages import escape_unprintable, say
 from avsr.commands.models import models
 from avsr.commands.options import print_version
 from avsr.commands.prepare import prepare
+from avsr.commands.progress import close_progress
 from avsr.commands.serve import serve
 from avsr.commands.sinks import sinks
 from avsr.commands.train import train
@@ -101,9 +102,12 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {one_line(error)}; --debug shows where"
         return _fail(error, message, 1, debug)
+    finally:
+        close_progress()
 
 
 def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> int:
+    close_progress()
     if debug:
         traceback.print_exception(error)
     say(f"avsr: {message}")

@@ -14,6 +14,7 @@ from avsr.model_files.bundled import BUNDLED_ALWAYS, bundled_models
 from avsr.model_files.places import is_offline, model_store, settings_folder
 from avsr.model_files.store import default_model
 from avsr.version import __version__
+from avsr.worker_pool import available_cores
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
 _PACKAGES = {  # distribution: module
@@ -101,7 +102,7 @@ def _package(distribution: str, module: str) -> str:
 def _devices() -> str:
     import torch
 
-    devices = [f"cpu ({torch.get_num_threads()} threads)"]
+    devices = [f"cpu ({torch.get_num_threads()} threads on {available_cores()} cores)"]
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
         devices.append(f"cuda:{index} ({torch.cuda.get_device_name(index)}, {memory:.0f} GiB)")

@@ -11,7 +11,8 @@ __all__ = [
     "show_nothing",
 ]
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+# What is being done, how many are done, of how many. What follows a colon may change meanwhile.
+Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]  # takes one line
 
 

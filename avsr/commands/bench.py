@@ -2,13 +2,14 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import clock, say
 from avsr.commands.options import (
     Debug,
     Device,
@@ -19,6 +20,7 @@ from avsr.commands.options import (
     split_list,
     split_rates,
 )
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import SettingError, UsageError
 from avsr.outputs import check_outputs, note_output, write_output
 
@@ -132,7 +134,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     if random is None:
-        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressLine())
+        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressDisplay())
     else:
         numbers = "float32" if dtype == "auto" else dtype
         loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=numbers)
@@ -219,8 +221,11 @@ def _measure(
     searches = [replace(plain, num_beams=n) for n in beams]
     if draft is not None:
         searches.append(replace(plain, draft=draft))
-    progress, rows = ProgressLine(), []
-    total = len(groups) * len(readings) * len(searches)
+    progress, rows = ProgressDisplay(), []
+    n_each = len(readings) * len(searches)
+    total = len(groups) * n_each
+    lengths_s = [sum(clip.duration_s for clip in clips[:n]) for clips, n in groups]
+    started = time.perf_counter()
     for clips, n_together in groups:
         batch = StageBench(loaded, clips[:n_together], repeats)
         for reading in readings:
@@ -231,6 +236,10 @@ def _measure(
                 except SettingError as error:
                     message = f"{loaded.name}: {error}"
                     raise SettingError(message, settings=error.settings) from error
+                if len(rows) == 1 < total:
+                    first_s = time.perf_counter() - started
+                    all_s = first_s * n_each * sum(lengths_s) / lengths_s[0]
+                    say(f"{total} measurements take {clock(all_s)} at most, by the first one")
     progress("measuring", total, total)
     return rows
 
@@ -246,7 +255,7 @@ def _compare(
     from avsr.benchmark.comparison import compare
     from avsr.benchmark.report import comparison_row
 
-    progress, rows = ProgressLine(), []
+    progress, rows = ProgressDisplay(), []
     for clips, n_together in groups:
         for num_beams in beams:
             compared = compare(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Offline, print_version, split_choices, split_rates
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def convert(
         local_files_only=offline,
     )
     with new_model_folder(output, inputs) as folder:
-        conversion = convert_checkpoint(file, folder, options, ProgressLine())
+        conversion = convert_checkpoint(file, folder, options, ProgressDisplay())
         _report_notes(file, conversion.notes)
     say(f"{file}: {_describe(conversion)} -> {output}")
     return 0

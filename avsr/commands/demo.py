@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Device, Model, Offline
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import UsageError
 
 
@@ -43,5 +44,5 @@ def demo(
         max_s=max_seconds,
         max_megabytes=max_megabytes,
         say=say,
-        progress=ProgressLine(),
+        progress=ProgressDisplay(),
     )

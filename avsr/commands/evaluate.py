@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avsr.commands.interruption import goes_on
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
     Beam,
@@ -23,6 +23,7 @@ from avsr.commands.options import (
     split_list,
     split_rates,
 )
+from avsr.commands.progress import ProgressDisplay
 from avsr.datasets.problems import problem_lines
 from avsr.errors import InputError, UsageError
 from avsr.route import Modality
@@ -137,7 +138,7 @@ def evaluate(
         output=output,
         plots=plots,
     )
-    results = run(settings, say=say, progress=ProgressLine())
+    results = run(settings, say=say, progress=ProgressDisplay())
     full_list = str(results.files[1]) if results.files else "the results file"  # the card
     for line in problem_lines(results.problems, full_list):
         say(line)

@@ -1,13 +1,12 @@
 """What ``avsr transcribe`` tells while it works: text for people, or JSON lines for programs."""
 
-import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avsr.commands.messages import ProgressLine, clock, json_line, say
+from avsr.commands.messages import clock, json_line, say
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import printable
 from avsr.progress import Progress as FetchProgress
 from avsr.progress import show_nothing
@@ -15,8 +14,6 @@ from avsr.progress import show_nothing
 if TYPE_CHECKING:
     from avsr.recognizer import Progress
     from avsr.transcription import Segment, TranscriptionResult
-
-_SECONDS_BETWEEN_LINES = 10.0  # where progress cannot be redrawn in place
 
 
 class Events:
@@ -42,8 +39,7 @@ class Events:
         self._json_lines, self._quiet = json_lines, quiet
         self._n_shown = 0  # segments of this file
         self._place = ""  # of this file among several
-        self._started = self._last = time.monotonic()
-        self._is_open = False  # a progress line that awaits its end
+        self._display = ProgressDisplay()
         self._told: set[str] = set()  # what need not be said again with each result
 
     def note(self, message: str) -> None:
@@ -58,59 +54,58 @@ class Events:
 
     def fetching(self) -> FetchProgress:
         """What shows how a download goes on."""
-        return show_nothing if self._quiet else ProgressLine()
+        return show_nothing if self._quiet else self._display
 
     def begin(self, file: Path, number: int = 1, n_files: int = 1) -> None:
         """File ``number`` of ``n_files`` is begun."""
         self._place = f"{number} of {n_files}: " if n_files > 1 else ""
-        self._started = self._last = time.monotonic()
         self._n_shown = 0
-        if self._place:
-            self._show(f"{self._place}{file}", is_due=True)
-        elif sys.stderr.isatty():
-            self._show(str(file))
+        if self._quiet:
+            return
+        self._display.close()
+        if sys.stderr.isatty():
+            self._display.seconds(f"{self._place}{file.name}", 0.0, None)
+        elif self._place:
+            say(f"{self._place}{file}")
 
     def progress(self, file: Path, progress: "Progress") -> None:
         """Show what was said since the last report and how far a file has come.
 
         That is with the real-time factor and the time left.
         """
-        for segment in progress.segments:
+        self._tell_words(file, progress.segments)
+        if progress.resumed_s and progress.done_s == progress.resumed_s:
+            self.note(f"{file}: goes on at {clock(progress.resumed_s)}, where it was interrupted")
+            return
+        if not self._quiet:
+            done_s = progress.done_s
+            self._display.seconds(f"{self._place}{file.name}", done_s, progress.total_s)
+
+    def files(self, done: int, n_files: int) -> None:
+        """Of several files that are read at once, so many are done."""
+        self.fetching()("files read", done, n_files)
+
+    def words(self, file: Path, segments: "Sequence[Segment]") -> None:
+        """Tell what was said in a file that was read beside others."""
+        self._n_shown = 0
+        self._tell_words(file, segments)
+
+    def trace(self, lines: str) -> None:
+        """Show where an error comes from."""
+        self._display.close()
+        print(lines, end="", file=sys.stderr, flush=True)
+
+    def _tell_words(self, file: Path, segments: "Sequence[Segment]") -> None:
+        for segment in segments:
             if self._json_lines:
                 self._print({"event": "segment", "file": printable(file), **segment.to_dict()})
             elif self.prints_words:
                 self._show_words(segment)
-        self._n_shown += len(progress.segments)
-        if progress.resumed_s and progress.done_s == progress.resumed_s:
-            self.note(f"{file}: goes on at {clock(progress.resumed_s)}, where it was interrupted")
-            return
-        now = time.monotonic()
-        done_s = progress.done_s - progress.resumed_s
-        factor = (now - self._started) / done_s if done_s > 0 else 0.0
-        text = f"{self._place}{file}: {clock(progress.done_s)}"
-        if progress.total_s:
-            left_s = max(0.0, progress.total_s - progress.done_s) * factor
-            text += f" of {clock(progress.total_s)}, {clock(left_s)} left"
-        text += f", real-time factor {factor:.2f}"
-        self._show(text, is_due=now - self._last >= _SECONDS_BETWEEN_LINES)
-
-    def _show(self, text: str, is_due: bool = False) -> None:
-        """Show a state: redrawn in place on a terminal, else as a line where one is due."""
-        if self._quiet:
-            return
-        if sys.stderr.isatty():
-            columns = shutil.get_terminal_size().columns
-            if len(text) >= columns:  # what wraps cannot be redrawn: the end tells more
-                text = f"...{text[len(text) - columns + 4 :]}"
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-            self._is_open = True
-        elif is_due:
-            self._last = time.monotonic()
-            say(text)
+        self._n_shown += len(segments)
 
     def failure(self, file: Path, cause: str) -> None:
         """Tell that a file could not be transcribed."""
-        self._end_line()
+        self._display.close()
         say(f"avsr: {cause}")
         if self._json_lines:
             self._print({"event": "error", "file": printable(file), "message": cause})
@@ -130,7 +125,7 @@ class Events:
             paths: the files that it was written to.
             seconds: what it took.
         """
-        self._end_line()
+        self._display.close()
         if self._json_lines:
             self._print({"event": "result", **result.to_dict()})
         elif not self.prints_words:
@@ -146,26 +141,23 @@ class Events:
         empty = "" if result.text else ", no speech found"
         where = f" -> {', '.join(map(str, paths.values()))}" if paths else ""
         self.note(f"{result.path}: {how}{rates}{sure}{empty}, {seconds:.1f} s{where}")
+        if result.face is not None and result.face.n_frames and not result.face.coverage:
+            self.note(f"{result.path}: a face that is small in it is found with --roi X,Y,W,H")
         for warning in result.warnings:
             if warning not in self._told:
                 self.note(f"{result.path}: warning: {warning}")
 
     def _show_words(self, segment: "Segment", is_labelled: bool = False) -> None:
         """Print a line for a segment: its words, on a terminal with their times."""
-        self._end_line()
         text = f"face {segment.face}: {segment.text}" if is_labelled else segment.text
         if sys.stdout.isatty():
             start, end = segment.span
             text = f"[{_time(start)} -> {_time(end)}] {text}"
-        print(text, flush=True)
+        with self._display.hidden():
+            print(text, flush=True)
 
     def _print(self, values: dict[str, Any]) -> None:
         print(json_line(values), flush=True)
-
-    def _end_line(self) -> None:
-        if self._is_open:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-            self._is_open = False
 
 
 def _time(seconds: float) -> str:

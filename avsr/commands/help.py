@@ -13,9 +13,9 @@ _GROUPS: dict[str, dict[str, str]] = {
         "Faces": "face roi save_lips",
         "Rates and search": "quality audio_rate video_rate max_tokens_per_second rate "
         "allow_untrained_rate beam ctc_weight draft",
-        "Output": "output output_format json_lines quiet timings max_line_width max_line_count "
-        "highlight_words labels",
-        "Model and machine": "model device dtype threads offline",
+        "Output": "output output_next_to_source keep_tree output_format json_lines quiet timings "
+        "max_line_width max_line_count highlight_words labels",
+        "Model and machine": "model device dtype threads jobs offline",
     },
     "live": {
         "Input": "camera microphone file as_if_live modality",

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Offline
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import ModelUnavailableError
 from avsr.model_files.bundled import BundledModel, bundled_models
 from avsr.model_files.published import PUBLISHED, PublishedModel
@@ -155,7 +156,7 @@ def _complete(model: BundledModel, offline: bool) -> None:
         from avsr.model_files.base_fetching import fetch_bases
 
         try:
-            fetch_bases(missing, offline=offline, say=say, progress=ProgressLine())
+            fetch_bases(missing, offline=offline, say=say, progress=ProgressDisplay())
         except ModelUnavailableError as error:
             advice = "; repeat without --offline" if offline else ""
             raise ModelUnavailableError(f"{model.name}: {error}{advice}") from error

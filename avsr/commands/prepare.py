@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from avsr.commands.interruption import goes_on
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Layout, Split, print_version
+from avsr.commands.progress import ProgressDisplay
 from avsr.datasets.cutting import LONGEST_S
 from avsr.errors import InputError
 
@@ -53,7 +54,7 @@ def prepare(
         longest_s=max_seconds,
         limit=limit,
     )
-    report = run(settings, say=say, progress=ProgressLine())
+    report = run(settings, say=say, progress=ProgressDisplay())
     if report.n_failed == report.n_clips:
         first = next(one.detail for one in report.problems if one.kind == "unreadable")
         raise InputError(f"no clip could be read; the first reason: {first}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsr.commands.flags import told
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Device, FileModality, Model, Offline, print_version
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import InputError, UsageError
 from avsr.outputs import check_folder, check_outputs, note_output, write_output
 
@@ -70,7 +71,7 @@ def sinks(
     from avsr.sinks.page import report_page
     from avsr.sinks.results import to_dict
 
-    progress = ProgressLine()
+    progress = ProgressDisplay()
     loaded = load_model(model, device, say=say, progress=progress)
     settings = SinkSettings(factor=factor, coverage=coverage, massive=massive, maps=maps)
     pieces: list[ClipAnalysis] = []

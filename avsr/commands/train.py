@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, print_version
+from avsr.commands.progress import ProgressDisplay
 
 
 def train(
@@ -55,7 +56,7 @@ def train(
     from avsr.training.run import train as run
     from avsr.training.run_folder import RunFolder
 
-    model = run(settings, inputs=[config], say=say, progress=ProgressLine())
+    model = run(settings, inputs=[config], say=say, progress=ProgressDisplay())
     problems = RunFolder(settings.output).problems()
     if os.environ.get("RANK", "0") == "0":  # one process of several speaks
         for line in problem_lines(problems, f"{settings.output}/run.json"):

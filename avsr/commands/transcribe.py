@@ -1,13 +1,13 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from avsr.commands.delivery import deliver
+from avsr.commands.delivery import Outcome, attempt, deliver
 from avsr.commands.events import Events
 from avsr.commands.interruption import goes_on
 from avsr.commands.messages import say
@@ -23,15 +23,24 @@ from avsr.commands.options import (
     Offline,
     print_version,
 )
+from avsr.commands.output_names import Destination
+from avsr.commands.parallel import Engine, read_in_processes
+from avsr.commands.quick_start import import_sparingly
 from avsr.commands.results import (
     ResultFiles,
     check_results,
     plan_results,
     split_formats,
 )
-from avsr.inputs import InputFile, expand_inputs
+from avsr.errors import UsageError
+from avsr.inputs import STANDARD_INPUT, InputFile, expand_inputs
 from avsr.memory import release_memory
 from avsr.timings import Timings
+
+if TYPE_CHECKING:
+    from avsr.recognition.request import Request
+    from avsr.recognizer import Recognizer
+    from avsr.rendering import SubtitleStyle
 
 _Quality = Literal["best", "balanced", "fast"]
 _Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -119,6 +128,9 @@ def transcribe(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
     ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Files at once, each with the model.")
+    ] = 1,
     offline: Offline = False,
     output_format: Annotated[
         str,
@@ -153,10 +165,18 @@ def transcribe(
         typer.Option(
             "--output",
             "-o",
-            metavar="DIR",
-            help="Also write DIR/NAME.txt or so; an interrupted run goes on from what is there.",
+            metavar="DIR|PATTERN",
+            help="Also write DIR/NAME.txt or so, or what a pattern names, such as "
+            "'texts/{stem}-{face}.{ext}'; an interrupted run goes on from what is there.",
         ),
     ] = None,
+    output_next_to_source: Annotated[
+        bool,
+        typer.Option("--output-next-to-source", help="Also write the results beside each file."),
+    ] = False,
+    keep_tree: Annotated[
+        bool, typer.Option("--keep-tree", help="Repeat the files' folders below -o DIR.")
+    ] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Also look in the folders below a folder.")
     ] = False,
@@ -187,41 +207,48 @@ def transcribe(
     """
     formats = split_formats(output_format)
     inputs = expand_inputs(files, recursive=recursive)
-    results = plan_results(inputs, output, formats, save_lips)
+    destination = Destination(
+        output=output, next_to_source=output_next_to_source, keep_tree=keep_tree
+    )
+    one_face = face if face.isdecimal() else "1"
+    results = plan_results(inputs, destination, formats, save_lips, one_face)
     events = Events(
-        formats=formats, json_lines=json_lines, quiet=quiet, has_files=output is not None
+        formats=formats, json_lines=json_lines, quiet=quiet, has_files=destination.has_files
     )
     if skip_existing:
         inputs, results = _without_existing(inputs, results, events)
         if not inputs:
             return 0
     check_results(inputs, results)
+    if jobs > 1 and any(str(file.path) == STANDARD_INPUT for file in inputs):
+        raise UsageError("--jobs: standard input is read alone; give it without --jobs")
     goes_on(
         "the same command with --skip-existing goes on from there"
-        if output
+        if destination.has_files
         else "with -o DIR, a run that was stopped can go on"
     )
     total = Timings()
     with total.measure("imports"):
+        import_sparingly()
         import torch
 
         from avsr.decoding.options import SearchOptions
-        from avsr.recognition.request import Request
+        from avsr.recognition.request import Request  # transformers: seconds
         from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
-        from avsr.recognizer import load  # transformers: seconds
         from avsr.rendering import SubtitleStyle
-    if threads is not None:
-        torch.set_num_threads(threads)
+    jobs = min(jobs, len(inputs))
+    if threads is None and jobs > 1:
+        threads = max(1, torch.get_num_threads() // jobs)
+    engine = Engine(
+        model=model,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+        allow_untrained_rate=allow_untrained_rate,
+        threads=threads,
+    )
     with total.measure("model"):
-        recognizer = load(
-            model,
-            device,
-            dtype=dtype,
-            offline=offline,
-            allow_untrained_rate=allow_untrained_rate,
-            say=events.tell,
-            progress=events.fetching(),
-        )
+        recognizer = engine.load(events.tell, events.fetching())
     request = Request(
         modality=modality,
         audio_rate=audio_rate,
@@ -246,23 +273,19 @@ def transcribe(
         highlight_words=highlight_words,
         labels=labels,
     )
+    pairs = list(zip(inputs, results, strict=True))
+    if jobs > 1:
+        del recognizer  # each process has its own
+        outcomes = _in_processes(engine, request, style, pairs, jobs, events)
+    else:
+        outcomes = _one_by_one(recognizer, request, style, pairs, events)
     n_failed = 0
-    for number, (file, where) in enumerate(zip(inputs, results, strict=True), start=1):
-        events.begin(file.path, number, len(inputs))
-        result = deliver(
-            partial(recognizer.transcribe, request=request),
-            file,
-            where,
-            formats[0],
-            style,
-            events,
-            debug,
-        )
-        release_memory()
-        n_failed += result is None
-        for stage, seconds in result.timings.items() if result else ():
+    for outcome in outcomes:
+        deliver(outcome, formats[0], style, events, debug)
+        n_failed += outcome.result is None
+        for stage, seconds in outcome.result.timings.items() if outcome.result else ():
             total.add(stage, seconds)
-        if result is None and fail_fast:
+        if outcome.result is None and fail_fast:
             break
     if timings:
         after_imports_s = sum(total.seconds.values()) - total.seconds["imports"]
@@ -271,6 +294,35 @@ def transcribe(
         others = "stopped there" if fail_fast else "the others are done"
         say(f"{n_failed} of {len(inputs)} files failed; {others}")
     return 1 if n_failed else 0
+
+
+def _one_by_one(
+    recognizer: "Recognizer",
+    request: "Request",
+    style: "SubtitleStyle",
+    files: Sequence[tuple[InputFile, ResultFiles]],
+    events: Events,
+) -> Iterator[Outcome]:
+    read = partial(recognizer.transcribe, request=request)
+    for number, (file, where) in enumerate(files, start=1):
+        events.begin(file.path, number, len(files))
+        yield attempt(read, file, where, style, partial(events.progress, file.path))
+        release_memory()
+
+
+def _in_processes(
+    engine: Engine,
+    request: "Request",
+    style: "SubtitleStyle",
+    files: Sequence[tuple[InputFile, ResultFiles]],
+    jobs: int,
+    events: Events,
+) -> Iterator[Outcome]:
+    told = partial(events.files, n_files=len(files))
+    told(0)
+    for outcome in read_in_processes(engine, request, style, files, jobs, told):
+        events.words(outcome.path, outcome.segments)
+        yield outcome
 
 
 def _without_existing(

@@ -125,14 +125,15 @@ def run_evaluation(
         else _recognise(job, loaded, cache, batches)
     )
     started = time.perf_counter()
-    n_done = len(readable) - len(todo)
-    progress("recognising", n_done, len(readable))
+    n_readings = len(readable) * len(conditions)
+    n_done = n_readings - len(todo) * len(conditions)
+    progress("readings", n_done, n_readings)
     for batch in recognised:
         if journal is not None:
             journal.add(batch, conditions)
         found |= {outcome.utterance.id: outcome for outcome in batch}
-        n_done += len(batch)
-        progress("recognising", n_done, len(readable))
+        n_done += len(batch) * len(conditions)
+        progress("readings", n_done, n_readings)
     return Evaluation(
         conditions=conditions,
         outcomes=tuple(found[utterance.id] for utterance in utterances),

@@ -48,7 +48,8 @@ def read_every_face(
         n_before += 0 if clip.face is None else clip.face.n_frames
         since += clip.duration_s
     if not readers:
-        raise InputError("no face was found; use modality 'audio'", settings=("modality",))
+        message = "no face was found; use modality 'audio', or say where a small one is"
+        raise InputError(message, settings=("modality", "roi"))
     results = {person: result_of(readers[person], stretches[person]) for person in sorted(readers)}
     return _together(results)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from transformers import TrainerCallback
 
+from avsr.progress import Progress
 from avsr.training.batching import FrameBatchSampler
 
 
@@ -20,6 +21,27 @@ class LogLines(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if state.is_world_process_zero and logs:
             self._write(state.global_step, dict(logs))
+
+
+class StepProgress(TrainerCallback):
+    """Tells how many steps are done, with the epoch and the last loss.
+
+    Args:
+        progress: is told it.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._loss = ""
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if logs and "loss" in logs:
+            self._loss = f", loss {float(logs['loss']):.4g}"
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.is_world_process_zero:
+            stage = f"training steps: epoch {state.epoch or 0:.2f}{self._loss}"
+            self._progress(stage, state.global_step, state.max_steps)
 
 
 class EpochOfSampler(TrainerCallback):

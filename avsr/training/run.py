@@ -17,7 +17,7 @@ from avsr.errors import UsageError, one_line
 from avsr.progress import Progress, Say, say_nothing, show_nothing
 from avsr.training.averaging import average_checkpoints
 from avsr.training.build import build_model
-from avsr.training.callbacks import LogLines
+from avsr.training.callbacks import LogLines, StepProgress
 from avsr.training.data import build_sets
 from avsr.training.objective import TrainingObjective
 from avsr.training.routes import RoutePlan
@@ -46,7 +46,7 @@ def train(
         config: the settings.
         inputs: files that are read besides those which the settings name, such as their own.
         say: told in single lines what happens; only on the first process.
-        progress: told how far the first look at the clips is.
+        progress: told how far the first look at the clips, and then the training, is.
 
     Returns:
         The folder of the final model.
@@ -92,7 +92,7 @@ def train(
         batch=config.batch,
         choose_by=config.checkpoint.choose_by,
         self_contained=True if trains_base_models(config.objective.train) else None,
-        callbacks=_callbacks(config, folder, say),
+        callbacks=_callbacks(config, folder, say, progress),
     )
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
@@ -210,12 +210,15 @@ def _arguments(config: TrainConfig, folder: RunFolder) -> TrainingArguments:
     return arguments
 
 
-def _callbacks(config: TrainConfig, folder: RunFolder, say: Say) -> list:
+def _callbacks(config: TrainConfig, folder: RunFolder, say: Say, progress: Progress) -> list:
     def write(step: int, values: dict[str, float]) -> None:
         folder.add_to_log(step, values)
-        say(f"step {step}: " + " ".join(f"{name} {value:.4g}" for name, value in values.items()))
+        measured = {name: values[name] for name in values if name in ("eval_loss", "eval_wer")}
+        if measured:  # the rest is in the log
+            shown = (f"{name[5:]} {value:.4g}" for name, value in measured.items())
+            say(f"step {step}: on dev {', '.join(shown)}")
 
-    callbacks: list = [LogLines(write)]
+    callbacks: list = [LogLines(write), StepProgress(progress)]
     if config.checkpoint.patience is not None:
         callbacks.append(EarlyStoppingCallback(config.checkpoint.patience))
     return callbacks

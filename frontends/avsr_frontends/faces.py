@@ -26,7 +26,7 @@ from avsr_frontends.shots import SAME_LOOK, ShotDetector, likeness, look_of
 
 MAX_FACES = 6  # the largest ones; each costs about 5 ms a frame
 _TWINS = 0.03  # looks that differ by less are told apart by place
-_LOOK_AROUND = 25  # frames between searches for further faces
+LOOK_AROUND = 25  # frames between searches for further faces
 
 Boxes = Callable[[], list[np.ndarray]]
 
@@ -120,7 +120,7 @@ class FaceFollower:
                 away.append(one)
                 self._release(one)
             nobody = not any(one.frames and one.frames[-1] == n_frames for one in present)
-            if nobody or n_frames % _LOOK_AROUND == 0:
+            if nobody or n_frames % LOOK_AROUND == 0:
                 self._welcome(present, away, n_frames, frame, boxes)
             last = frame
             n_frames += 1
@@ -188,7 +188,10 @@ class FaceFollower:
     ) -> None:
         """Begin to follow the faces that nobody follows; people who were away come back."""
         known = [one.last_box for one in present]
-        found = sorted(boxes(), key=size_of, reverse=True)
+        found = boxes()
+        if not found and not present and index % LOOK_AROUND == 0:
+            found = self._detector.small_boxes(frame)
+        found = sorted(found, key=size_of, reverse=True)
         regions = [
             region_around(box, frame)
             for box in found

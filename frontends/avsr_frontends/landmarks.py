@@ -14,7 +14,7 @@ import numpy as np
 
 from avsr_frontends.boxes import bounding_box, distance, region_around, size_of, whole
 from avsr_frontends.face_models import MESH_TO_68, FaceDetector, MeshPool
-from avsr_frontends.faces import FaceFollower, Roster
+from avsr_frontends.faces import LOOK_AROUND, FaceFollower, Roster
 from avsr_frontends.follower import Follower
 from avsr_frontends.rates import VIDEO_FPS
 from avsr_frontends.shots import SAME_LOOK, ShotDetector, likeness, look_of
@@ -78,8 +78,9 @@ class FaceTracker:
     """Follows one person, the largest face at the start, or everybody in the picture.
 
     A full-range detector finds faces down to about 7 % of the picture's width, and FaceMesh looks
-    at an enlarged square around the chosen one; where the detector sees nothing (extreme
-    close-ups) FaceMesh searches the whole picture. The instance belongs to one thread, because
+    at an enlarged square around the chosen one; where the detector sees nothing, it looks at parts
+    of the picture for smaller ones, once a second, and FaceMesh (for extreme close-ups) at all of
+    it. The instance belongs to one thread, because
     mediapipe crashes otherwise, and must be closed: use it in a ``with`` statement.
     """
 
@@ -115,8 +116,10 @@ class FaceTracker:
                 if found[-1] and last is not None:
                     look = look_of(last, points[-1])
                 follower.miss()
+            is_due = len(found) % LOOK_AROUND == 0
             face = follower.step(
-                frame, partial(wanted_region, self._detector, frame, follower.last_box)
+                frame,
+                partial(wanted_region, self._detector, frame, follower.last_box, small=is_due),
             )
             if face is not None and look is not None and cuts:
                 if likeness(look, look_of(frame, face)) < SAME_LOOK:
@@ -170,7 +173,7 @@ class FaceTracker:
 
 
 def wanted_region(
-    detector: FaceDetector, frame: np.ndarray, last_box: np.ndarray | None
+    detector: FaceDetector, frame: np.ndarray, last_box: np.ndarray | None, *, small: bool = False
 ) -> np.ndarray:
     """Where one face is sought: at the one nearest to where it was last, else at the largest.
 
@@ -178,11 +181,14 @@ def wanted_region(
         detector: finds faces.
         frame: [H, W, 3] uint8 RGB.
         last_box: where it was; None where it has not been seen.
+        small: look closer for a small face where there is none at a first look.
 
     Returns:
         [4] left, top, right, bottom; the whole picture where the detector sees nothing.
     """
     boxes = detector.boxes(frame)
+    if not boxes and small:
+        boxes = detector.small_boxes(frame)
     if not boxes:
         return whole(frame)
     if last_box is None:

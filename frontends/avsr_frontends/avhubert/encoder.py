@@ -53,9 +53,11 @@ class PositionalConvolution(nn.Module):
     def reset_parameters(self) -> None:
         width, _, kernel = self.weight_v.shape
         nn.init.normal_(self.weight_v, std=math.sqrt(4.0 / (kernel * width)))
+        nn.init.zeros_(self.bias)
+        if self.weight_v.is_meta:  # nothing to measure, and its norm would load PyTorch's compiler
+            return
         with torch.no_grad():
             self.weight_g.copy_(self.weight_v.norm(dim=(0, 1), keepdim=True))
-        nn.init.zeros_(self.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Filter [B, T, D] over time; the length stays."""

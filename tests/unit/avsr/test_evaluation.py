@@ -227,7 +227,7 @@ def test_command_writes_rows_and_prints_a_table(
     assert f"{100 * row['whisper']['wer']:.2f}" in table[4]
     assert row["wer_interval"][0] <= row["wer"] <= row["wer_interval"][1]
     assert row["tokens_per_second"] == 50 / 16
-    assert "recognising: 4/4" in captured.err
+    assert "readings: 16/16" in captured.err
     assert len(list(cache.iterdir())) == 4
     # Again, from the cache and in smaller batches: not one byte differs.
     again = ["--cache", str(cache), "--batch-size", "3"]

@@ -82,3 +82,34 @@ def test_joint_report_counts_frames_with_anybody(tracker: FaceTracker) -> None:
     tracks = tracker.track_faces(frames)
     assert joint_report(tracks).coverage == pytest.approx(30 / 35)
     assert joint_report(tracks).gaps == [(1.2, 1.4)]
+
+
+@pytest.mark.parametrize(("left", "top"), [(1700, 900), (40, 30), (905, 610)])
+def test_a_small_face_in_a_big_picture_is_found(tracker: FaceTracker, left: int, top: int) -> None:
+    frame = np.full((1080, 1920, 3), 235, dtype=np.uint8)
+    inset = cv2.resize(portrait(), (160, 160), interpolation=cv2.INTER_AREA)
+    frame[top : top + 160, left : left + 160] = inset
+    assert not tracker._detector.boxes(frame)
+    for tracks in ([tracker.track([frame] * 3)], tracker.track_faces([frame] * 3)):
+        (track,) = tracks
+        assert track.found.all()
+        assert (track.boxes[:, :2] > (left - 10, top - 10)).all()
+        assert (track.boxes[:, 2:] < (left + 170, top + 170)).all()
+
+
+def test_parts_are_looked_at_only_where_nothing_is_found(
+    tracker: FaceTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    search = tracker._detector.small_boxes
+
+    def counted(frame: np.ndarray) -> list[np.ndarray]:
+        looks.append(len(frame))
+        return search(frame)
+
+    monkeypatch.setattr(tracker._detector, "small_boxes", counted)
+    frame = picture((100, 180))
+    assert tracker.track_faces([frame] * 30)[0].found.all()
+    assert not looks
+    assert not tracker.track_faces([GREY] * 30)[0].found.any()
+    assert len(looks) == 2  # once a second
