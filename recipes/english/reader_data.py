@@ -21,7 +21,8 @@ from avsr.model_parts.streams import EncodedStream
 from avsr.route import Modality, Stream
 from avsr.text import spoken_form
 
-DRAFT_SHARES = {"own": 0.8, "none": 0.12, "foreign": 0.08}
+NO_DRAFT = 0.3  # share of batches without drafts
+FOREIGN_DRAFT = 0.12  # share of drafts that are somebody else's
 FOREIGN_LIPS = 0.15  # share of clips with somebody else's lips, where sound is there too
 MAX_FRAMES = 400  # encoder frames of a clip that is trained on
 
@@ -76,30 +77,30 @@ class Source:
         self._loaded: dict[Path, Clips] = {}
 
     def draw(self, rng: Generator, size: int, modality: Modality = "audio") -> Batch:
-        """A random batch of clips of like lengths, their drafts by :data:`DRAFT_SHARES`."""
+        """A random batch of clips of like lengths: all with drafts or, for a share, none."""
         files = sorted(self.sound.glob("*.npz"))
         if modality == "video":
             files = [file for file in files if SPOILT not in file.name]
-        if any(file.with_suffix(".drafts.json").exists() for file in files):
-            files = [file for file in files if file.with_suffix(".drafts.json").exists()]
+        drafted = [file for file in files if file.with_suffix(".drafts.json").exists()]
+        has_drafts = modality != "video" and bool(drafted) and rng.random() >= NO_DRAFT
+        if has_drafts:
+            files = drafted
         clips = self._load(files[rng.integers(len(files))])
         lengths = [len(value) for value in clips.sound.values]
         fit = [row for row, length in enumerate(lengths) if length <= MAX_FRAMES]
         pool = sorted(rng.permutation(fit)[: 8 * size].tolist(), key=lambda row: lengths[row])
         start = int(rng.integers(max(1, len(pool) - size + 1)))
         rows = pool[start : start + size]
-        kinds = rng.choice(list(DRAFT_SHARES), size=len(rows), p=list(DRAFT_SHARES.values()))
         others = rng.integers(len(clips.drafts), size=len(rows)).tolist()
-        drafts = [
-            None if kind == "none" else clips.drafts[row if kind == "own" else other]
-            for kind, row, other in zip(kinds, rows, others, strict=True)
-        ]
+        drafts: list[str | None] = [None] * len(rows)
+        if has_drafts:
+            foreign = rng.random(len(rows)) < FOREIGN_DRAFT
+            from_rows = [o if f else r for r, o, f in zip(rows, others, foreign, strict=True)]
+            drafts = [clips.drafts[row] for row in from_rows]
         lips_of = rows
         if modality == "av":
             strange = rng.random(len(rows)) < FOREIGN_LIPS
             lips_of = [o if s else r for r, o, s in zip(rows, others, strange, strict=True)]
-        if modality == "video":
-            drafts = [None] * len(rows)
         return clips.batch(rows, drafts, modality, lips_of)
 
     def first(

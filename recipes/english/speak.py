@@ -19,6 +19,7 @@ import numpy as np
 from shards import write_shard
 from sound import SAMPLE_RATE, change_tract, disturb
 
+from avsr.text import spoken_form
 from avsr_frontends.media import read_audio
 
 SYNTHETIC = Path(__file__).parents[1] / "synthetic"
@@ -132,7 +133,8 @@ def main() -> None:
         clips, spoken = make_shard(texts, speak, rng)
         draws = np.random.default_rng(rng.getrandbits(64))
         heard = [disturb(clip, clips, recordings, draws, NOISY_SHARE) for clip in clips]
-        write_shard(file, [np.rint(clip * 32767).astype(np.int16) for clip in heard], spoken)
+        values = [np.rint(clip * 32767).astype(np.int16) for clip in heard]
+        write_shard(file, values, [spoken_form(text) for text in spoken])
         hours = sum(map(len, clips)) / SAMPLE_RATE / 3600
         print(json.dumps({"shard": file.name, "hours": round(hours, 3)}), flush=True)
 

@@ -27,12 +27,13 @@ from avsr.model_files.base_models import configure, load_base_models
 from avsr.model_parts.ctc import ctc_scores
 from avsr.route import Modality, Route, Stream
 from avsr.tokenizer import plain_ids
-from avsr.training.ctc_loss import head_losses
+from avsr.training.ctc_loss import CTC_LOSSES, head_losses
 
 AUDIO_RATES, VIDEO_RATES = (4, 16), (2, 5)
 COARSE_SHARE = 0.4
 TASK_SHARES: dict[Modality, float] = {"audio": 0.68, "av": 0.22, "video": 0.1}
 CTC_WEIGHT = 1.0  # of the loss per step of a head
+DECORRELATION_WEIGHT = 0.1
 DEV_CLIPS = 64
 SEARCH = {  # the model's own, chosen by tune_search.py on development clips
     "num_beams": 4,
@@ -49,13 +50,16 @@ class Reader:
         self.model, self.processor = model, processor
 
     def loss(self, batch: Batch, route: Route) -> dict[str, Tensor]:
-        """Mean cross-entropy of the texts, and CTC of the finest tokens per step."""
+        """Mean cross-entropy of the texts, decorrelation, CTC of the finest tokens per step."""
         end = self.model.config.eos_token_id
         rows = [torch.tensor([*self._ids(text), end]) for text in batch.texts]
         labels = pad_sequence(rows, batch_first=True, padding_value=-100)
         keep = labels.shape[1] + 1
         inputs = self._inputs(batch, route)
-        losses = {"text": self.model(labels=labels, logits_to_keep=keep, **inputs).loss}
+        found = self.model(
+            labels=labels, logits_to_keep=keep, decorrelation_layers="paper", **inputs
+        )
+        losses = {"text": found.loss, "decorrelation": found.decorrelation_loss}
         own = batch.streams
         if route.modality == "av":  # some of these lips are somebody else's
             own = EncodedStreams(audio=own.audio)
@@ -225,9 +229,12 @@ def main() -> None:
             source = sources[rng.choice(len(sources), p=weights / weights.sum())]
         batch = source.draw(rng, args.batch_size, modality)
         losses = reader.loss(batch, draw_route(modality, rng))
-        text = losses.pop("text")
-        training.update(text + CTC_WEIGHT * sum(losses.values(), torch.zeros(())))
-        for name, value in {f"{modality}_text": text, **losses}.items():
+        heads = sum((losses[name] for name in CTC_LOSSES if name in losses), torch.zeros(()))
+        training.update(
+            losses["text"] + DECORRELATION_WEIGHT * losses["decorrelation"] + CTC_WEIGHT * heads
+        )
+        losses[f"{modality}_text"] = losses.pop("text")
+        for name, value in losses.items():
             log.setdefault(name, []).append(value.item())
         if training.step % 20 == 0:
             means = {name: round(float(np.mean(values[-20:])), 3) for name, values in log.items()}
