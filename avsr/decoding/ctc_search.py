@@ -8,7 +8,6 @@ Shapes: T steps, U units.
 import math
 from collections import defaultdict
 
-import torch
 from torch import Tensor
 
 __all__ = ["best_unit_texts"]
