@@ -81,10 +81,7 @@ class RepeatingReader(IncrementalReader):
     def read_beams(self, token_ids: Tensor, parents: Tensor) -> Tensor:
         """Read the next token of every beam, see :meth:`TreeReader.read_beams`."""
         if not self._is_split:  # until now all beams of a clip have read the same
-            self._cache.batch_repeat_interleave(self._num_beams)
-            self._n_read = self._n_read.repeat_interleave(self._num_beams)
-            if self._mask is not None:
-                self._mask = self._mask.repeat_interleave(self._num_beams, dim=0)
+            self.repeat(self._num_beams)
             self._is_split = True
         rows = self._rows_of(torch.arange(len(parents), device=parents.device), parents)
         self._cache.reorder_cache(rows)  # pyright: ignore[reportArgumentType]

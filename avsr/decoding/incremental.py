@@ -91,6 +91,13 @@ class IncrementalReader:
         self._mask = torch.cat([self._mask[:, : -kept.shape[1]], kept], dim=1)
         self._n_read = self._n_read - (~kept).sum(dim=1)
 
+    def repeat(self, n_times: int) -> None:
+        """Go on so many times side by side with what every row has read."""
+        self._cache.batch_repeat_interleave(n_times)
+        self._n_read = self._n_read.repeat_interleave(n_times)
+        if self._mask is not None:
+            self._mask = self._mask.repeat_interleave(n_times, dim=0)
+
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with some rows only."""
         self._cache.batch_select_indices(rows)

@@ -24,6 +24,8 @@ class SearchOptions:
         num_beams: 1 is greedy.
         ctc_weight: 0 to 1, weight of the CTC heads of the streams used in choosing among the texts
             that the beams have found, see :mod:`avsr.decoding.ctc_scores`.
+        ctc_texts: so many of the most probable texts of each CTC head compete with what the beams
+            have found, where the heads have a weight, see :mod:`avsr.model_parts.candidates`.
         draft: what proposes a text to the language model. None: the audio encoder's own decoder,
             where the model takes its drafts in the prompt, else nothing; "none": nothing; "ctc":
             the encoder's CTC head proposes and the language model verifies, which gives the tokens
@@ -37,6 +39,7 @@ class SearchOptions:
 
     num_beams: int | None = None
     ctc_weight: float | None = None
+    ctc_texts: int | None = None
     draft: str | None = None
     draft_margin: float | None = None
     max_new_tokens: int | None = None
@@ -52,8 +55,9 @@ class SearchOptions:
         """Check the options and put the model's own in place of None.
 
         Args:
-            defaults: the model's ``generation_config``: ``num_beams``, ``ctc_weight`` and
-                ``draft_margin``; without the last one drafts only stand in the prompt.
+            defaults: the model's ``generation_config``: ``num_beams``, ``ctc_weight``,
+                ``ctc_texts`` and ``draft_margin``; without the last one drafts only stand in the
+                prompt.
             heads: for each stream in question, whether the model has a CTC head for it.
 
         Raises:
@@ -65,6 +69,9 @@ class SearchOptions:
         if self.ctc_weight is not None and not 0 <= self.ctc_weight <= 1:
             message = f"ctc_weight must be from 0 to 1, got {self.ctc_weight:g}"
             raise SettingError(message, settings=("ctc_weight",))
+        if (self.ctc_texts or 0) < 0:
+            message = f"ctc_texts must be at least 0, got {self.ctc_texts}"
+            raise SettingError(message, settings=("ctc_texts",))
         if self.draft not in (None, *DRAFTS):
             message = f'draft must be one of {", ".join(DRAFTS)} or None, got "{self.draft}"'
             raise SettingError(message, settings=("draft",))
@@ -87,10 +94,18 @@ class SearchOptions:
             weight = getattr(defaults, "ctc_weight", None) or 0.0
         if num_beams == 1 or not any(heads.values()):
             weight = 0.0
-        margin = self.draft_margin
+        margin, texts = self.draft_margin, self.ctc_texts
         if margin is None:
             margin = getattr(defaults, "draft_margin", None)
-        return replace(self, num_beams=num_beams, ctc_weight=weight, draft_margin=margin)
+        if texts is None:
+            texts = getattr(defaults, "ctc_texts", None) or 0
+        return replace(
+            self,
+            num_beams=num_beams,
+            ctc_weight=weight,
+            ctc_texts=texts if weight else 0,
+            draft_margin=margin,
+        )
 
 
 def take_search(keywords: Mapping[str, Any]) -> tuple[SearchOptions, dict[str, Any]]:

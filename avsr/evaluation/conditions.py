@@ -31,6 +31,10 @@ class Condition:
         """What the sound is like: rows that share it share the audio encoder's output."""
         return self.noise, self.snr_db
 
+    def by(self, modality: Modality) -> "Condition":
+        """The same sound read by one stream of a route, see :meth:`avsr.route.Route.by`."""
+        return replace(self, route=self.route.by(modality))
+
     def clean(self) -> "Condition":
         """The same without noise."""
         return replace(self, noise=None, snr_db=None)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from avsr.datasets.problems import Problem, count_problems
+from avsr.evaluation.both_or_either import against_better
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.run import Evaluation
 from avsr.scoring.normalisers import LRS3, WHISPER
@@ -47,8 +48,14 @@ def to_dict(
         },
         "notes": list(notes),
         "rows": [
-            _row(evaluation.outcomes, condition, *scores)
-            for condition, *scores in zip(evaluation.conditions, lrs3, whisper, strict=True)
+            {**_row(evaluation.outcomes, condition, *scores), "against_better": compared}
+            for condition, *scores, compared in zip(
+                evaluation.conditions,
+                lrs3,
+                whisper,
+                against_better(evaluation.conditions, lrs3, seed=seed),
+                strict=True,
+            )
         ],
         "problem_counts": count_problems(problems),
         "problems": [asdict(problem) for problem in problems],

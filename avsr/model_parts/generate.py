@@ -13,8 +13,8 @@ from avsr.decoding.options import SearchOptions
 from avsr.decoding.search import SearchSettings
 from avsr.decoding.sequence import TokenSequence, token_budget
 from avsr.model_parts.adapters import adapter_groups
+from avsr.model_parts.candidates import choose_candidates
 from avsr.model_parts.ctc import clip_scores, ctc_heads
-from avsr.model_parts.draft_choice import keep_better_drafts
 from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.prefix import Drafts, build_prefix
 from avsr.model_parts.streams import EncodedStreams
@@ -69,9 +69,7 @@ def generate(
             found = verify_drafts(model.language_model, part, chosen, proposed, embed)
         parts.append((rows, found))
     found = merge_generations(parts, settings.pad_id)
-    if drafts is None:
-        return found
-    return keep_better_drafts(model, prefix, routes, drafts, found, settings, rescorer)
+    return choose_candidates(model, prefix, routes, drafts, found, settings, rescorer)
 
 
 def _proposals(

@@ -25,6 +25,7 @@ def card(results: dict[str, Any]) -> str:
         *(f"- Noise {name}: {_values(about)}" for name, about in settings["noises"].items()),
         *_achieved(rows),
         *_wordless(rows),
+        *_both_or_either(rows),
         "- WER: corpus word error rate, errors over reference words of all clips; "
         f"{settings['normalisers'][LRS3]}; 95 % by {N_BOOTSTRAP} bootstrap draws of clips",
         f"- Whisper WER: {settings['normalisers'][WHISPER]}",
@@ -56,6 +57,16 @@ def _wordless(rows: list[dict[str, Any]]) -> list[str]:
     return [
         f"- Clips in which nothing is said: {found[0]['n_clips']}, of which at most {most} were "
         "given words; those words are insertions of the WER, and counted apart in the table"
+    ]
+
+
+def _both_or_either(rows: list[dict[str, Any]]) -> list[str]:
+    """One line on rows of both that are compared with those of either stream."""
+    if not any(row.get("against_better") for row in rows):
+        return []
+    return [
+        "- Both - better: WER of reading sound and lips less that of the better stream alone, in "
+        f"points, at the same rates in the same sound; 95 % by {N_BOOTSTRAP} paired bootstrap draws"
     ]
 
 

@@ -88,6 +88,9 @@ def results_table(rows: Sequence[dict[str, Any]]) -> Table:
     header = ("modality", "audio rate", "video rate", "tokens/s", "noise", "SNR dB", "achieved",
               "WER %", "95 %", "Whisper WER %", "S", "D", "I", "words", "clips")  # fmt: skip
     cells = [_cells(row) for row in rows]
+    if any(row.get("against_better") for row in rows):
+        header += ("both - better", "95 % of it")
+        cells = [own + _better_cells(row) for own, row in zip(cells, rows, strict=True)]
     if any(row.get("wordless") for row in rows):
         header += ("wordless clips", "with words", "words in them", "a minute")
         cells = [own + _wordless_cells(row) for own, row in zip(cells, rows, strict=True)]
@@ -127,6 +130,18 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         *(str(row[name]) for name in ("substitutions", "deletions", "insertions")),
         str(row["n_words"]),
         str(row["n_utterances"]),
+    )
+
+
+def _better_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """By how many points both is worse (+) than the better stream, and which one that is."""
+    compared = row.get("against_better")
+    if compared is None:
+        return ("-", "-")
+    low, high = (100 * limit for limit in compared["interval"])
+    return (
+        f"{100 * compared['difference']:+.2f} ({compared['stream']})",
+        f"{low:+.1f} to {high:+.1f}",
     )
 
 

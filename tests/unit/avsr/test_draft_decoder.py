@@ -1,5 +1,7 @@
 """Drafts by the audio encoder's own decoder: read as Whisper reads, and put into the prompt."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,28 @@ def test_a_draft_is_whispers_greedy_text_alone_and_in_a_batch(
     stream = EncodedStream(stream="audio", features=batch, lengths=lengths)
     together = decoder.read(encoder, stream)
     assert [text[: len(own)] for text, own in zip(together, alone, strict=True)] == alone
+
+
+def test_a_clip_that_is_there_twice_is_read_once(
+    reader: tuple[DraftDecoder, WhisperAudioEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, encoder = reader
+    rng = np.random.default_rng(1)
+    with torch.inference_mode():
+        one, other = (encoder(log_mel(sound(rng, n))[None])[0] for n in (32_000, 16_000))
+    sizes: list[int] = []
+    forward = decoder.decoder.forward
+
+    def counted(**inputs: Any) -> Any:
+        sizes.append(len(inputs["input_ids"]))
+        return forward(**inputs)
+
+    monkeypatch.setattr(decoder.decoder, "forward", counted)
+    rows = torch.nn.utils.rnn.pad_sequence([one, other, one], batch_first=True)
+    lengths = torch.tensor([len(one), len(other), len(one)])
+    texts = decoder.read(encoder, EncodedStream(stream="audio", features=rows, lengths=lengths))
+    assert set(sizes) == {2}
+    assert texts[0] == texts[2] != texts[1]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def test_none_is_what_the_model_was_made_for(
 
 def test_a_model_that_says_nothing_is_read_greedily() -> None:
     found = SearchOptions(max_new_tokens=7).resolved(GenerationConfig(), HEADS)
-    assert found == SearchOptions(num_beams=1, ctc_weight=0.0, max_new_tokens=7)
+    assert found == SearchOptions(num_beams=1, ctc_weight=0.0, ctc_texts=0, max_new_tokens=7)
 
 
 @pytest.mark.parametrize(

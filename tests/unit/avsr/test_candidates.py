@@ -1,15 +1,21 @@
-"""A draft in the prompt competes with what the language model made of it."""
+"""Drafts and texts of the CTC heads compete with what the search found."""
 
+import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from transformers import GenerationConfig
 
+from avsr.decoding.ctc_scores import ctc_log_probs
+from avsr.decoding.ctc_search import best_unit_texts
 from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
-from tests.tiny import draft_model, sound_inputs
+from avsr.model_parts.ctc import clip_scores
+from avsr.route import Route
+from tests.tiny import draft_model, sound_inputs, tiny_config
 
 DRAFTS = [[9, 8, 4], None, [3]]
 
@@ -81,3 +87,37 @@ def test_the_margin_is_the_models_own_unless_another_is_asked_for() -> None:
     assert SearchOptions().resolved(defaults, {"audio": False}).draft_margin == 0.4
     asked = SearchOptions(draft_margin=-1.0)
     assert asked.resolved(defaults, {"audio": False}).draft_margin == -1.0
+
+
+def test_the_most_probable_texts_of_a_head_are_those_of_all_its_paths() -> None:
+    torch.manual_seed(3)
+    logits = 2 * torch.randn(4, 4)  # three units and the blank
+    log_probs = logits.log_softmax(-1)
+    sums: dict[tuple[int, ...], float] = {}
+    for path in itertools.product(range(4), repeat=4):
+        merged = [unit for unit, _ in itertools.groupby(path) if unit != 3]
+        chance = math.exp(sum(float(log_probs[step, unit]) for step, unit in enumerate(path)))
+        sums[tuple(merged)] = sums.get(tuple(merged), 0.0) + chance
+    expected = sorted(sums, key=lambda text: -sums[text])[:3]
+    assert best_unit_texts(logits, 3) == [list(text) for text in expected]
+
+
+@torch.inference_mode()
+def test_a_text_that_a_head_is_sure_of_replaces_an_unlikely_one() -> None:
+    torch.manual_seed(0)
+    model = AvsrForConditionalGeneration(tiny_config(audio_ctc=True)).eval()
+    inputs = sound_inputs(2)
+    plain = SearchOptions(num_beams=2, ctc_weight=1.0, max_new_tokens=150)
+    found = model.generate_with_scores(**inputs, modality="audio", search=plain)
+    joined = replace(plain, ctc_texts=2)
+    better = model.generate_with_scores(**inputs, modality="audio", search=joined)
+    streams = model.encode(**inputs)
+    heads = clip_scores(model, streams, [Route.parse("A4")] * 2)
+    end = model.config.eos_token_id
+    for row in range(2):
+        (head,) = heads[row]
+        own, other = ([t for t in texts(each)[row] if t != end] for each in (found, better))
+        spoken = [[t for t in text if t != end] for text in best_unit_texts(head.logits, 2)]
+        scores = ctc_log_probs(head.logits, [own, other, *spoken])
+        assert float(scores[1]) == pytest.approx(float(scores.max()))
+        assert float(scores[1]) >= float(scores[0])
