@@ -121,7 +121,7 @@ def _best(rivals: list[_Text], draft: list[int] | None, margin: float | None) ->
 def _log_probs(
     model: ModelParts, prefix: TokenSequence, route: Route, texts: Sequence[Sequence[int]]
 ) -> list[Tensor]:
-    """[L] log-probability of each token of each text after one clip's prefix, which is read once."""
+    """[L] log-probability of each token of each text; the prefix of the clip is read once."""
     device = prefix.embeds.device
     model.activate(adapters_of(model.config, route))
     rows = [torch.tensor(list(text), device=device) for text in texts]
