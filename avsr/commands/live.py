@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from avsr.commands.live_captions import LiveCaptions
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Device, FileModality, Model, Offline
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import UsageError
 from avsr.progress import Say, say_in_log, show_nothing
 
@@ -77,7 +78,7 @@ def live(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    progress = show_nothing if quiet else ProgressLine()
+    progress = show_nothing if quiet else ProgressDisplay()
     tell: Say = say_in_log if quiet else say
     recognizer = load(model, device, offline=offline, say=tell, progress=progress)
     sound, picture = modality != "video", modality != "audio"

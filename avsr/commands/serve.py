@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from avsr.commands.messages import ProgressLine, say
+from avsr.commands.messages import say
 from avsr.commands.options import Debug, Device, Model, Offline, split_list
+from avsr.commands.progress import ProgressDisplay
 from avsr.errors import UsageError
 
 _KEYS = "AVSR_API_KEYS"
@@ -84,7 +85,7 @@ def serve(
         keys=keys,
         aliases=tuple(split_list(alias, "--alias")) if alias else (),
     )
-    recognizer = load(model, device, offline=offline, say=say, progress=ProgressLine())
+    recognizer = load(model, device, offline=offline, say=say, progress=ProgressDisplay())
     if recognizer.loaded.note:
         say(recognizer.loaded.note)
     server = Server(recognizer, settings, host=host, port=port, stop_within_s=stop_within)

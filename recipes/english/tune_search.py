@@ -1,4 +1,4 @@
-"""Choose beams, CTC weight and draft margin: python recipes/english/tune_search.py --model DIR ...
+"""Choose how English is searched for: python recipes/english/tune_search.py --model DIR ...
 
 Reads development clips (cached features and drafts, as ``train_reader.py`` has them) with every
 combination and prints WER. The chosen ones belong into the model's ``generation_config.json``.
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--beams", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--ctc-weight", nargs="+", type=float, default=[0.0, 0.3])
+    parser.add_argument("--ctc-texts", nargs="+", type=int, default=[0, 4])
     parser.add_argument("--margin", nargs="+", type=float, default=[-99.0, 0.0, 0.3, 0.8])
     parser.add_argument("--no-draft", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
@@ -46,10 +47,14 @@ def main() -> None:
     drafts = [draft or "" for batch in batches for draft in batch.drafts]
     print(f"{len(wanted)} clips; drafts alone {100 * jiwer.wer(wanted, drafts):.1f} %", flush=True)
     model.eval()
-    for beams, weight, margin in itertools.product(args.beams, args.ctc_weight, args.margin):
-        if beams == 1 and weight != args.ctc_weight[0]:
+    for beams, weight, n_texts, margin in itertools.product(
+        args.beams, args.ctc_weight, args.ctc_texts, args.margin
+    ):
+        if beams == 1 and (weight, n_texts) != (args.ctc_weight[0], args.ctc_texts[0]):
             continue
-        search = SearchOptions(num_beams=beams, ctc_weight=weight, draft_margin=margin)
+        search = SearchOptions(
+            num_beams=beams, ctc_weight=weight, ctc_texts=n_texts, draft_margin=margin
+        )
         said: list[str] = []
         for batch in batches:
             ids = [
@@ -63,7 +68,9 @@ def main() -> None:
                 )  # fmt: skip
             said += [" ".join(text.lower().split()) for text in processor.batch_decode(found)]
         wer = 100 * jiwer.wer(wanted, said)
-        print(f"beams {beams} ctc {weight} margin {margin}: {wer:.1f} %", flush=True)
+        print(
+            f"beams {beams} ctc {weight}, {n_texts} texts, margin {margin}: {wer:.1f} %", flush=True
+        )
 
 
 if __name__ == "__main__":
