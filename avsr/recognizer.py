@@ -241,7 +241,7 @@ class Recognizer:
         request = (request or Request()).changed(changes)
         check_live(request)
         self.check(request)
-        return LiveStream(LiveReader(self.loaded, request, self._lock))
+        return LiveStream(LiveReader(self.joint, request))
 
     def _partial_file(self, source: SourceLike, request: Request, path: Path) -> PartialFile | None:
         """Where stretches of a file are kept; arrays have nothing to be recognised by."""

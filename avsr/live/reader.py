@@ -1,16 +1,14 @@
 """Reading one window of a live recording: by what is there, finely or coarsely."""
 
-import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from avsr.clips.clip import Clip
 from avsr.errors import UsageError
-from avsr.pretrained import LoadedModel
 from avsr.recognition.gates import judge
+from avsr.recognition.joint_reading import JointReader
 from avsr.recognition.rate_choice import choose_route
-from avsr.recognition.reading import read_pieces
 from avsr.recognition.request import Request
 from avsr.recognition.speech_evidence import Evidence
 from avsr.route import MODALITIES, Modality
@@ -60,15 +58,15 @@ class LiveReader:
         can_see: pictures are used.
     """
 
-    def __init__(self, loaded: LoadedModel, request: Request, lock: threading.Lock) -> None:
+    def __init__(self, joint: JointReader, request: Request) -> None:
         """Prepare.
 
         Args:
-            loaded: the model.
+            joint: the model, which other inputs may share.
             request: how to read.
-            lock: held while the model works.
         """
-        self._loaded, self._request, self._lock = loaded, request, lock
+        loaded = joint.loaded
+        self._joint, self._loaded, self._request = joint, loaded, request
         wanted = request.modality
         usable = [
             one
@@ -118,7 +116,6 @@ class LiveReader:
         if not search:
             request = request.changed({"num_beams": 1, "ctc_weight": None, "fusion": False})
         route = choose_route(self._loaded, modality, request)
-        with self._lock:
-            reading = read_pieces(self._loaded, [clip], route, request, Timings())[0]
+        (reading,) = self._joint.read([clip], route, request, Timings())
         verdict = judge(reading.hypothesis, signs, modality)
         return ReadWords(words=reading.words, kept=verdict.kept or request.keep_unsure)
