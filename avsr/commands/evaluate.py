@@ -10,6 +10,7 @@ from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
     Beam,
+    CtcTexts,
     CtcWeight,
     Debug,
     Device,
@@ -75,6 +76,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Changes noise and the draws for intervals.")] = 0,
     beam: Beam = None,
     ctc_weight: CtcWeight = None,
+    ctc_texts: CtcTexts = None,
     draft: Draft = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips decoded together.")] = 16,
     jobs: Annotated[
@@ -131,7 +133,9 @@ def evaluate(
         snrs_db=tuple(ratios),
         babble_from=babble_from,
         seed=seed,
-        search=SearchOptions(num_beams=beam, ctc_weight=ctc_weight, draft=draft),
+        search=SearchOptions(
+            num_beams=beam, ctc_weight=ctc_weight, ctc_texts=ctc_texts, draft=draft
+        ),
         batch_size=batch_size,
         jobs=jobs,
         cache=cache,

@@ -12,7 +12,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "What to read": "modality audio_track keep_unsure",
         "Faces": "face roi save_lips",
         "Rates and search": "quality audio_rate video_rate max_tokens_per_second rate "
-        "allow_untrained_rate beam ctc_weight draft",
+        "allow_untrained_rate beam ctc_weight ctc_texts draft",
         "Output": "output output_next_to_source keep_tree output_format json_lines quiet timings "
         "max_line_width max_line_count highlight_words labels",
         "Model and machine": "model device dtype threads jobs offline",
@@ -25,7 +25,8 @@ _GROUPS: dict[str, dict[str, str]] = {
     "evaluate": {
         "Input (--manifest or --data is needed)": "manifest data layout split limit",
         "What to read": "modality noise snr babble_from seed",
-        "Rates and search": "audio_rate video_rate allow_untrained_rate beam ctc_weight draft",
+        "Rates and search": "audio_rate video_rate allow_untrained_rate beam ctc_weight ctc_texts "
+        "draft",
         "Output": "output plots strict",
         "Model and machine": "model device batch_size jobs cache offline",
     },

@@ -63,6 +63,14 @@ CtcWeight = Annotated[
         help="Weight of the CTC heads in choosing among the beams. Default: the model's own.",
     ),
 ]
+CtcTexts = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="So many texts of each CTC head compete with what the beams find. Default: the "
+        "model's own.",
+    ),
+]
 Draft = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
     Beam,
+    CtcTexts,
     CtcWeight,
     Debug,
     Device,
@@ -108,6 +109,7 @@ def transcribe(
     ] = None,
     beam: Beam = None,
     ctc_weight: CtcWeight = None,
+    ctc_texts: CtcTexts = None,
     draft: Draft = None,
     start: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Begin here in each file.")
@@ -253,7 +255,9 @@ def transcribe(
         modality=modality,
         audio_rate=audio_rate,
         video_rate=video_rate,
-        search=SearchOptions(num_beams=beam, ctc_weight=ctc_weight, draft=draft),
+        search=SearchOptions(
+            num_beams=beam, ctc_weight=ctc_weight, ctc_texts=ctc_texts, draft=draft
+        ),
         start=start,
         end=end,
         keep_unsure=keep_unsure,

@@ -109,13 +109,15 @@ def choose_candidates(
 
 
 def _best(rivals: list[_Text], draft: list[int] | None, margin: float | None) -> _Text:
-    """The likeliest text, or the draft where no other is likelier by the margin."""
-    drafted = next((text for text in rivals if text.token_ids == draft), None)
-    best = max((text for text in rivals if text is not drafted), key=lambda text: text.score)
-    if drafted is None or margin is None:
-        return best
-    needed = margin * len(drafted.token_ids)
-    return best if best.score - drafted.score >= needed else drafted
+    """The likeliest text, the draft being likelier by the margin; the first was found."""
+
+    def score(text: _Text) -> float:
+        if text.token_ids != draft or margin is None:
+            return text.score
+        lead = max(margin, 0.0) if text is rivals[0] else margin
+        return text.score + lead * len(text.token_ids)
+
+    return max(rivals, key=score)
 
 
 def _log_probs(

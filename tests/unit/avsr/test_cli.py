@@ -45,7 +45,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["nonesuch"], "No such command 'nonesuch'"),
         (["transcribe", "a.mp4", "--modality", "lips"], "'lips' is not one of"),
         (["transcribe", "a.mp4", "--beam", "0"], "--beam"),
-        (["transcribe", "x/a.mp4", "y/a.mp4", "-o", "out"], "several inputs would write"),
+        (["transcribe", "x/a.mp4", "y/a.mp4", "-o", "out"], "several results would be written"),
         (["evaluate"], "give either --manifest FILE or --data DIR"),
         (["evaluate", "--manifest", "none.jsonl"], "none.jsonl: no such manifest"),
     ],
