@@ -188,14 +188,29 @@ class BeamSearch(BatchSearch):
 
         The search that is followed ends once the best unfinished text is no better than the worst
         of K finished ones. Often the best of them cannot be beaten long before: more tokens never
-        raise a summed log-probability, so no later mean exceeds that sum over the whole budget, and
-        no later joint score the language model's share of it.
+        raise a summed log-probability, so no later mean exceeds that sum over the whole budget. Nor
+        do they raise what the heads think of any text that begins so.
         """
         best = unfinished.scores[:, 0]
         if self._rescorer is not None:
-            return (1 - self._rescorer.weight) * best > finished.scores[:, 0]
+            return self._joint_can_improve(self._rescorer, finished, unfinished, n_tokens)
         hopeful = best / n_tokens > finished.scores.amin(dim=1)
         return hopeful & (best / self.budgets >= finished.scores[:, 0])
+
+    def _joint_can_improve(
+        self, rescorer: CtcRescorer, finished: _Texts, unfinished: _Texts, n_tokens: int
+    ) -> Tensor:
+        """Which clips [A] have a beam that the heads' view of its beginning leaves a hope."""
+        hopeful = (1 - rescorer.weight) * unfinished.scores > finished.scores[:, :1]  # [A, K]
+        for row in (hopeful & (finished.lengths[:, :1] > 0)).any(dim=1).nonzero()[:, 0].tolist():
+            beams = hopeful[row].nonzero()[:, 0]
+            bounds = rescorer.joint_bounds(
+                int(self.clips[row]),
+                unfinished.tokens[row, beams, :n_tokens].tolist(),
+                unfinished.scores[row, beams],
+            )
+            hopeful[row, beams] = bounds > finished.scores[row, 0]
+        return hopeful.any(dim=1)
 
     def _write_down(self, finished: _Texts, done: Tensor) -> int:
         """Keep the best text of the clips that are done; returns the tokens of the longest."""

@@ -11,8 +11,9 @@ others are spelt.
 Shapes: T steps, U units, C texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -25,6 +26,7 @@ __all__ = [
     "CtcRescorer",
     "CtcUnits",
     "ctc_log_probs",
+    "ctc_prefix_bounds",
     "greedy_units",
 ]
 
@@ -75,12 +77,17 @@ class ClipScores:
 
     def gaps(self, texts: Sequence[Sequence[int]]) -> list[float]:
         """By how much each text, token ids, is less probable than the head's own best path."""
-        best = float(self.logits.float().log_softmax(dim=-1).amax(dim=-1).sum())
-        said = ctc_log_probs(self.logits, [self.spelt(text) for text in texts]).tolist()
+        best = float(self.log_probs.amax(dim=-1).sum())
+        said = ctc_log_probs(self.log_probs, [self.spelt(text) for text in texts]).tolist()
         return [
             min(best - one, _WIDEST_GAP * max(1, len(text)))
             for text, one in zip(texts, said, strict=True)
         ]
+
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """[T, U + 1] float32."""
+        return self.logits.float().log_softmax(dim=-1)
 
     def greedy_text(self) -> list[int]:
         """Token ids of what the head reads by itself."""
@@ -94,25 +101,59 @@ def greedy_units(logits: Tensor) -> list[int]:
     return [unit for unit in merged if unit != blank]
 
 
-def ctc_log_probs(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
+def ctc_log_probs(log_probs: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
     """Log-probability of each text over all its alignments to the steps.
 
     Args:
-        logits: [T, U + 1], the blank last.
+        log_probs: [T, U + 1], the blank last.
         texts: units without an end token.
 
     Returns:
         [C] float32; minus infinity where a text is longer than the steps allow.
     """
-    n_texts, n_frames = len(texts), len(logits)
-    log_probs = logits.float().log_softmax(dim=-1)
+    return _alignment_log_probs(*_said(log_probs, texts))
+
+
+def ctc_prefix_bounds(log_probs: Tensor, beginnings: Sequence[Sequence[int]]) -> Tensor:
+    """What the log-probability of no text exceeds that begins so.
+
+    The beginning is aligned to some steps, and anything at all follows: a text that goes on after
+    several steps without a unit is counted once for each of them, so this is a bound.
+
+    Args:
+        log_probs: [T, U + 1], the blank last.
+        beginnings: units.
+
+    Returns:
+        [C] float32, as :func:`ctc_log_probs`.
+    """
+    log_probs, texts = _said(log_probs, beginnings)
+    anything = log_probs.shape[1]
+    log_probs = functional.pad(log_probs, (0, 1))  # a unit of probability 1 at every step
+    last = torch.full_like(log_probs[:1], -torch.inf)  # and a step more, which says only that
+    last[:, anything] = 0.0
+    log_probs = torch.cat([log_probs, last])
+    return _alignment_log_probs(log_probs, [[*text, anything] for text in texts])
+
+
+def _said(log_probs: Tensor, texts: Sequence[Sequence[int]]) -> tuple[Tensor, list[list[int]]]:
+    """The blank's column, now the first, with those of the texts' units, and the texts in them."""
+    units = sorted({unit for text in texts for unit in text})
+    columns = {unit: column for column, unit in enumerate(units, start=1)}
+    chosen = log_probs[:, [log_probs.shape[1] - 1, *units]]
+    return chosen, [[columns[unit] for unit in text] for text in texts]
+
+
+def _alignment_log_probs(log_probs: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
+    """[C] of texts over all alignments to [T, U + 1], the blank first."""
+    n_texts, n_frames = len(texts), len(log_probs)
     targets = [torch.tensor(list(text), dtype=torch.long) for text in texts]
     losses = functional.ctc_loss(
         log_probs[:, None].expand(-1, n_texts, -1),
-        torch.cat(targets).to(logits.device),
+        torch.cat(targets).to(log_probs.device),
         torch.full((n_texts,), n_frames),
         torch.tensor([len(target) for target in targets]),
-        blank=logits.shape[-1] - 1,
+        blank=0,
         reduction="none",
     )
     return -losses
@@ -148,9 +189,22 @@ class CtcRescorer:
         Returns:
             [C]; never more than the language model's own share of it.
         """
+        return self._joint(clip, texts, sums, ctc_log_probs)
+
+    def joint_bounds(self, clip: int, beginnings: Sequence[Sequence[int]], sums: Tensor) -> Tensor:
+        """What the joint scores of no text exceed that begins so; as :meth:`joint_scores`."""
+        return self._joint(clip, beginnings, sums, ctc_prefix_bounds)
+
+    def _joint(
+        self,
+        clip: int,
+        texts: Sequence[Sequence[int]],
+        sums: Tensor,
+        score: Callable[[Tensor, Sequence[Sequence[int]]], Tensor],
+    ) -> Tensor:
         spoken = [[token for token in text if token not in self.end_ids] for text in texts]
         heads = [
-            ctc_log_probs(head.logits, [head.spelt(text) for text in spoken])
+            score(head.log_probs, [head.spelt(text) for text in spoken])
             for head in self.scores[clip]
         ]
         mean = torch.stack(heads).mean(dim=0).to(sums)

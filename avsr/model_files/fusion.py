@@ -4,14 +4,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["FUSION_FILE", "FusionWeights", "read_fusion"]
+__all__ = ["FUSION_FILE", "FUSION_NAMES", "FusionWeights", "read_fusion"]
 
 FUSION_FILE = "fusion.json"
 
 FusionWeights = Mapping[str, float]
 """Weights by name, see :mod:`avsr.recognition.fusion`."""
 
-_NAMES = {"av", "av_log_prob", "audio_log_prob", "video_log_prob", "audio_gap", "video_gap"}
+_SIGNS = ("av", "av_log_prob", "audio_log_prob", "video_log_prob", "audio_gap", "video_gap")
+FUSION_NAMES: tuple[str, ...] = (*_SIGNS, *(f"{name}_in_step" for name in _SIGNS))
 
 
 def read_fusion(folder: str | Path) -> FusionWeights:
@@ -25,8 +26,8 @@ def read_fusion(folder: str | Path) -> FusionWeights:
         return {}
     try:
         weights = json.loads(file.read_text(encoding="utf-8"))
-        if set(weights) != _NAMES:
-            raise ValueError(f"the names must be {', '.join(sorted(_NAMES))}")
+        if set(weights) != set(FUSION_NAMES):
+            raise ValueError(f"the names must be {', '.join(sorted(FUSION_NAMES))}")
         return {name: float(value) for name, value in weights.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"{file} is no table of fusion weights: {error}") from None

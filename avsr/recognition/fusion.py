@@ -4,10 +4,12 @@ A model that was trained for both may be led astray by a ruined stream. Its enco
 reading by either stream too costs little. Every text that was read is scored by a linear model: the
 mean log-probability of each reading that gave it, and by how much less probable it is to each CTC
 head than the head's own best path, per token, each head counting as far as it is surer than the
-other. Its weights come with the model, in ``fusion.json`` of its folder:
+other. Another's lips, or sound late by half a second, may leave both heads sure: so each of these
+signs has a second weight, for clips whose heads say the same at the same moments. The weights come
+with the model, in ``fusion.json`` of its folder:
 
     {"av": ..., "av_log_prob": ..., "audio_log_prob": ..., "video_log_prob": ...,
-     "audio_gap": ..., "video_gap": ...}
+     "audio_gap": ..., "video_gap": ..., "av_in_step": ..., ...}
 
 ``av`` is what the reading of both has over the others. A model without that file, without a CTC
 head for either stream or without one of the three tasks reads by both alone.
@@ -22,17 +24,27 @@ from torch import Tensor
 
 from avsr.decoding.ctc_scores import ClipScores
 from avsr.decoding.options import SearchOptions
-from avsr.model_files.fusion import FusionWeights
+from avsr.model_files.fusion import FUSION_NAMES, FusionWeights
 from avsr.model_parts.ctc import clip_scores, ctc_heads
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
+from avsr.recognition.sound_offset import in_step
 from avsr.route import MODALITIES, Modality, Route
 
-__all__ = ["HeadOpinion", "can_fuse", "decode_fused", "fuse", "opinions_of"]
+__all__ = [
+    "HeadOpinion",
+    "Judgement",
+    "can_fuse",
+    "decode_fused",
+    "fuse",
+    "judgement_of",
+    "signs_of",
+]
 
 _LEAST_LOG_PROB = -3.0  # per token: less counts no less
+_IN_STEP = "_in_step"
 _MOST_ENTROPY = 5.0  # of a head that says nothing but blanks
 
 
@@ -47,6 +59,19 @@ class HeadOpinion:
 
     sureness: float
     gaps: Mapping[tuple[int, ...], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What the CTC heads make of a clip.
+
+    Attributes:
+        opinions: of the heads of "audio" and "video".
+        in_step: 0 to 1, whether both say the same at the same moments.
+    """
+
+    opinions: Mapping[str, HeadOpinion]
+    in_step: float
 
 
 def can_fuse(loaded: LoadedModel) -> bool:
@@ -97,39 +122,29 @@ def _fused_rows(
             modality: found[row] for modality, found in read.items()
         }
         texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
-        opinions = opinions_of(loaded, job.streams.rows([row]), job.route, texts)
-        fused.append(fuse(readings, opinions, loaded.fusion))
+        judgement = judgement_of(loaded, job.streams.rows([row]), job.route, texts)
+        fused.append(fuse(readings, judgement, loaded.fusion))
     return fused
 
 
 def fuse(
-    readings: Mapping[Modality, Hypothesis],
-    opinions: Mapping[str, HeadOpinion],
-    weights: FusionWeights,
+    readings: Mapping[Modality, Hypothesis], judgement: Judgement, weights: FusionWeights
 ) -> Hypothesis:
     """Choose among the readings of one clip.
 
     Args:
         readings: by sound, by lips and by both.
-        opinions: of the heads of "audio" and "video" on all their texts.
+        judgement: of the clip and all their texts.
         weights: of the model.
 
     Returns:
         The reading of the best supported text, that of both where it gave it too; its
         ``sound_share`` tells which stream carried it. The draft counts are of the reading of both.
     """
-    scores: dict[tuple[int, ...], float] = {}
-    total = sum(opinion.sureness for opinion in opinions.values())
-    for reading in readings.values():
-        ids = reading.token_ids
-        scores[ids] = -sum(
-            weights[f"{stream}_gap"] * opinion.gaps[ids] * opinion.sureness / total
-            for stream, opinion in opinions.items()
-        )
-    for modality, reading in readings.items():
-        sure = max(reading.avg_logprob, _LEAST_LOG_PROB)
-        scores[reading.token_ids] += weights[f"{modality}_log_prob"] * sure
-    scores[readings["av"].token_ids] += weights["av"]
+    scores = {
+        text: sum(weights[name] * value for name, value in found.items())
+        for text, found in signs_of(readings, judgement).items()
+    }
     best = max(scores.values())
     ranked = sorted(readings.items(), key=lambda item: item[0] != "av")
     chosen = next(reading for _, reading in ranked if scores[reading.token_ids] == best)
@@ -142,22 +157,43 @@ def fuse(
     )
 
 
+def signs_of(
+    readings: Mapping[Modality, Hypothesis], judgement: Judgement
+) -> dict[tuple[int, ...], dict[str, float]]:
+    """What speaks for each text that was read, by the names of the weights."""
+    total = sum(opinion.sureness for opinion in judgement.opinions.values())
+    signs: dict[tuple[int, ...], dict[str, float]] = {}
+    for modality, reading in readings.items():
+        found = signs.setdefault(reading.token_ids, dict.fromkeys(FUSION_NAMES, 0.0))
+        found[f"{modality}_log_prob"] = max(reading.avg_logprob, _LEAST_LOG_PROB)
+        found["av"] += modality == "av"
+    for text, found in signs.items():
+        for stream, opinion in judgement.opinions.items():
+            found[f"{stream}_gap"] = -opinion.gaps[text] * opinion.sureness / total
+        for name in FUSION_NAMES:
+            if name.endswith(_IN_STEP):
+                found[name] = judgement.in_step * found[name.removesuffix(_IN_STEP)]
+    return signs
+
+
 @torch.inference_mode()
-def opinions_of(
+def judgement_of(
     loaded: LoadedModel, streams: EncodedStreams, route: Route, texts: Sequence[tuple[int, ...]]
-) -> dict[str, HeadOpinion]:
-    """Ask the heads of one clip, a batch of one, about texts."""
+) -> Judgement:
+    """Ask the heads about one clip, a batch of one, and about texts for it."""
     heads = clip_scores(loaded.model, streams, [route])[0]
     names = [encoded.stream for encoded in streams.present]
-    return {name: _opinion(head, texts) for name, head in zip(names, heads, strict=True)}
+    return Judgement(
+        opinions={name: _opinion(head, texts) for name, head in zip(names, heads, strict=True)},
+        in_step=in_step(loaded, streams),
+    )
 
 
 def _opinion(head: ClipScores, texts: Sequence[tuple[int, ...]]) -> HeadOpinion:
     gaps = {
         text: gap / max(1, len(text)) for text, gap in zip(texts, head.gaps(texts), strict=True)
     }
-    log_probs = head.logits.float().log_softmax(dim=-1)  # [T, U + 1]
-    return HeadOpinion(sureness=math.exp(-_entropy(log_probs)), gaps=gaps)
+    return HeadOpinion(sureness=math.exp(-_entropy(head.log_probs)), gaps=gaps)
 
 
 def _entropy(log_probs: Tensor) -> float:

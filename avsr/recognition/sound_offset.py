@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from avsr.model_parts.ctc import CtcScores, ctc_heads, ctc_scores
-from avsr.model_parts.streams import EncodedStream
+from avsr.model_parts.streams import EncodedStream, EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr_frontends.rates import VIDEO_FPS
 
@@ -24,6 +24,7 @@ _BLUR = 5  # frames
 _PEAK = 3.0  # agreement at the best lag that is evidence: frames on which both are of one mind
 _RIVAL = 0.35  # of it, at most, at any lag that is farther away than the peak is wide
 _WIDTH = 5  # frames
+_TOGETHER = 3  # frames between sound and lips that go together
 
 
 class OffsetMeter:
@@ -82,6 +83,28 @@ def agreement(heard: np.ndarray, seen: np.ndarray) -> np.ndarray:
         early = seen[max(0, -lag) : n_frames - max(0, lag)]
         found[index] = np.sqrt(late * early).sum()
     return found
+
+
+@torch.inference_mode()
+def in_step(loaded: LoadedModel, streams: EncodedStreams) -> float:
+    """Whether sound and lips of one clip go together: 0, of different sentences, to 1.
+
+    What the heads of both say at the same moments (0.12 s to either side), as a share of what they
+    say at all; 0 where they say unlike units.
+
+    Args:
+        loaded: a model with both CTC heads that say the same units.
+        streams: sound and lips of one clip, a batch of one.
+    """
+    assert streams.audio is not None
+    assert streams.video is not None
+    scores = [ctc_scores(loaded.model, one) for one in (streams.audio, streams.video)]
+    if scores[0].units is not scores[1].units:
+        return 0.0
+    heard, seen = (_probabilities(one, 0) for one in scores)
+    said = np.sqrt(heard.sum() * seen.sum())
+    near = agreement(heard, seen)[np.abs(_LAGS) <= _TOGETHER]
+    return float(min(1.0, near.max() / said)) if said > 0 else 0.0
 
 
 def offset_doubts(offset_s: float | None) -> list[str]:

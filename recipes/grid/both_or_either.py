@@ -23,11 +23,11 @@ from avsr import EncodedStreams, Route
 from avsr.clips.cache import ClipCache
 from avsr.evaluation.noise_sources import VoiceReader
 from avsr.manifest import read_manifest
-from avsr.model_files.fusion import FUSION_FILE, FusionWeights
+from avsr.model_files.fusion import FUSION_FILE, FUSION_NAMES, FusionWeights
 from avsr.noise import Babble, generator_for, mix_at_snr
 from avsr.pretrained import LoadedModel, load_model
 from avsr.processing import fit_to_lips
-from avsr.recognition.fusion import HeadOpinion, fuse, opinions_of
+from avsr.recognition.fusion import Judgement, fuse, judgement_of, signs_of
 from avsr.recognition.hypotheses import Hypothesis, encode
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.route import MODALITIES, Modality
@@ -35,14 +35,6 @@ from avsr.text import count_word_errors
 
 BOTH = Route.parse("A4 V2")
 LIPS = ("whole", "blurred", "frozen", "other")  # "other": of another clip
-NAMES: tuple[str, ...] = (
-    "av_log_prob",
-    "audio_log_prob",
-    "video_log_prob",
-    "audio_gap",
-    "video_gap",
-    "av",
-)
 BLUR_PX = 5.0  # standard deviation
 
 
@@ -53,7 +45,7 @@ class Case:
     condition: str
     spoken: str
     readings: dict[Modality, Hypothesis]
-    opinions: dict[str, HeadOpinion]
+    judgement: Judgement
 
     def errors(self, hypothesis: Hypothesis) -> int:
         """Wrong words of a reading."""
@@ -139,21 +131,21 @@ def _case(loaded: LoadedModel, streams: EncodedStreams, condition: str, spoken: 
         condition=condition,
         spoken=spoken,
         readings=readings,
-        opinions=opinions_of(loaded, streams, BOTH, texts),
+        judgement=judgement_of(loaded, streams, BOTH, texts),
     )
 
 
 def fit(cases: list[Case], steps: int = 400) -> dict[str, float]:
     """Weights, none negative, of the least expected WER where texts are drawn by their scores."""
-    rows = [_features(case) for case in cases]
-    features = torch.zeros(len(cases), 3, len(NAMES))
+    rows = [_table(case) for case in cases]
+    features = torch.zeros(len(cases), 3, len(FUSION_NAMES))
     errors = torch.zeros(len(cases), 3)
     absent = torch.full((len(cases), 3), -1e9)
     for index, (table, wrong) in enumerate(rows):
         features[index, : len(table)] = torch.tensor(table)
         errors[index, : len(table)] = torch.tensor(wrong)
         absent[index, : len(table)] = 0.0
-    weights = torch.full((len(NAMES),), 0.3, requires_grad=True)
+    weights = torch.full((len(FUSION_NAMES),), 0.3, requires_grad=True)
     optimizer = torch.optim.Adam([weights], lr=0.03)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -163,25 +155,16 @@ def fit(cases: list[Case], steps: int = 400) -> dict[str, float]:
         optimizer.step()
         with torch.no_grad():
             weights.clamp_(min=0.0)
-    return {name: round(value, 3) for name, value in zip(NAMES, weights.tolist(), strict=True)}
+    values = [round(value, 3) for value in weights.tolist()]
+    return dict(zip(FUSION_NAMES, values, strict=True))
 
 
-def _features(case: Case) -> tuple[list[list[float]], list[float]]:
+def _table(case: Case) -> tuple[list[list[float]], list[float]]:
     """For each text what its weights are multiplied by, and its share of wrong words."""
-    total = sum(opinion.sureness for opinion in case.opinions.values())
-    table: list[list[float]] = []
-    wrong: list[float] = []
-    for ids in dict.fromkeys(reading.token_ids for reading in case.readings.values()):
-        row = dict.fromkeys(NAMES, 0.0)
-        for stream, opinion in case.opinions.items():
-            row[f"{stream}_gap"] = -opinion.gaps[ids] * opinion.sureness / total
-        givers = {name: one for name, one in case.readings.items() if one.token_ids == ids}
-        for modality, reading in givers.items():
-            row[f"{modality}_log_prob"] = max(reading.avg_logprob, -3.0)
-        row["av"] = float("av" in givers)
-        table.append([row[name] for name in NAMES])
-        wrong.append(case.errors(next(iter(givers.values()))) / len(case.spoken.split()))
-    return table, wrong
+    signs = signs_of(case.readings, case.judgement)
+    said = {reading.token_ids: reading for reading in case.readings.values()}
+    wrong = [case.errors(said[text]) / len(case.spoken.split()) for text in signs]
+    return [[found[name] for name in FUSION_NAMES] for found in signs.values()], wrong
 
 
 def print_table(cases: list[Case], weights: FusionWeights) -> None:
@@ -194,7 +177,7 @@ def print_table(cases: list[Case], weights: FusionWeights) -> None:
         wrong = np.array(
             [
                 [case.errors(case.readings[name]) for name in MODALITIES]
-                + [case.errors(fuse(case.readings, case.opinions, weights))]
+                + [case.errors(fuse(case.readings, case.judgement, weights))]
                 for case in chosen
             ]
         )  # [N, 4]

@@ -118,6 +118,6 @@ def test_a_text_that_a_head_is_sure_of_replaces_an_unlikely_one() -> None:
         (head,) = heads[row]
         own, other = ([t for t in texts(each)[row] if t != end] for each in (found, better))
         spoken = [[t for t in text if t != end] for text in best_unit_texts(head.logits, 2)]
-        scores = ctc_log_probs(head.logits, [own, other, *spoken])
+        scores = ctc_log_probs(head.log_probs, [own, other, *spoken])
         assert float(scores[1]) == pytest.approx(float(scores.max()))
         assert float(scores[1]) >= float(scores[0])

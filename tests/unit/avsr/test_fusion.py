@@ -10,8 +10,8 @@ import pytest
 import avsr
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_clip
-from avsr.model_files.fusion import FUSION_FILE, read_fusion
-from avsr.recognition.fusion import HeadOpinion, can_fuse, decode_fused, fuse
+from avsr.model_files.fusion import FUSION_FILE, FUSION_NAMES, read_fusion
+from avsr.recognition.fusion import HeadOpinion, Judgement, can_fuse, decode_fused, fuse
 from avsr.recognition.hypotheses import Hypothesis, decode, encode
 from avsr.recognition.joint_decoding import DecodingJob
 from avsr.route import Modality
@@ -27,6 +27,7 @@ WEIGHTS = {
     "audio_gap": 2.0,
     "video_gap": 2.0,
 }
+WEIGHTS |= dict.fromkeys(set(FUSION_NAMES) - set(WEIGHTS), 0.0)
 READINGS: dict[Modality, Hypothesis] = {
     "audio": Hypothesis(text="heard", avg_logprob=-0.1, token_ids=(1,)),
     "video": Hypothesis(text="seen", avg_logprob=-0.1, token_ids=(2,)),
@@ -34,16 +35,17 @@ READINGS: dict[Modality, Hypothesis] = {
 }
 
 
-def _opinions(sound: float, lips: float) -> dict[str, HeadOpinion]:
-    return {
+def _judgement(sound: float, lips: float, *, in_step: float = 1.0) -> Judgement:
+    opinions = {
         "audio": HeadOpinion(sureness=sound, gaps={(1,): 0.0, (2,): 6.0, (3,): 4.0}),
         "video": HeadOpinion(sureness=lips, gaps={(1,): 6.0, (2,): 0.0, (3,): 4.0}),
     }
+    return Judgement(opinions=opinions, in_step=in_step)
 
 
 def test_the_surer_head_decides_and_the_share_tells_it() -> None:
-    heard = fuse(READINGS, _opinions(0.9, 0.1), WEIGHTS)
-    seen = fuse(READINGS, _opinions(0.1, 0.9), WEIGHTS)
+    heard = fuse(READINGS, _judgement(0.9, 0.1), WEIGHTS)
+    seen = fuse(READINGS, _judgement(0.1, 0.9), WEIGHTS)
     assert (heard.text, seen.text) == ("heard", "seen")
     assert heard.sound_share is not None
     assert heard.sound_share > 0.9
@@ -51,14 +53,21 @@ def test_the_surer_head_decides_and_the_share_tells_it() -> None:
 
 
 def test_both_is_kept_where_the_streams_are_equally_sure() -> None:
-    fused = fuse(READINGS, _opinions(0.5, 0.5), {**WEIGHTS, "av": 3.0})
+    fused = fuse(READINGS, _judgement(0.5, 0.5), {**WEIGHTS, "av": 3.0})
     assert fused.text == "mixed"
     assert fused.sound_share == pytest.approx(0.5)
 
 
+def test_both_is_followed_only_where_sound_and_lips_go_together() -> None:
+    weights = {**WEIGHTS, "av": 0.0, "av_in_step": 10.0}
+    together = fuse(READINGS, _judgement(0.6, 0.4, in_step=0.9), weights)
+    apart = fuse(READINGS, _judgement(0.6, 0.4, in_step=0.0), weights)
+    assert (together.text, apart.text) == ("mixed", "heard")
+
+
 def test_a_text_that_two_readings_give_has_the_reading_of_both() -> None:
     both = replace(READINGS["av"], token_ids=(1,), text="heard", n_drafted=4)
-    fused = fuse({**READINGS, "av": both}, _opinions(0.5, 0.5), WEIGHTS)
+    fused = fuse({**READINGS, "av": both}, _judgement(0.5, 0.5), WEIGHTS)
     assert (fused.text, fused.n_drafted) == ("heard", 4)
 
 

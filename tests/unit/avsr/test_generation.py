@@ -1,13 +1,28 @@
 """Searches: the tokens of transformers' own, scores, budgets, determinism."""
 
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+import avsr
 from avsr.benchmark.reference import published_search
-from avsr.decoding.ctc_scores import ClipScores, CtcRescorer, ctc_log_probs
+from avsr.clips.read import read_clip
+from avsr.decoding.beam_search import BeamSearch
+from avsr.decoding.ctc_scores import (
+    ClipScores,
+    CtcRescorer,
+    ctc_log_probs,
+    ctc_prefix_bounds,
+)
 from avsr.decoding.generation import merge_generations, real_tokens
+from avsr.recognition.hypotheses import encode
 from tests.tiny import EOS, PAD, VOCAB_SIZE, clip_of, tiny_model, tiny_streams
 
+SAMPLE = Path(__file__).parents[3] / "demo" / "samples" / "clean.mp4"
 ASKED = {"modality": "av", "audio_rate": 4, "video_rate": 2}
 FRAMES = [70, 13, 40, 25, 33, 8]
 
@@ -179,13 +194,48 @@ def test_a_text_is_scored_over_all_its_alignments():
     p = logits.softmax(-1)
     alignments = [(0, 0, 0), (0, 0, 2), (0, 2, 2), (2, 0, 0), (2, 0, 2), (2, 2, 0)]
     expected = sum(p[0, a] * p[1, b] * p[2, c] for a, b, c in alignments)
-    (score,) = ctc_log_probs(logits, [[0]])
+    (score,) = ctc_log_probs(logits.log_softmax(dim=-1), [[0]])
     torch.testing.assert_close(score, torch.as_tensor(expected).log())
     head = ClipScores(logits=logits)
     rescorer = CtcRescorer(scores=[[head, head]], weight=0.25, end_ids=[1])
     scores = rescorer.joint_scores(0, [[0, 1], [0, 0, 0, 0, 1]], torch.tensor([-2.0, -1.0]))
     torch.testing.assert_close(scores[0], 0.75 * torch.tensor(-2.0) + 0.25 * score)
     assert -1e6 < scores[1] < -1e5, "more tokens than frames cannot be aligned"
+
+
+def test_no_text_is_more_probable_than_its_beginning_allows():
+    log_probs = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).log_softmax(dim=-1)
+    texts = [list(text) for n in range(5) for text in itertools.product((0, 1), repeat=n)]
+    said = dict(zip(map(tuple, texts), ctc_log_probs(log_probs, texts).tolist(), strict=True))
+    bounds = ctc_prefix_bounds(log_probs, texts).tolist()
+    for text, bound in zip(texts, bounds, strict=True):
+        going_on = [said[one] for one in said if one[: len(text)] == tuple(text)]
+        assert max(going_on) <= bound + 1e-5
+        assert bound <= math.log(5) + torch.tensor(going_on).logsumexp(dim=0) + 1e-5
+
+
+def test_joint_search_ends_as_soon_as_no_beam_can_win():
+    loaded = avsr.load("grid-tiny", "cpu").loaded
+    clip = read_clip(SAMPLE)
+    assert clip.audio is not None
+    hiss = np.random.default_rng(0).normal(0, 2 * clip.audio.std(), len(clip.audio))
+    streams = encode(loaded, waveforms=[clip.audio + hiss.astype(np.float32)])
+    asked = {"route": loaded.route("audio"), "ctc_weight": 0.8}
+    continued = BeamSearch._continue
+    found, steps = [], []
+
+    def count(self, *args):
+        steps[-1] += 1
+        return continued(self, *args)
+
+    for bound in (CtcRescorer.joint_bounds, lambda self, clip, texts, sums: sums * 0):
+        steps.append(0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(BeamSearch, "_continue", count)
+            patch.setattr(CtcRescorer, "joint_bounds", bound)
+            found.append(loaded.model.generate(streams=streams, **asked))
+    assert torch.equal(*found)
+    assert steps[0] < steps[1] / 2
 
 
 def test_models_without_ctc_heads_refuse_their_weight(model):

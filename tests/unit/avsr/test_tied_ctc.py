@@ -154,8 +154,8 @@ def test_beams_are_judged_by_their_spelling() -> None:
     rescorer = CtcRescorer(scores=[heads], weight=0.5, end_ids=[EOS])
     sums = torch.tensor([-1.0, -2.0])
     found = rescorer.joint_scores(0, [[8, 11, EOS], [10, EOS]], sums)
-    spelt = ctc_log_probs(logits, [[2, 0, 0, 4], [2, 3]])
-    whole = ctc_log_probs(plain, [[8, 11], [10]])
+    spelt = ctc_log_probs(logits.log_softmax(dim=-1), [[2, 0, 0, 4], [2, 3]])
+    whole = ctc_log_probs(plain.log_softmax(dim=-1), [[8, 11], [10]])
     torch.testing.assert_close(found, 0.5 * sums + 0.25 * (spelt + whole))
 
 
