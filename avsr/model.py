@@ -59,9 +59,9 @@ class AvsrForConditionalGeneration(PreTrainedModel):
     """Audio, lip video or both to text, at compression rates chosen per call.
 
     The encoders and the language model are frozen; projectors, LoRA and CTC heads are trained.
-    Searches begin from ``generation_config``: its ``num_beams``, ``ctc_weight``, ``ctc_texts`` and
-    ``draft_margin`` are used where a call names none; ``words_only`` says that recognition
-    writes lower case and no punctuation.
+    Searches begin from ``generation_config``: its ``num_beams``, ``ctc_weight``,
+    ``ctc_weight_without_draft``, ``ctc_texts`` and ``draft_margin`` are used where a call names
+    none; ``words_only`` says that recognition writes lower case and no punctuation.
     """
 
     config_class = AvsrConfig

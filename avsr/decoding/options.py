@@ -57,7 +57,8 @@ class SearchOptions:
         Args:
             defaults: the model's ``generation_config``: ``num_beams``, ``ctc_weight``,
                 ``ctc_texts`` and ``draft_margin``; without the last one drafts only stand in the
-                prompt.
+                prompt. ``ctc_weight_without_draft`` takes the place of ``ctc_weight`` where the
+                draft in the prompt is left out.
             heads: for each stream in question, whether the model has a CTC head for it.
 
         Raises:
@@ -90,6 +91,8 @@ class SearchOptions:
         default_beams = getattr(defaults, "num_beams", None) or 1
         num_beams = self.num_beams or (1 if self.draft == "ctc" else default_beams)
         weight = self.ctc_weight
+        if weight is None and self.draft is not None:
+            weight = getattr(defaults, "ctc_weight_without_draft", None)
         if weight is None:
             weight = getattr(defaults, "ctc_weight", None) or 0.0
         if num_beams == 1 or not any(heads.values()):

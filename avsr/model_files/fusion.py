@@ -11,8 +11,7 @@ FUSION_FILE = "fusion.json"
 FusionWeights = Mapping[str, float]
 """Weights by name, see :mod:`avsr.recognition.fusion`."""
 
-_SIGNS = ("av", "av_log_prob", "audio_log_prob", "video_log_prob", "audio_gap", "video_gap")
-FUSION_NAMES: tuple[str, ...] = (*_SIGNS, *(f"{name}_in_step" for name in _SIGNS))
+FUSION_NAMES = ("av", "av_log_prob", "audio_log_prob", "video_log_prob", "audio_gap", "video_gap")
 
 
 def read_fusion(folder: str | Path) -> FusionWeights:

@@ -4,12 +4,12 @@ A model that was trained for both may be led astray by a ruined stream. Its enco
 reading by either stream too costs little. Every text that was read is scored by a linear model: the
 mean log-probability of each reading that gave it, and by how much less probable it is to each CTC
 head than the head's own best path, per token, each head counting as far as it is surer than the
-other. Another's lips, or sound late by half a second, may leave both heads sure: so each of these
-signs has a second weight, for clips whose heads say the same at the same moments. The weights come
-with the model, in ``fusion.json`` of its folder:
+other. Another person's lips leave both heads sure, and of different things: so what the lips say
+and the lead of the reading of both count as far as both heads say the same at the same moments.
+The weights come with the model, in ``fusion.json`` of its folder:
 
     {"av": ..., "av_log_prob": ..., "audio_log_prob": ..., "video_log_prob": ...,
-     "audio_gap": ..., "video_gap": ..., "av_in_step": ..., ...}
+     "audio_gap": ..., "video_gap": ...}
 
 ``av`` is what the reading of both has over the others. A model without that file, without a CTC
 head for either stream or without one of the three tasks reads by both alone.
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 _LEAST_LOG_PROB = -3.0  # per token: less counts no less
-_IN_STEP = "_in_step"
 _MOST_ENTROPY = 5.0  # of a head that says nothing but blanks
 
 
@@ -166,13 +165,12 @@ def signs_of(
     for modality, reading in readings.items():
         found = signs.setdefault(reading.token_ids, dict.fromkeys(FUSION_NAMES, 0.0))
         found[f"{modality}_log_prob"] = max(reading.avg_logprob, _LEAST_LOG_PROB)
-        found["av"] += modality == "av"
+        if modality == "av":
+            found["av"] = judgement.in_step
     for text, found in signs.items():
         for stream, opinion in judgement.opinions.items():
             found[f"{stream}_gap"] = -opinion.gaps[text] * opinion.sureness / total
-        for name in FUSION_NAMES:
-            if name.endswith(_IN_STEP):
-                found[name] = judgement.in_step * found[name.removesuffix(_IN_STEP)]
+        found["video_gap"] *= judgement.in_step
     return signs
 
 

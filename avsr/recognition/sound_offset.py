@@ -90,7 +90,7 @@ def in_step(loaded: LoadedModel, streams: EncodedStreams) -> float:
     """Whether sound and lips of one clip go together: 0, of different sentences, to 1.
 
     What the heads of both say at the same moments (0.12 s to either side), as a share of what they
-    say at all; 0 where they say unlike units.
+    say at all; 1 where they say unlike units, which cannot be compared.
 
     Args:
         loaded: a model with both CTC heads that say the same units.
@@ -100,7 +100,7 @@ def in_step(loaded: LoadedModel, streams: EncodedStreams) -> float:
     assert streams.video is not None
     scores = [ctc_scores(loaded.model, one) for one in (streams.audio, streams.video)]
     if scores[0].units is not scores[1].units:
-        return 0.0
+        return 1.0
     heard, seen = (_probabilities(one, 0) for one in scores)
     said = np.sqrt(heard.sum() * seen.sum())
     near = agreement(heard, seen)[np.abs(_LAGS) <= _TOGETHER]

@@ -150,7 +150,7 @@ def fit(cases: list[Case], steps: int = 400) -> dict[str, float]:
     for _ in range(steps):
         optimizer.zero_grad()
         chances = (features @ weights + absent).softmax(dim=1)
-        loss = (chances * errors).sum(dim=1).mean() + 3e-3 * weights.square().mean()
+        loss = (chances * errors).sum(dim=1).mean() + 1e-3 * weights.square().mean()
         loss.backward()
         optimizer.step()
         with torch.no_grad():

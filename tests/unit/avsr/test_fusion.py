@@ -10,7 +10,7 @@ import pytest
 import avsr
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_clip
-from avsr.model_files.fusion import FUSION_FILE, FUSION_NAMES, read_fusion
+from avsr.model_files.fusion import FUSION_FILE, read_fusion
 from avsr.recognition.fusion import HeadOpinion, Judgement, can_fuse, decode_fused, fuse
 from avsr.recognition.hypotheses import Hypothesis, decode, encode
 from avsr.recognition.joint_decoding import DecodingJob
@@ -27,7 +27,6 @@ WEIGHTS = {
     "audio_gap": 2.0,
     "video_gap": 2.0,
 }
-WEIGHTS |= dict.fromkeys(set(FUSION_NAMES) - set(WEIGHTS), 0.0)
 READINGS: dict[Modality, Hypothesis] = {
     "audio": Hypothesis(text="heard", avg_logprob=-0.1, token_ids=(1,)),
     "video": Hypothesis(text="seen", avg_logprob=-0.1, token_ids=(2,)),
@@ -59,7 +58,7 @@ def test_both_is_kept_where_the_streams_are_equally_sure() -> None:
 
 
 def test_both_is_followed_only_where_sound_and_lips_go_together() -> None:
-    weights = {**WEIGHTS, "av": 0.0, "av_in_step": 10.0}
+    weights = {**WEIGHTS, "av": 10.0}
     together = fuse(READINGS, _judgement(0.6, 0.4, in_step=0.9), weights)
     apart = fuse(READINGS, _judgement(0.6, 0.4, in_step=0.0), weights)
     assert (together.text, apart.text) == ("mixed", "heard")

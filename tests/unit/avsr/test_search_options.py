@@ -32,6 +32,16 @@ def test_none_is_what_the_model_was_made_for(
     assert found.resolved(MODELS_OWN, heads) == found
 
 
+def test_a_reading_without_the_usual_draft_may_have_a_weight_of_its_own() -> None:
+    models_own = GenerationConfig(num_beams=8, ctc_weight=0.2, ctc_weight_without_draft=0.6)
+    without = SearchOptions(draft="none")
+    assert without.resolved(models_own, HEADS).ctc_weight == 0.6
+    assert SearchOptions().resolved(models_own, HEADS).ctc_weight == 0.2
+    assert without.resolved(MODELS_OWN, HEADS).ctc_weight == 0.5
+    asked = SearchOptions(draft="none", ctc_weight=0.1)
+    assert asked.resolved(models_own, HEADS).ctc_weight == 0.1
+
+
 def test_a_model_that_says_nothing_is_read_greedily() -> None:
     found = SearchOptions(max_new_tokens=7).resolved(GenerationConfig(), HEADS)
     assert found == SearchOptions(num_beams=1, ctc_weight=0.0, ctc_texts=0, max_new_tokens=7)
