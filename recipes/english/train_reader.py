@@ -38,6 +38,7 @@ DEV_CLIPS = 64
 SEARCH = {  # the model's own, chosen by tune_search.py on development clips
     "num_beams": 4,
     "ctc_weight": 0.2,
+    "ctc_weight_without_draft": 0.6,
     "ctc_texts": 4,
     "draft_margin": 1.5,
     "words_only": True,
