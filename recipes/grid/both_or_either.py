@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, help="at most so many clips of each manifest")
     parser.add_argument("--babble-from", type=Path, required=True, help="manifest of the voices")
     parser.add_argument("--snr", default="10,5,0,-5", help="in dB, several with commas")
+    parser.add_argument("--draws", type=int, default=1, help="babble drawn so often for each clip")
     parser.add_argument("--lips", default="whole", help=f"of {', '.join(LIPS)}, with commas")
     parser.add_argument("--model", default="grid-tiny")
     parser.add_argument("--work", type=Path, default=Path("both-or-either"))
@@ -88,19 +89,26 @@ def read_cases(loaded: LoadedModel, manifest: Path, options: argparse.Namespace)
     mouths = [clip.mouth for clip in clips if clip.mouth is not None]
     if len(mouths) < len(clips):
         raise SystemExit(f"{manifest}: some clip lacks a face")
-    babble = Babble(others=read_manifest(options.babble_from), read=VoiceReader(), seed=0)
-    levels = [None, *map(float, options.snr.split(","))]
+    voices, voice_reader = read_manifest(options.babble_from), VoiceReader()
+    babbles = [Babble(others=voices, read=voice_reader, seed=n) for n in range(options.draws)]
+    levels = [float(level) for level in options.snr.split(",")]
     cases: list[Case] = []
     for index, (utterance, clip) in enumerate(zip(utterances, clips, strict=True)):
         assert clip.audio is not None
         speech = fit_to_lips(clip.audio, mouths[index])
-        noise = babble.for_utterance(utterance, len(speech))
+        noises = [babble.for_utterance(utterance, len(speech)) for babble in babbles]
         generator = generator_for(utterance.id, 7)
-        other = mouths[(index + 1 + int(generator.integers(len(mouths) - 1))) % len(mouths)]
+        distance = 1 + int(generator.integers(max(1, len(mouths) - 1)))
+        other = mouths[(index + distance) % len(mouths)]
         kinds = options.lips.split(",")
         seen = [encode(loaded, mouths=[ruined(mouths[index], other, kind)]) for kind in kinds]
-        for snr_db, (kind, lips) in itertools.product(levels, zip(kinds, seen, strict=True)):
-            mixed = speech if snr_db is None else mix_at_snr(speech, noise, snr_db)
+        sounds = [(None, speech)]
+        sounds += [
+            (snr_db, mix_at_snr(speech, noise, snr_db)) for snr_db in levels for noise in noises
+        ]
+        for (snr_db, mixed), (kind, lips) in itertools.product(
+            sounds, zip(kinds, seen, strict=True)
+        ):
             heard = encode(loaded, waveforms=[mixed.astype(np.float32)])
             streams = EncodedStreams(audio=heard.audio, video=lips.video)
             level = "clean" if snr_db is None else f"{snr_db:g} dB"
@@ -190,6 +198,12 @@ def print_table(cases: list[Case], weights: FusionWeights) -> None:
         change = 100 * gain.sum() / words.sum()
         cells = " | ".join(f"{rate:.1f}" for rate in rates)
         print(f"| {condition} | {cells} | {change:+.1f} ({low:+.1f} to {high:+.1f}) |")
+    kept = [
+        case.errors(fuse(case.readings, case.judgement, weights))
+        <= min(case.errors(case.readings[stream]) for stream in ("audio", "video"))
+        for case in cases
+    ]
+    print(f"\nno worse than the better stream: {sum(kept)} of {len(kept)} readings")
 
 
 if __name__ == "__main__":
