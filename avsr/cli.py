@@ -31,7 +31,7 @@ from avsr.commands.serve import serve
 from avsr.commands.sinks import sinks
 from avsr.commands.train import train
 from avsr.commands.transcribe import transcribe
-from avsr.errors import AvsrError, one_line
+from avsr.errors import AvsrError, UsageError, one_line
 
 # The base class of typer's usage errors, wherever the installed version keeps it.
 _ClickException: Any = next(
@@ -89,21 +89,33 @@ def run(arguments: Sequence[str]) -> int:
         if exit_code == interruption.EXIT_CODE:
             interruption.tell_how_to_go_on()
         return exit_code or 0
+    except UsageError as error:
+        return _fail(error, _with_help(told(error), arguments), error.exit_code, debug)
     except AvsrError as error:
         return _fail(error, told(error), error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except _ClickException as error:
-        context = getattr(error, "ctx", None)
-        command = "avsr" if context is None else context.command_path
-        message = f"{error.format_message().rstrip('.')}. See {command} --help."
+        message = _with_help(error.format_message(), arguments)
         return _fail(error, message, error.exit_code, debug)
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {one_line(error)}; --debug shows where"
         return _fail(error, message, 1, debug)
     finally:
         close_progress()
+
+
+def _with_help(message: str, arguments: Sequence[str]) -> str:
+    """What is wrong with a command, and where it says what would be right."""
+    command: Any = typer.main.get_command(app)
+    path = ["avsr"]
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        path.append(word)
+    return f"{message.rstrip('.')}. See {' '.join(path)} --help."
 
 
 def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> int:
