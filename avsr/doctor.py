@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from avsr.version import __version__
 from avsr.worker_pool import available_cores
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
-_PACKAGES = {  # distribution: module
+_PACKAGES = {  # distribution: module to load
     "torch": "torch",
     "torchaudio": "torchaudio",
     "transformers": "transformers",
@@ -25,7 +26,7 @@ _PACKAGES = {  # distribution: module
     "av": "av",
     "mediapipe": "mediapipe",
     "numpy": "numpy",
-    "silero-vad": "silero_vad",
+    "silero-vad": None,  # by the voice detector: importing it changes the number of threads
 }
 
 
@@ -44,17 +45,23 @@ class Finding:
     is_broken: bool = False
 
 
-def examine() -> Iterator[Finding]:
-    """Check an installation, one finding after the other; nothing is downloaded or sent."""
+def examine(*, load: bool = False) -> Iterator[Finding]:
+    """Check an installation, one finding after the other; nothing is downloaded or sent.
+
+    Args:
+        load: also load every library and model, and read with them, which takes tens of seconds.
+    """
     yield Finding(about="avsr", text=f"{__version__}, code Apache-2.0")
     yield _python()
     for distribution, module in _PACKAGES.items():
-        yield _tried(distribution, lambda d=distribution, m=module: _package(d, m))
-    yield _tried("device", _devices)
+        yield _tried(distribution, partial(_package, distribution, module if load else None))
+    yield _tried("device", _devices if load else _cores)
     yield _tried("media", _media)
-    yield _tried("face models", _face_models)
-    yield _tried("voice detector", _voice_detector)
-    yield _tried("bundled model", _bundled_model)
+    yield _tried("system libraries", _system_libraries)
+    if load:
+        yield _tried("face models", _face_models)
+        yield _tried("voice detector", _voice_detector)
+        yield _tried("bundled model", _bundled_model)
     yield from _bases()
     yield _tried("default model", _default)
     places = {
@@ -64,7 +71,7 @@ def examine() -> Iterator[Finding]:
         "current folder": Path.cwd(),
     }
     for name, folder in places.items():
-        yield _tried(name, lambda folder=folder: _writable(folder))
+        yield _tried(name, partial(_writable, folder))
     text = "never used" if is_offline() else "used only to fetch models"
     yield Finding(about="network", text=text)
 
@@ -94,9 +101,14 @@ def _python() -> Finding:
     return Finding(about="python", text=text)
 
 
-def _package(distribution: str, module: str) -> str:
-    importlib.import_module(module)
+def _package(distribution: str, module: str | None) -> str:
+    if module is not None:
+        importlib.import_module(module)
     return metadata.version(distribution)
+
+
+def _cores() -> str:
+    return f"cpu ({available_cores()} cores)"
 
 
 def _devices() -> str:
@@ -118,6 +130,12 @@ def _media() -> str:
     versions = av.library_versions
     text = f"FFmpeg libraries, libavcodec {'.'.join(map(str, versions['libavcodec']))}"
     return f"{text}; cannot decode {', '.join(missing)}" if missing else text
+
+
+def _system_libraries() -> str:
+    import cv2
+
+    return f"those of OpenCV {cv2.__version__} are there"
 
 
 def _face_models() -> str:

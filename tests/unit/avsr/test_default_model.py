@@ -1,9 +1,11 @@
 """The model that is used where none is named, and ``avsr doctor``."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from avsr import doctor
 from avsr.cli import run
@@ -83,12 +85,45 @@ def test_completion_can_be_shown(
     assert "complete" in capsys.readouterr().out
 
 
-def test_doctor_finds_a_sound_installation(capsys: pytest.CaptureFixture[str]) -> None:
+def _about(out: str) -> set[str]:
+    assert all(line.startswith("ok ") for line in out.splitlines())
+    return {line[7:24].strip() for line in out.splitlines()}
+
+
+def test_doctor_looks_without_loading(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("_devices", "_face_models", "_voice_detector", "_bundled_model"):
+        monkeypatch.setattr(doctor, name, lambda: pytest.fail("loads"))
     assert run(["doctor"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    about = {line[7:23].strip() for line in lines}
-    assert {"python", "torch", "mediapipe", "device", "face models", "bundled model"} <= about
-    assert all(line.startswith("ok ") for line in lines)
+    captured = capsys.readouterr()
+    assert {"python", "torch", "mediapipe", "system libraries"} <= _about(captured.out)
+    assert "--load" in captured.err
+
+
+def test_doctor_loads_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--load"]) == 0
+    captured = capsys.readouterr()
+    found = _about(captured.out)
+    assert {"torch", "device", "face models", "voice detector", "bundled model"} <= found
+    assert captured.err == ""
+
+
+def test_doctor_tells_the_threads_that_work_would_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The voice detector's package sets one thread for the process when it is imported."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "silero_vad"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("_face_models", "_voice_detector", "_bundled_model"):
+        monkeypatch.setattr(doctor, name, lambda: "left out here")
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        assert run(["doctor", "--load"]) == 0
+    finally:
+        torch.set_num_threads(before)
+    assert f"cpu ({before + 1} threads on " in capsys.readouterr().out
 
 
 def test_doctor_tells_what_is_broken(
@@ -99,10 +134,11 @@ def test_doctor_tells_what_is_broken(
 
     (home / "file").write_text("no folder")
     monkeypatch.setenv("AVSR_CACHE", str(home / "file"))
-    monkeypatch.setattr(doctor, "_face_models", no_library)
-    monkeypatch.setattr(doctor, "_bundled_model", lambda: "left out here")
+    monkeypatch.setattr(doctor, "_system_libraries", no_library)
+    monkeypatch.setitem(doctor._PACKAGES, "no-such-package", "json")
     assert run(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert "BROKEN face models     ImportError: libGL.so.1" in out
+    assert "BROKEN system libraries ImportError: libGL.so.1" in out
     assert "libgl1" in out
     assert "BROKEN models" in out
+    assert "BROKEN no-such-package  PackageNotFoundError" in out

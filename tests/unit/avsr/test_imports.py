@@ -37,6 +37,13 @@ def test_help(arguments: list[str]) -> None:
     assert len(imported) < 600
 
 
+def test_doctor_loads_nothing_slow() -> None:
+    """What it does import shows whether system libraries are there."""
+    imported = modules_after("from avsr.cli import run; run(['doctor'])")
+    assert imported & HEAVY == {"av", "cv2", "numpy"}
+    assert len(imported) < 700
+
+
 def test_transcribing_loads_what_it_uses() -> None:
     """Not what libraries import beside: drawings, a compiler, symbols, losses of other models."""
     code = (
