@@ -89,10 +89,10 @@ def run(arguments: Sequence[str]) -> int:
         if exit_code == interruption.EXIT_CODE:
             interruption.tell_how_to_go_on()
         return exit_code or 0
-    except UsageError as error:
-        return _fail(error, _with_help(told(error), arguments), error.exit_code, debug)
     except AvsrError as error:
-        return _fail(error, told(error), error.exit_code, debug)
+        is_usage = error.exit_code == UsageError.exit_code
+        message = _with_help(told(error), arguments) if is_usage else told(error)
+        return _fail(error, message, error.exit_code, debug)
     except BrokenPipeError:  # the reader of our output has gone: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -1,15 +1,21 @@
 """Errors whose message is meant for the user: one line that says what is wrong and what to do."""
 
 import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 __all__ = [
     "AvsrError",
     "InputError",
     "ModelUnavailableError",
+    "SeveralErrors",
+    "Together",
     "UsageError",
     "one_line",
     "printable",
 ]
+
+Result = TypeVar("Result")
 
 
 class AvsrError(Exception):
@@ -45,6 +51,58 @@ class ModelUnavailableError(AvsrError):
     """A model or its weights cannot be found or loaded."""
 
     exit_code = 3
+
+
+class SeveralErrors(AvsrError):
+    """Problems of which none follows from another; the exit code is that of the first.
+
+    Attributes:
+        errors: they.
+    """
+
+    def __init__(self, errors: Sequence[AvsrError]) -> None:
+        super().__init__(numbered([str(error) for error in errors]))
+        self.errors = tuple(errors)
+        self.exit_code = errors[0].exit_code
+
+
+class Together:
+    """Steps that do not need one another, so that what is wrong with any is told at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[AvsrError] = []
+
+    def attempt(self, step: Callable[[], Result]) -> Result | None:
+        """Take a step; None where that fails."""
+        try:
+            return step()
+        except SeveralErrors as error:
+            self._errors += error.errors
+        except AvsrError as error:
+            self._errors.append(error)
+        return None
+
+    def need(self, there: object, error: AvsrError) -> None:
+        """Remember an error unless something is there."""
+        if there is None:
+            self._errors.append(error)
+
+    def check(self) -> None:
+        """Tell what went wrong so far.
+
+        Raises:
+            AvsrError: the one error that there was.
+            SeveralErrors: all of them, in the order of the steps.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            raise SeveralErrors(self._errors)
+
+
+def numbered(problems: Sequence[str]) -> str:
+    """Several problems as one line."""
+    return " ".join(f"({number}) {text}" for number, text in enumerate(problems, start=1))
 
 
 def printable(path: os.PathLike[str]) -> str:

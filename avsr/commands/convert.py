@@ -1,6 +1,7 @@
 """``avsr convert``: a published checkpoint in, a model folder out."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +10,7 @@ import typer
 from avsr.commands.messages import say
 from avsr.commands.options import Debug, Offline, print_version, split_choices, split_rates
 from avsr.commands.progress import ProgressDisplay
-from avsr.errors import UsageError
+from avsr.errors import Together, UsageError
 
 if TYPE_CHECKING:
     from avsr.conversion import Conversion
@@ -20,17 +21,22 @@ _Dtype = Literal["float32", "float16", "bfloat16"]
 
 def convert(
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="FILE",
-            help="Checkpoint of Llama-AVSR, Llama-MTSK, Llama-MT, Omni-AVSR, or AV-HuBERT.",
+            help="Checkpoint of Llama-AVSR, Llama-MTSK, Llama-MT, Omni-AVSR, or AV-HuBERT; needed.",
             show_default=False,
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder to make; needed.")
+    ] = None,
     language_model: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Base language model: folder or hub id (no weights)."),
+        typer.Option(
+            metavar="DIR",
+            help="Base language model: folder or hub id (no weights). Needed, but for AV-HuBERT.",
+        ),
     ] = None,
     audio_encoder: Annotated[
         str | None,
@@ -77,28 +83,17 @@ def convert(
         split_choices(modalities, "--modalities", ("audio", "video", "av")) if modalities else None
     )
 
-    inputs = [
-        file,
-        *(Path(base) for base in (language_model, audio_encoder, video_encoder) if base),
-    ]
-
     import torch
 
     from avsr.conversion import (
         ConversionOptions,
+        check_model_folder,
         convert_avhubert,
-        convert_checkpoint,
         is_avhubert_file,
         new_model_folder,
+        plan_conversion,
     )
 
-    if is_avhubert_file(file):
-        with new_model_folder(output, inputs) as folder:
-            _report_notes(file, convert_avhubert(file, folder))
-        say(f"{file}: AV-HuBERT encoder -> {output}")
-        return 0
-    if language_model is None:
-        raise UsageError("--language-model DIR is needed: the base model of the checkpoint")
     options = ConversionOptions(
         language_model=language_model,
         audio_encoder=audio_encoder,
@@ -111,10 +106,30 @@ def convert(
         dtype=None if dtype is None else getattr(torch, dtype),
         local_files_only=offline,
     )
+    together = Together()
+    together.need(file, UsageError("FILE is needed: the checkpoint"))
+    together.need(output, UsageError("the folder to make is needed", settings=("output",)))
+    bases = [Path(base) for base in (language_model, audio_encoder, video_encoder) if base]
+    inputs = [*bases, *([] if file is None else [file])]
+    if output is not None:
+        together.attempt(partial(check_model_folder, output, inputs))
+    is_avhubert = plan = None
+    if file is not None:
+        is_avhubert = together.attempt(partial(is_avhubert_file, file))
+        if is_avhubert is False:
+            plan = together.attempt(partial(plan_conversion, file, options))
+    together.check()
+    assert file is not None
+    assert output is not None
     with new_model_folder(output, inputs) as folder:
-        conversion = convert_checkpoint(file, folder, options, ProgressDisplay())
-        _report_notes(file, conversion.notes)
-    say(f"{file}: {_describe(conversion)} -> {output}")
+        if plan is None:
+            notes = convert_avhubert(file, folder)
+        else:
+            plan.write(folder, ProgressDisplay())
+            notes = plan.notes
+        _report_notes(file, notes)
+    made = "AV-HuBERT encoder" if plan is None else _describe(plan)
+    say(f"{file}: {made} -> {output}")
     return 0
 
 

@@ -3,7 +3,7 @@
 This is the one place where a setting's name in Python becomes an option.
 """
 
-from avsr.errors import AvsrError, one_line
+from avsr.errors import AvsrError, SeveralErrors, numbered, one_line
 
 _FLAGS = {  # not called alike
     "num_beams": "--beam",
@@ -20,6 +20,9 @@ def flag(setting: str) -> str:
 
 def told(error: BaseException) -> str:
     """An error as one line for the command line: with the options that may be given otherwise."""
+    if isinstance(error, SeveralErrors):
+        count = len(error.errors)
+        return f"{count} things are wrong: {numbered([told(one) for one in error.errors])}"
     message = one_line(error)
     if isinstance(error, AvsrError) and error.settings:
         message += f" ({', '.join(map(flag, error.settings))})"

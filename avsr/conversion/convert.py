@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
+from transformers import PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
 from avsr.config import AvsrConfig
@@ -27,38 +28,65 @@ ORIGIN_FILE = "conversion.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What was made of a checkpoint.
+    """What is made of a checkpoint, all that can be checked being checked.
 
     Attributes:
+        path: of the checkpoint.
         config: of the new model.
-        n_bytes: size of its weights.
+        tokenizer: with the added tokens.
+        entries: the weights, read when they are written, one at a time.
         notes: what had to be assumed, one line each.
     """
 
+    path: Path
     config: AvsrConfig
-    n_bytes: int
+    tokenizer: PreTrainedTokenizerBase
+    entries: list[StreamedTensor]
     notes: tuple[str, ...]
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of the weights."""
+        return sum(entry.n_bytes for entry in self.entries)
 
-def convert_checkpoint(
-    path: Path, output: Path, options: ConversionOptions, progress: Progress | None = None
-) -> Conversion:
-    """Write a published checkpoint as a self-contained model folder.
+    def write(self, output: Path, progress: Progress | None = None) -> None:
+        """Make a self-contained model folder.
+
+        Args:
+            output: existing folder.
+            progress: told of the megabytes written.
+
+        Raises:
+            InputError: weights that are not finite, or too large for their type.
+            UsageError: the disk is too small.
+        """
+        free = shutil.disk_usage(output).free
+        if free < self.n_bytes:
+            raise UsageError(
+                f"{output}: the model needs {self.n_bytes >> 20} MB but {free >> 20} MB are free"
+            )
+        write_safetensors(output / WEIGHTS_FILE, self.entries, progress)
+        self.config.architectures = [AvsrForConditionalGeneration.__name__]
+        self.config.save_pretrained(output)
+        AvsrProcessor.from_config(self.config, self.tokenizer).save_pretrained(output)
+        size = self.path.stat().st_size
+        origin = {"checkpoint": self.path.name, "bytes": size, "assumed": self.notes}
+        (output / ORIGIN_FILE).write_text(json.dumps(origin, indent=2) + "\n")
+
+
+def plan_conversion(path: Path, options: ConversionOptions) -> Conversion:
+    """Decide what a published checkpoint becomes, without writing anything.
 
     All weights come from the checkpoint, the base models give configurations and the tokenizer.
-    Everything that can be is checked before anything is written, and tensors are copied one at a
-    time.
 
     Args:
         path: a ``.pth`` or ``.ckpt`` file of Llama-AVSR, Llama-MTSK, Llama-MT or Omni-AVSR.
-        output: existing folder.
         options: what the checkpoint does not say.
-        progress: told of the megabytes written.
 
     Raises:
         InputError: the file cannot be converted, in one line.
         ModelUnavailableError: a base model is not there.
-        UsageError: the disk is too small.
+        SeveralErrors: more than one thing is missing or does not fit.
     """
     tensors = checkpoint_tensors(read_torch_file(path), path)
     try:
@@ -68,19 +96,9 @@ def convert_checkpoint(
         raise InputError(f"{path}: {error}") from error
     except KeyError as error:
         raise InputError(f"{path}: {error.args[0]} is missing; get the whole file") from error
-    needed = sum(entry.n_bytes for entry in entries)
-    free = shutil.disk_usage(output).free
-    if free < needed:
-        raise UsageError(
-            f"{output}: the model needs {needed >> 20} MB but {free >> 20} MB are free"
-        )
-    n_bytes = write_safetensors(output / WEIGHTS_FILE, entries, progress)
-    config.architectures = [AvsrForConditionalGeneration.__name__]
-    config.save_pretrained(output)
-    AvsrProcessor.from_config(config, tokenizer).save_pretrained(output)
-    origin = {"checkpoint": path.name, "bytes": path.stat().st_size, "assumed": notes}
-    (output / ORIGIN_FILE).write_text(json.dumps(origin, indent=2) + "\n")
-    return Conversion(config=config, n_bytes=n_bytes, notes=tuple(notes))
+    return Conversion(
+        path=path, config=config, tokenizer=tokenizer, entries=entries, notes=tuple(notes)
+    )
 
 
 def _match_tensors(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase, WhisperConfig
 
 from avsr.config import PROMPTS, AvsrConfig
 from avsr.conversion.avhubert import build_video_config, check_same_encoder, read_base_encoder
@@ -19,8 +19,8 @@ from avsr.conversion.base_configs import (
 from avsr.conversion.keys import EMBEDDING
 from avsr.conversion.layout import Layout, Tensors
 from avsr.conversion.pickles import StoredTensor
-from avsr.conversion.rates import choose_rates, stacking_rates
-from avsr.errors import InputError
+from avsr.conversion.rates import read_rates
+from avsr.errors import InputError, Together, UsageError
 from avsr.tokenizer import add_model_tokens, plain_ids
 from avsr_frontends.avhubert import AvHubertConfig
 
@@ -35,7 +35,8 @@ class ConversionOptions:
     """What a checkpoint does not say itself.
 
     Attributes:
-        language_model: folder or hub id of the base language model (configuration, tokenizer).
+        language_model: folder or hub id of the base language model (configuration, tokenizer);
+            every checkpoint needs one.
         audio_encoder: folder or hub id of the base Whisper; None: published sizes.
         video_encoder: fairseq file, or folder, of the base AV-HuBERT; None: published sizes.
         audio_rates: trained audio rates in the order of the projectors; None: by file name.
@@ -48,7 +49,7 @@ class ConversionOptions:
         local_files_only: use no network.
     """
 
-    language_model: str | Path
+    language_model: str | Path | None = None
     audio_encoder: str | Path | None = None
     video_encoder: Path | None = None
     audio_rates: list[int] | None = None
@@ -77,20 +78,32 @@ def build_config(
     Raises:
         InputError: the base models do not fit the checkpoint, or rates are not known.
         ModelUnavailableError: a base model is not there.
+        UsageError: the language model is not given.
+        SeveralErrors: several of these.
     """
-    offline = options.local_files_only
-    text_config = read_text_config(options.language_model, local_files_only=offline)
-    tokenizer = read_tokenizer(options.language_model, layout.vocab_size, local_files_only=offline)
-    token_ids: dict[str, Any] = add_model_tokens(tokenizer)
-    _check_vocabulary(text_config, tokenizer, layout, options, path)
-    text_config.vocab_size = layout.vocab_size
-    audio_config, video_config, notes = _encoder_configs(tensors, layout, options, path)
+    together = Together()
+    text = together.attempt(lambda: _text_parts(tensors, layout, options, path))
+    audio_config = together.attempt(lambda: _audio_config(tensors, layout, options, path))
+    video = together.attempt(lambda: _video_parts(tensors, layout, options, path))
+    given = {"audio": options.audio_rates, "video": options.video_rates}
+    shortening = together.attempt(lambda: read_rates(tensors, layout, given, path))
+    together.check()
+    assert text is not None
+    assert video is not None
+    assert shortening is not None
+    text_config, tokenizer, token_ids, prompt_ids = text
+    video_config, video_notes = video
+    compression, rates = shortening
+    notes: list[str] = []
+    if audio_config is not None and options.audio_encoder is None:
+        heads = audio_config.encoder_attention_heads
+        notes.append(f"Whisper: assumed {heads} heads, as published")
+    notes += video_notes
     scaling = options.lora_scaling
     if scaling is None and layout.lora_strategy is not None:
         scaling, note = lora_scaling(layout.hidden_size, layout.lora_rank)
         notes += [note] if note else []
     projector = next(iter(layout.projectors.values()))
-    compression, rates = _rates(layout, audio_config, video_config, options, path)
     single = not projector.per_rate and all(len(values) == 1 for values in rates.values())
     config = AvsrConfig(
         audio_config=audio_config,
@@ -110,7 +123,7 @@ def build_config(
         audio_context="padded",
         trim_video_to_rate=single and "video" in rates,
         official_numerics=options.official_numerics,
-        prompt_ids=_prompt_ids(tokenizer, layout, tensors, path),
+        prompt_ids=prompt_ids,
         prompt_embeddings=bool(layout.prompt_lengths),
         dtype=options.dtype or tensors[EMBEDDING].dtype,
         **token_ids,
@@ -140,24 +153,40 @@ def _check_vocabulary(
         )
 
 
-def _encoder_configs(
+def _text_parts(
     tensors: Tensors, layout: Layout, options: ConversionOptions, path: Path
-) -> tuple[PreTrainedConfig | None, PreTrainedConfig | None, list[str]]:
-    audio = video = None
-    notes: list[str] = []
-    if "audio" in layout.projectors:
-        if options.audio_encoder is None:
-            audio = guess_audio_config(_below("audio_encoder.", tensors), path)
-            notes.append(f"Whisper: assumed {audio.encoder_attention_heads} heads, as published")
-        else:
-            audio = read_audio_config(
-                options.audio_encoder, local_files_only=options.local_files_only
-            )
-    if "video" in layout.projectors:
-        inner = _below("video_encoder.", tensors)
-        video, video_notes = _video_config(inner, options.video_encoder, path)
-        notes += video_notes
-    return audio, video, notes
+) -> tuple[PreTrainedConfig, PreTrainedTokenizerBase, dict[str, Any], dict[str, list[int]]]:
+    """Configuration, tokenizer with the added tokens, their ids, and those of the prompts."""
+    source, offline = options.language_model, options.local_files_only
+    if source is None:
+        message = f"{path}: its base language model is needed: give a folder or a hub id owner/name"
+        raise UsageError(message, settings=("language_model",))
+    config = read_text_config(source, local_files_only=offline)
+    tokenizer = read_tokenizer(source, layout.vocab_size, local_files_only=offline)
+    token_ids: dict[str, Any] = add_model_tokens(tokenizer)
+    _check_vocabulary(config, tokenizer, layout, options, path)
+    config.vocab_size = layout.vocab_size
+    return config, tokenizer, token_ids, _prompt_ids(tokenizer, layout, tensors, path)
+
+
+def _audio_config(
+    tensors: Tensors, layout: Layout, options: ConversionOptions, path: Path
+) -> WhisperConfig | None:
+    """Of a model that hears."""
+    if "audio" not in layout.projectors:
+        return None
+    if options.audio_encoder is None:
+        return guess_audio_config(_below("audio_encoder.", tensors), path)
+    return read_audio_config(options.audio_encoder, local_files_only=options.local_files_only)
+
+
+def _video_parts(
+    tensors: Tensors, layout: Layout, options: ConversionOptions, path: Path
+) -> tuple[AvHubertConfig | None, list[str]]:
+    """Of a model that sees: the configuration, and notes on what was assumed."""
+    if "video" not in layout.projectors:
+        return None, []
+    return _video_config(_below("video_encoder.", tensors), options.video_encoder, path)
 
 
 def _video_config(
@@ -174,36 +203,6 @@ def _video_config(
     config, notes = build_video_config(tensors, settings, path)
     config.lora_scaling = AVHUBERT_LORA_SCALING
     return config, notes
-
-
-def _rates(
-    layout: Layout,
-    audio_config: Any,
-    video_config: Any,
-    options: ConversionOptions,
-    path: Path,
-) -> tuple[str, dict[str, list[int]]]:
-    """Compression, and the rates of each stream that the model has."""
-    widths = {"audio": audio_config and audio_config.d_model}
-    widths["video"] = video_config and video_config.hidden_size
-    stacked = {
-        stream: stacking_rates(stream, projectors, widths[stream], path)
-        for stream, projectors in layout.projectors.items()
-    }
-    is_stacked = any(rate > 1 for rates in stacked.values() for rate in rates)
-    given = {"audio": options.audio_rates, "video": options.video_rates}
-    rates = {
-        stream: choose_rates(
-            stream,
-            projectors,
-            stacked[stream] if is_stacked else None,
-            given[stream],
-            path,
-            only_stream=len(layout.projectors) == 1,
-        )
-        for stream, projectors in layout.projectors.items()
-    }
-    return ("stack" if is_stacked else "average"), rates
 
 
 def lora_scaling(hidden_size: int, bottleneck: int) -> tuple[float, str | None]:

@@ -31,13 +31,9 @@ def new_model_folder(path: Path, inputs: Iterable[Path]) -> Iterator[Path]:
         The folder to write into, beside ``path``.
 
     Raises:
-        UsageError: there is something else at ``path``, or no folder can be made there.
+        UsageError: as :func:`check_model_folder` does, or no folder can be made there.
     """
-    whole = path.resolve()
-    for file in inputs:
-        if whole == file.resolve() or whole in file.resolve().parents:
-            raise UsageError(f"{path}: holds the input {file}, which it may not replace")
-    check_outputs([path], _PURPOSE, is_ours=_is_replaceable)
+    check_model_folder(path, inputs)
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}."))
@@ -53,6 +49,23 @@ def new_model_folder(path: Path, inputs: Iterable[Path]) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def check_model_folder(path: Path, inputs: Iterable[Path]) -> None:
+    """Find out before the work whether a model folder may be written.
+
+    Args:
+        path: of the folder.
+        inputs: files and folders that are read meanwhile.
+
+    Raises:
+        UsageError: there is something else at ``path``, or an input in it.
+    """
+    whole = path.resolve()
+    for file in inputs:
+        if whole == file.resolve() or whole in file.resolve().parents:
+            raise UsageError(f"{path}: holds the input {file}, which it may not replace")
+    check_outputs([path], _PURPOSE, is_ours=_is_replaceable)
 
 
 def _is_replaceable(path: Path) -> bool:

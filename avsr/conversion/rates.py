@@ -1,11 +1,12 @@
 """Compression rates of a published checkpoint: from projector widths, the user, or its name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from avsr.conversion.layout import ProjectorLayout
-from avsr.errors import InputError
+from avsr.conversion.layout import Layout, ProjectorLayout, Tensors
+from avsr.errors import InputError, Together
 
 _RATE_LIST = r"(\d+(?:-\d+)*)"
 _NAMED = {  # how published names spell the rates of a stream
@@ -14,6 +15,49 @@ _NAMED = {  # how published names spell the rates of a stream
 }
 _NAMED_ALONE = (rf"(?<![AV])down{_RATE_LIST}", r"pool-(\d+)(?![-\d])")  # models of one stream
 _NAMED_PAIR = {"audio": r"pool-(\d+)-\d+(?!-)", "video": r"pool-\d+-(\d+)(?!-)"}  # one rate each
+_WIDTH_SHOWN_BY = {  # the first size of these weights is that of the encoder's features
+    "audio": "audio_encoder.conv1.weight",
+    "video": "video_encoder.encoder.layer_norm.weight",
+}
+
+
+def read_rates(
+    tensors: Tensors, layout: Layout, given: Mapping[str, Sequence[int] | None], path: Path
+) -> tuple[str, dict[str, list[int]]]:
+    """Compression, and the rates of each stream that a model has.
+
+    Args:
+        tensors: of the checkpoint.
+        layout: of the checkpoint.
+        given: what the user said of each stream.
+        path: the checkpoint.
+
+    Raises:
+        InputError: rates cannot be known, or do not fit the projectors.
+        SeveralErrors: of both streams.
+    """
+    stacked = {
+        stream: stacking_rates(stream, projectors, tensors[_WIDTH_SHOWN_BY[stream]].shape[0], path)
+        for stream, projectors in layout.projectors.items()
+    }
+    is_stacked = any(rate > 1 for rates in stacked.values() for rate in rates)
+    together = Together()
+    rates: dict[str, list[int]] = {}
+    for stream, projectors in layout.projectors.items():
+        chosen = together.attempt(
+            partial(
+                choose_rates,
+                stream,
+                projectors,
+                stacked[stream] if is_stacked else None,
+                given[stream],
+                path,
+                only_stream=len(layout.projectors) == 1,
+            )
+        )
+        rates[stream] = chosen or []
+    together.check()
+    return ("stack" if is_stacked else "average"), rates
 
 
 def rates_in_name(

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from avsr.errors import UsageError
+from avsr.errors import UsageError, numbered
 from avsr.training.settings import TrainConfig
 from avsr.training.settings_check import conflicts, missing_files
 
@@ -27,10 +27,8 @@ class SettingsError(UsageError):
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         count = "one setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-        listed = list(problems)
-        if len(listed) > 1:
-            listed = [f"({number}) {text}" for number, text in enumerate(listed, start=1)]
-        super().__init__(f"{source}: {count} wrong: {' '.join(listed)}")
+        listed = problems[0] if len(problems) == 1 else numbered(problems)
+        super().__init__(f"{source}: {count} wrong: {listed}")
         self.problems = tuple(problems)
 
 

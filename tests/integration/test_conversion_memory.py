@@ -12,7 +12,7 @@ RUN = """
 import sys
 from pathlib import Path
 from avsr import AvsrForConditionalGeneration
-from avsr.conversion import ConversionOptions, convert_checkpoint
+from avsr.conversion import ConversionOptions, plan_conversion
 
 def resident(field):
     status = Path("/proc/self/status").read_text()
@@ -24,7 +24,8 @@ if sys.argv[1] == "convert":
     options = ConversionOptions(
         language_model=folder / "llm", audio_encoder=folder / "whisper", audio_rates=[4]
     )
-    convert_checkpoint(folder / "checkpoint.pth", folder / "model", options)
+    (folder / "model").mkdir(exist_ok=True)
+    plan_conversion(folder / "checkpoint.pth", options).write(folder / "model")
 else:
     model = AvsrForConditionalGeneration.from_pretrained(folder / "model")
     total = sum(float(parameter.sum()) for parameter in model.parameters())  # touch all of it

@@ -247,6 +247,27 @@ def test_rates_that_do_not_fit(tmp_path: Path, fails: Callable[..., str]) -> Non
     assert "takes 2,5 stacked frames, which is the rate; --video-rates says 5,2" in line
 
 
+def test_all_that_is_lacking_is_named_at_once(
+    published: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = published.file.rename(published.folder / "checkpoint-without-rates.pth")
+    nothing = str(published.folder / "nothing")
+    bases = ["--audio-encoder", nothing, "--video-encoder", nothing]
+    assert run(["convert", str(renamed), *bases]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("avsr: 6 things are wrong: (1) the folder to make is needed (--output)")
+    assert "its base language model is needed" in line
+    assert (
+        f"{nothing}: no such folder; give a folder or a hub id owner/name (--audio-encoder)" in line
+    )
+    assert "No such file" in line
+    assert "with --audio-rates" in line
+    assert "with --video-rates" in line
+    assert line.endswith(". See avsr convert --help.")
+    assert run(["convert"]) == 2
+    assert "(1) FILE is needed: the checkpoint (2) the folder" in capsys.readouterr().err
+
+
 def test_output_that_is_something_else(
     published: Published, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,7 +72,8 @@ def test_a_folder_as_manifest(
 ) -> None:
     assert run(["evaluate", "--manifest", str(tmp_path), "--model", str(tiny_folder)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == (f"avsr: {tmp_path}: is a folder; name the manifest in it, or give --data DIR")
+    advice = "name the manifest in it, or give --data DIR. See avsr evaluate --help."
+    assert line == f"avsr: {tmp_path}: is a folder; {advice}"
 
 
 def test_a_folder_without_media(told, tmp_path: Path) -> None:
