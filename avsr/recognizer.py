@@ -112,7 +112,7 @@ class Recognizer:
 
     def transcribe(
         self,
-        source: SourceLike,
+        source: SourceLike | Source,
         request: Request | None = None,
         *,
         save_lips: Path | None = None,
@@ -124,7 +124,8 @@ class Recognizer:
 
         Args:
             source: a media file; a waveform, [N] float at 16 kHz; pictures, [T, H, W, 3] uint8 RGB
-                at 25 fps; mouth crops, [T, 96, 96] uint8; or a :class:`~avsr.clips.clip.Clip`.
+                at 25 fps; mouth crops, [T, 96, 96] uint8; a :class:`~avsr.clips.clip.Clip`; or a
+                :class:`~avsr.clips.sources.Source` that was begun while the model was loaded.
             request: how to transcribe.
             save_lips: write the mouth crops of a file to ``SAVE_LIPS-face1.mp4`` and so on.
             partial: a file that keeps what is done of a long input while it is transcribed; where
@@ -155,7 +156,7 @@ class Recognizer:
             return result
         if lips is not None or isinstance(request.face, int):
             partial = None  # crops of an earlier run are not kept, nor are the numbers of faces
-        timings = Timings()
+        timings = _timings(source)
         reader = LongForm(self.joint, request, timings)
         kept = None if partial is None else self._partial_file(source, request, partial)
         stretches = [] if kept is None else kept.load()
@@ -189,11 +190,11 @@ class Recognizer:
         return result
 
     def _every_face(
-        self, source: SourceLike, request: Request, lips: SavedLips | None
+        self, source: SourceLike | Source, request: Request, lips: SavedLips | None
     ) -> TranscriptionResult:
         if request.modality == "auto":  # the sound belongs to one of them at most
             request = replace(request, modality="video")
-        timings, begin = Timings(), request.start or 0.0
+        timings, begin = _timings(source), request.start or 0.0
         opened = self._open(source, request, timings, begin, lips)
         with naming_errors(opened), self.joint.at_work():
             return read_every_face(
@@ -243,8 +244,12 @@ class Recognizer:
         self.check(request)
         return LiveStream(LiveReader(self.joint, request))
 
-    def _partial_file(self, source: SourceLike, request: Request, path: Path) -> PartialFile | None:
+    def _partial_file(
+        self, source: SourceLike | Source, request: Request, path: Path
+    ) -> PartialFile | None:
         """Where stretches of a file are kept; arrays have nothing to be recognised by."""
+        if isinstance(source, Source):
+            source = source.given
         if not isinstance(source, str | Path) or not Path(source).is_file():
             return None
         about = Path(source).stat()
@@ -277,26 +282,23 @@ class Recognizer:
 
     def _open(
         self,
-        source: SourceLike,
+        source: SourceLike | Source,
         request: Request,
         timings: Timings,
         begin: float,
         lips: SavedLips | None = None,
     ) -> Source:
+        """The input as it is to be read: anew, but where that has begun in the same way."""
         self.check(request)
         trained = self.loaded.modalities
-        return Source(
-            source,
-            begin,
-            request.end,
-            sound=request.modality != "video" and trained != ["video"],
-            picture=request.modality != "audio" and trained != ["audio"],
-            timings=timings,
-            face="speaking" if request.face == "all" else request.face,
-            roi=request.roi,
-            lips=lips,
-            audio_track=request.audio_track,
-        )
+        sound, picture = trained != ["video"], trained != ["audio"]
+        wanted = request.wanted(begin, sound=sound, picture=picture)
+        if isinstance(source, Source):
+            if source.wanted == wanted and lips is None:
+                return source
+            source.close()
+            source = source.given
+        return Source(source, wanted, timings, lips)
 
     def _stretches(
         self, reader: LongForm, source: Source, is_resumed: bool = False
@@ -341,3 +343,8 @@ class Recognizer:
             model=self.loaded.name,
             path=source.path,
         )
+
+
+def _timings(source: SourceLike | Source) -> Timings:
+    """What takes the stages of reading an input, of those too that are done."""
+    return source.timings if isinstance(source, Source) else Timings()

@@ -10,6 +10,7 @@ from avsr.clips.clip import CLIP_SUFFIX, Clip, load_clip
 from avsr.clips.mouth_tracker import MouthTracker
 from avsr.clips.mouth_video import read_mouth_video
 from avsr.clips.reader import ClipReader
+from avsr.clips.wanted import Wanted
 from avsr.manifest import Utterance
 from avsr.timings import Timings
 from avsr_frontends.landmarks import TrackReport
@@ -92,8 +93,7 @@ def read_clip(
             clip = load_clip(path, sound=sound, picture=picture)
         whole = start is None and end is None
         return clip if whole else clip.cut(start or 0.0, clip.duration_s if end is None else end)
-    with ClipReader(
-        path, start, end, sound=sound, picture=picture, timings=timings, tracker=tracker
-    ) as reader:
+    wanted = Wanted(start=start or 0.0, end=end, sound=sound, picture=picture)
+    with ClipReader(path, wanted, timings=timings, tracker=tracker) as reader:
         clip = reader.read() or Clip()
         return replace(clip, warnings=tuple(reader.warnings))

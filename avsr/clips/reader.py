@@ -5,20 +5,21 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 
 import itertools
 import math
+import threading
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.mouth_tracker import MouthTracker
 from avsr.clips.read_ahead import read_ahead
-from avsr.clips.roi import Roi, part_of_pictures
+from avsr.clips.roi import part_of_pictures
 from avsr.clips.sound_track import choose_sound_track
+from avsr.clips.wanted import Wanted
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion, mouth_opening
 from avsr_frontends.landmarks import FaceTrack, Roster, joint_report, without_face
@@ -26,14 +27,11 @@ from avsr_frontends.media import DecodeReport, MediaError, iter_audio, iter_vide
 from avsr_frontends.mouth import crop_mouths, grey_crops
 from avsr_frontends.mouth_clip import ReplayedFrames
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
-from avsr_frontends.sound_tracks import AudioTrackWish
 
-__all__ = ["ClipReader", "FaceWish"]
+__all__ = ["ClipReader"]
 
 _PICTURES_AHEAD = 2  # decoded while the face is looked for in one before; of 8K 100 MB each
 _LATE_S = 0.2  # a picture that begins later than this has a time without it
-
-FaceWish = Literal["largest", "speaking"] | int  # a number is that of a person, from 1 on
 
 
 class ClipReader:
@@ -49,38 +47,26 @@ class ClipReader:
     def __init__(
         self,
         path: str | Path,
-        start: float | None = None,
-        end: float | None = None,
+        wanted: Wanted | None = None,
         *,
-        sound: bool = True,
-        picture: bool = True,
         timings: Timings | None = None,
         tracker: MouthTracker | None = None,
-        face: FaceWish = "largest",
-        roi: Roi | None = None,
-        audio_track: AudioTrackWish | None = None,
     ) -> None:
         """Open a file.
 
         Args:
             path: a media file.
-            start: seconds within the file; None is its beginning.
-            end: seconds within the file; None is its end.
-            sound: whether the sound is wanted.
-            picture: whether the picture is wanted.
+            wanted: what of it is read; None is all of it, with the largest face.
             timings: receives the stages ``decode``, ``imports`` (of mediapipe) and ``face``.
             tracker: a tracker of this thread to use again; None makes one where it is needed.
-            face: whose lips: of the largest face; of the person of that number; or of everybody,
-                for the one who speaks to be chosen later.
-            roi: the part of the picture that is looked at; None is all of it.
-            audio_track: which of several sound tracks, by number from 1 on or by language; None is
-                the one that the file marks as default, else the first that is not silent.
 
         Raises:
             MediaError: if the file cannot be read, or has no such sound track.
         """
-        self._face, self._roi, self._roster = face, roi, Roster()
-        self._path, self._start, self._end = Path(path), start or 0.0, end
+        wanted = wanted or Wanted()
+        self._face, self._roi, self._roster = wanted.face, wanted.roi, Roster()
+        start, end = wanted.start, wanted.end
+        self._path, self._start, self._end = Path(path), start, end
         self._timings = timings or Timings()
         self._tracker = tracker
         self._stack = ExitStack()
@@ -95,19 +81,21 @@ class ClipReader:
         self._choice = ""  # which of several sound tracks is read
         self._audio: Iterator[np.ndarray] | None = None
         self._video: Iterator[np.ndarray] | None = None
-        if sound and info.has_audio:
+        if wanted.sound and info.has_audio:
+            track = wanted.audio_track
             with self._timings.measure("decode"):
-                chosen, self._choice = choose_sound_track(self._path, info, audio_track, start, end)
+                chosen, self._choice = choose_sound_track(self._path, info, track, start, end)
             self._audio = iter_audio(path, start, end, self._heard, chosen)
-        if picture and info.has_video:
+        if wanted.picture and info.has_video:
             pictures = read_ahead(iter_video(path, start, end, self._seen), _PICTURES_AHEAD)
-            self._video = part_of_pictures(pictures, roi)
+            self._video = part_of_pictures(self._until_stopped(pictures), self._roi)
         self._heard_ahead = np.zeros(0, dtype=np.float32)
         self._n_read = 0  # pictures
         late_s = info.video_start_s - self._start  # before it, the first picture is shown
         self._n_held = round(late_s * VIDEO_FPS) if late_s >= _LATE_S else 0
         self._has_begun = False
         self._is_missing = False  # the wanted person, in all that was read
+        self._stopped = threading.Event()
 
     @property
     def warnings(self) -> list[str]:
@@ -154,6 +142,10 @@ class ClipReader:
             return None
         self._has_begun = True
         return replace(seen, audio=audio, undecodable=tuple(self._failures))
+
+    def stop(self) -> None:
+        """End a :meth:`read` that goes on in another thread: nothing of it is wanted any more."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Close the file, and the tracker where it was made here."""
@@ -237,6 +229,15 @@ class ClipReader:
             faces=tuple(lips) if self._face == "speaking" else (),
             borders=(*begins, *(border for border in tracks[0].borders if border > n_held)),
         )
+
+    def _until_stopped(
+        self, pictures: Generator[np.ndarray, None, None]
+    ) -> Generator[np.ndarray, None, None]:
+        with closing(pictures):
+            for picture in pictures:
+                if self._stopped.is_set():
+                    return
+                yield picture
 
     def _tracks(self, frames: Iterable[np.ndarray]) -> list[FaceTrack]:
         """The faces that are wanted; a track without a face where none of them is seen."""

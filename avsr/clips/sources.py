@@ -13,18 +13,19 @@ from torch import Tensor
 
 from avsr.clips.clip import CLIP_SUFFIX, Clip, load_clip
 from avsr.clips.mouth_tracker import MouthTracker
-from avsr.clips.reader import ClipReader, FaceWish
-from avsr.clips.roi import Roi
+from avsr.clips.read_ahead import ReadAhead
+from avsr.clips.reader import ClipReader
 from avsr.clips.saved_lips import SavedLips
+from avsr.clips.wanted import Wanted
 from avsr.errors import InputError
 from avsr.timings import Timings
 from avsr_frontends.activity import lip_motion
+from avsr_frontends.face_models import import_face_models
 from avsr_frontends.landmarks import TrackReport
-from avsr_frontends.media import MediaError
+from avsr_frontends.media import MediaError, probe
 from avsr_frontends.mouth import crop_mouth, grey_crops
 from avsr_frontends.pictures import fits
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
-from avsr_frontends.sound_tracks import AudioTrackWish
 
 STRETCH_S = 15  # seconds of a file that are decoded at once
 
@@ -35,7 +36,10 @@ class Source:
     """One input, read once from a given time on.
 
     Attributes:
+        given: a file, an array or a clip.
         path: the file; None for arrays.
+        wanted: what of it is read.
+        timings: receives the stages of reading it.
         start: where reading begins, in seconds of the file.
         duration_s: length of what is read, once known; None before, for live recordings.
         whole_s: length of the whole input, once known; None before.
@@ -45,61 +49,79 @@ class Source:
     def __init__(
         self,
         source: SourceLike,
-        start: float | None,
-        end: float | None,
-        *,
-        sound: bool,
-        picture: bool,
+        wanted: Wanted,
         timings: Timings,
-        face: FaceWish = "largest",
-        roi: Roi | None = None,
         lips: SavedLips | None = None,
-        audio_track: AudioTrackWish | None = None,
     ) -> None:
         """Name what is to be read; nothing is opened yet."""
         self.path = Path(source) if isinstance(source, str | Path) else None
-        self.start = start or 0.0
+        self.wanted, self.timings = wanted, timings
+        self.start = wanted.start
         self.duration_s: float | None = None
         self.whole_s: float | None = None
         self.warnings: tuple[str, ...] = ()
-        self._source, self._end = source, end
-        self._sound, self._picture = sound, picture
-        self._timings = timings
-        self._face: FaceWish = face
-        self._roi, self._lips = roi, lips
-        self._audio_track = audio_track
+        self.given, self._lips = source, lips
+        self._begun: ReadAhead[tuple[Clip, bool]] | None = None
+        self._reader: ClipReader | None = None
+        self._is_closed = False
 
-    def stretches(self) -> Generator[tuple[Clip, bool], None, None]:
+    def begin(self) -> None:
+        """Read on from here in a thread of its own, before :meth:`clips` is asked for.
+
+        What that needs to import is imported here: importing in two threads at once may go wrong.
+        """
+        if self._needs_face():
+            import_face_models()
+        self._begun = ReadAhead(self._stretches())
+
+    def clips(self) -> Generator[tuple[Clip, bool], None, None]:
         """Yield the clips that make up the input, each with whether it is the last one.
+
+        The next one is made in a thread of its own while one is used.
 
         Raises:
             MediaError: if a file cannot be read.
             InputError: if an array is neither sound nor pictures, or the wanted face is not there.
         """
+        if self._begun is None:
+            self._begun = ReadAhead(self._stretches())
+        try:
+            yield from self._begun
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop reading, where it has begun."""
+        self._is_closed = True
+        if self._reader is not None:
+            self._reader.stop()
+        if self._begun is not None:
+            self._begun.close()
+
+    def _needs_face(self) -> bool:
+        if self.path is None or self.path.suffix == CLIP_SUFFIX or not self.wanted.picture:
+            return False
+        try:
+            return probe(self.path).has_video
+        except MediaError:  # told when it is read
+            return False
+
+    def _stretches(self) -> Generator[tuple[Clip, bool], None, None]:
         if self.path is None or self.path.suffix == CLIP_SUFFIX:
             clip = self._at_once()
             whole_s = clip.duration_s
-            if self.start or self._end is not None:
-                clip = _cut(clip, self.start, self._end)
+            if self.start or self.wanted.end is not None:
+                clip = _cut(clip, self.start, self.wanted.end)
             self.duration_s, self.warnings = clip.duration_s, clip.warnings
             self.whole_s = whole_s
             yield replace(clip, warnings=()), True
             return
         n_frames = STRETCH_S * VIDEO_FPS
-        with ClipReader(
-            self.path,
-            self.start,
-            self._end,
-            sound=self._sound,
-            picture=self._picture,
-            timings=self._timings,
-            face=self._face,
-            roi=self._roi,
-            audio_track=self._audio_track,
-        ) as reader:
+        with ClipReader(self.path, self.wanted, timings=self.timings) as reader:
+            self._reader = reader
             self.duration_s, self.whole_s = reader.duration_s, reader.whole_s
             is_last = False
-            while not is_last:
+            while not is_last and not self._is_closed:
                 clip = reader.read(n_frames) or Clip()
                 if self._lips is not None:
                     self._lips.add(clip)
@@ -110,12 +132,13 @@ class Source:
                 yield clip, is_last
 
     def _at_once(self) -> Clip:
-        if isinstance(self._source, Clip):
-            return self._source
+        if isinstance(self.given, Clip):
+            return self.given
         if self.path is not None:
-            with self._timings.measure("decode"):
-                return load_clip(self.path, sound=self._sound, picture=self._picture)
-        return clip_of_array(self._source, self._timings)
+            wanted = self.wanted
+            with self.timings.measure("decode"):
+                return load_clip(self.path, sound=wanted.sound, picture=wanted.picture)
+        return clip_of_array(self.given, self.timings)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from avsr.errors import AvsrError, InputError
 from avsr.inputs import InputFile, spooled
 
 if TYPE_CHECKING:
+    from avsr.clips.sources import Source
     from avsr.recognizer import Progress
     from avsr.rendering import SubtitleStyle
     from avsr.transcription import Segment, TranscriptionResult
@@ -50,6 +51,7 @@ def attempt(
     where: ResultFiles,
     style: "SubtitleStyle",
     on_progress: "Callable[[Progress], None]",
+    begun: "Source | None" = None,
 ) -> Outcome:
     """Transcribe one file and write its results; whatever is wrong with it is in the outcome.
 
@@ -59,6 +61,7 @@ def attempt(
         where: the files that the result is written to.
         style: of subtitles.
         on_progress: told how it goes on.
+        begun: the input, where it is being read already.
     """
     started = time.perf_counter()
     path = file.path
@@ -67,7 +70,10 @@ def attempt(
             raise InputError(f"{path}: {file.problem}")
         with spooled(file.path) as path:
             result = read(
-                path, partial=where.partial, save_lips=where.lips, on_progress=on_progress
+                path if begun is None else begun,
+                partial=where.partial,
+                save_lips=where.lips,
+                on_progress=on_progress,
             )
         result = replace(result, path=file.path)
         written = where.write(result, style)

@@ -1,6 +1,7 @@
 """What reading files needs nothing of, though the libraries that it needs import it."""
 
 import importlib
+import sys
 
 from avsr_frontends.lazy_import import import_lazily
 
@@ -9,9 +10,14 @@ def import_sparingly() -> None:
     """Let these parts of libraries load when something of them is used; before transformers is.
 
     They are PyTorch's compiler (for kinds of attention and of weights that no model here has), its
-    symbolic shapes with sympy, and SciPy's optimizer (for losses of object detection).
+    symbolic shapes with sympy, SciPy's optimizer (for losses of object detection), and all by which
+    processes share a model.
     """
-    importlib.import_module("torch")  # what stands for parts of it comes after it
+    torch = importlib.import_module("torch")  # what stands for parts of it comes after it
+
+    if "transformers" not in sys.modules:
+        # Libraries ask this before they import what processes share models by, and do without.
+        torch.distributed.is_available = lambda: False
 
     import_lazily(
         "torch._dynamo", decorators=("allow_in_graph", "assume_constant_result", "disable")

@@ -1,5 +1,6 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsr.commands.delivery import Outcome, attempt, deliver
+from avsr.commands.early_start import begin_early
 from avsr.commands.events import Events
 from avsr.commands.interruption import goes_on
 from avsr.commands.messages import say
@@ -39,6 +41,7 @@ from avsr.memory import release_memory
 from avsr.timings import Timings
 
 if TYPE_CHECKING:
+    from avsr.clips.sources import Source
     from avsr.recognition.request import Request
     from avsr.recognizer import Recognizer
     from avsr.rendering import SubtitleStyle
@@ -238,7 +241,26 @@ def transcribe(
         from avsr.recognition.request import Request  # transformers: seconds
         from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
         from avsr.rendering import SubtitleStyle
-    jobs = min(jobs, len(inputs))
+
+        request = Request(
+            modality=modality,
+            audio_rate=audio_rate,
+            video_rate=video_rate,
+            search=SearchOptions(
+                num_beams=beam, ctc_weight=ctc_weight, ctc_texts=ctc_texts, draft=draft
+            ),
+            start=start,
+            end=end,
+            keep_unsure=keep_unsure,
+            face=parse_face(face),
+            roi=None if roi is None else parse_roi(roi),
+            quality=quality,
+            max_tokens_per_second=max_tokens_per_second,
+            auto_rate=rate == "auto",
+            audio_track=None if audio_track is None else parse_audio_track(audio_track),
+        )
+        jobs = min(jobs, len(inputs))
+        begun = begin_early(inputs[0], results[0], request) if jobs == 1 else None
     if threads is None and jobs > 1:
         threads = max(1, torch.get_num_threads() // jobs)
     engine = Engine(
@@ -249,26 +271,9 @@ def transcribe(
         allow_untrained_rate=allow_untrained_rate,
         threads=threads,
     )
+    after_imports = time.perf_counter()
     with total.measure("model"):
-        recognizer = engine.load(events.tell, events.fetching())
-    request = Request(
-        modality=modality,
-        audio_rate=audio_rate,
-        video_rate=video_rate,
-        search=SearchOptions(
-            num_beams=beam, ctc_weight=ctc_weight, ctc_texts=ctc_texts, draft=draft
-        ),
-        start=start,
-        end=end,
-        keep_unsure=keep_unsure,
-        face=parse_face(face),
-        roi=None if roi is None else parse_roi(roi),
-        quality=quality,
-        max_tokens_per_second=max_tokens_per_second,
-        auto_rate=rate == "auto",
-        audio_track=None if audio_track is None else parse_audio_track(audio_track),
-    )
-    recognizer.check(request)
+        recognizer = _loaded(engine, request, begun, events)
     if recognizer.loaded.note:
         events.tell(recognizer.loaded.note)
     style = SubtitleStyle(
@@ -282,7 +287,7 @@ def transcribe(
         del recognizer  # each process has its own
         outcomes = _in_processes(engine, request, style, pairs, jobs, events)
     else:
-        outcomes = _one_by_one(recognizer, request, style, pairs, events)
+        outcomes = _one_by_one(recognizer, request, style, pairs, events, begun)
     n_failed = 0
     for outcome in outcomes:
         deliver(outcome, formats[0], style, events, debug)
@@ -292,12 +297,26 @@ def transcribe(
         if outcome.result is None and fail_fast:
             break
     if timings:
-        after_imports_s = sum(total.seconds.values()) - total.seconds["imports"]
+        after_imports_s = time.perf_counter() - after_imports  # some stages go side by side
         say(f"timings: {total}; after imports {after_imports_s:.2f} s")
     if n_failed and len(inputs) > 1:
         others = "stopped there" if fail_fast else "the others are done"
         say(f"{n_failed} of {len(inputs)} files failed; {others}")
     return 1 if n_failed else 0
+
+
+def _loaded(
+    engine: Engine, request: "Request", begun: "Source | None", events: Events
+) -> "Recognizer":
+    """The model, which can do what is asked for; if not, nothing is read any more."""
+    try:
+        recognizer = engine.load(events.tell, events.fetching())
+        recognizer.check(request)
+    except BaseException:
+        if begun is not None:
+            begun.close()
+        raise
+    return recognizer
 
 
 def _one_by_one(
@@ -306,11 +325,14 @@ def _one_by_one(
     style: "SubtitleStyle",
     files: Sequence[tuple[InputFile, ResultFiles]],
     events: Events,
+    begun: "Source | None",
 ) -> Iterator[Outcome]:
+    """Read one file after the other, of which the first may have been begun."""
     read = partial(recognizer.transcribe, request=request)
     for number, (file, where) in enumerate(files, start=1):
         events.begin(file.path, number, len(files))
-        yield attempt(read, file, where, style, partial(events.progress, file.path))
+        yield attempt(read, file, where, style, partial(events.progress, file.path), begun)
+        begun = None
         release_memory()
 
 

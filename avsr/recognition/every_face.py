@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from avsr.clips.clip import Clip, Lips
-from avsr.clips.read_ahead import read_ahead
 from avsr.clips.sources import Source
 from avsr.errors import InputError
 from avsr.recognition.long_form import LongForm
@@ -37,7 +36,7 @@ def read_every_face(
     readers: dict[int, LongForm] = {}
     stretches: dict[int, list[Stretch]] = {}
     since, n_before = source.start, 0
-    for clip, is_last in read_ahead(source.stretches()):
+    for clip, is_last in source.clips():
         lips = {one.person: one for one in clip.faces}
         for person in sorted(lips.keys() - readers.keys()):
             readers[person] = new_reader()

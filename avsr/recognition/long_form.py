@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from avsr.clips.buffer import ClipBuffer
 from avsr.clips.clip import Clip
-from avsr.clips.read_ahead import read_ahead
 from avsr.clips.reader import beyond_end
 from avsr.clips.sources import Source
 from avsr.errors import InputError
@@ -85,7 +84,7 @@ class LongForm:
             InputError: if the input lacks what was asked for, or holds nothing that can be read.
         """
         self.begin(source.start, is_resumed)
-        for clip, is_last in read_ahead(source.stretches()):
+        for clip, is_last in source.clips():
             yield self.add(clip, is_last, source.whole_s)
 
     def begin(self, start: float, is_resumed: bool = False) -> None:

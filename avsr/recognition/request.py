@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from avsr.clips.reader import FaceWish
 from avsr.clips.roi import Roi
+from avsr.clips.wanted import FaceWish, Wanted
 from avsr.decoding.options import SearchOptions
 from avsr.errors import UsageError
 from avsr.recognition.modality import RequestedModality
@@ -65,6 +65,24 @@ class Request:
                 "face 'all' reads lips, so modality 'audio' makes no sense with it",
                 settings=("face", "modality"),
             )
+
+    def wanted(self, begin: float, *, sound: bool = True, picture: bool = True) -> Wanted:
+        """What is read of an input.
+
+        Args:
+            begin: seconds within the input.
+            sound: whether the model can use sound.
+            picture: whether the model can use lips.
+        """
+        return Wanted(
+            start=begin,
+            end=self.end,
+            sound=sound and self.modality != "video",
+            picture=picture and self.modality != "audio",
+            face="speaking" if self.face == "all" else self.face,
+            roi=self.roi,
+            audio_track=self.audio_track,
+        )
 
     def changed(self, changes: Mapping[str, Any]) -> "Request":
         """The request with other values.

@@ -44,10 +44,19 @@ _SMALLEST_PART = 160  # pixels: in a smaller one, a face is too small for its li
 _NOTHING = np.zeros((64, 64, 3), dtype=np.uint8)  # models load, and chatter, on their first picture
 
 
-def _import_sparingly() -> None:
-    """Leave out of mediapipe its drawings, and its newer interface, which records sound too."""
+def import_face_models() -> tuple[Any, Any]:
+    """Import the library of the models, which takes a while.
+
+    Its drawings are left out, and its newer interface, which records sound too.
+
+    Returns:
+        Its modules for detecting faces and for meshes.
+    """
     import_lazily("matplotlib.pyplot")
     import_lazily("mediapipe.tasks", "mediapipe.tasks.python")
+    from mediapipe.python.solutions import face_detection, face_mesh
+
+    return face_detection, face_mesh
 
 
 def _starts(length: int, part: int) -> list[int]:
@@ -62,9 +71,7 @@ class FaceDetector:
     """Finds faces down to about 7 % of the picture's width (the full-range model)."""
 
     def __init__(self, min_confidence: float) -> None:
-        _import_sparingly()
-        from mediapipe.python.solutions import face_detection
-
+        face_detection, _ = import_face_models()
         with without_native_chatter():
             self._model = face_detection.FaceDetection(
                 min_detection_confidence=min_confidence, model_selection=1
@@ -124,9 +131,7 @@ class FaceMesh:
     """Places the 68 points of one face, looking first where that face was in the last picture."""
 
     def __init__(self, min_confidence: float) -> None:
-        _import_sparingly()
-        from mediapipe.python.solutions import face_mesh
-
+        _, face_mesh = import_face_models()
         with without_native_chatter():
             self._model = face_mesh.FaceMesh(
                 refine_landmarks=True,

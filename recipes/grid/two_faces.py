@@ -24,6 +24,7 @@ import avsr
 from avsr.atomic import atomic_file
 from avsr.clips.clip import Clip, Lips
 from avsr.clips.reader import ClipReader
+from avsr.clips.wanted import Wanted
 from avsr.manifest import Utterance, read_manifest
 from avsr.recognition.active_speaker import speaking_clip
 from avsr.text import count_word_errors
@@ -105,7 +106,7 @@ def _faces(path: Path) -> Clip:
     """The sound and everybody's lips, followed once and kept beside the clip."""
     kept = path.with_suffix(".npz")
     if not kept.exists():
-        with ClipReader(path, face="speaking") as reader:
+        with ClipReader(path, Wanted(face="speaking")) as reader:
             clip = reader.read() or Clip()
         arrays = {
             f"{name}{face.person}": getattr(face, name)

@@ -91,7 +91,7 @@ def test_sentences_stay_apart_whatever_a_face_tracker_makes_of_the_pause(
     recognizer: avsr.Recognizer, factor: float
 ) -> None:
     """Trackers differ a little from processor to processor; pauses hang on no threshold."""
-    with ClipReader(SAMPLE, face="largest") as reader:
+    with ClipReader(SAMPLE) as reader:
         one = reader.read()
     assert one is not None
     assert one.audio is not None

@@ -9,6 +9,7 @@ from av.stream import Disposition
 from avsr.cli import run
 from avsr.clips.reader import ClipReader
 from avsr.clips.sound_track import choose_sound_track
+from avsr.clips.wanted import Wanted
 from avsr_frontends.media import probe
 from tests.shared_inputs import shared_input
 from tests.unit.avsr_frontends.test_odd_sound import DEFAULT, NONE, write_tracks
@@ -37,7 +38,7 @@ def test_silent_tracks_are_passed_over(
     chosen, sentence = choose_sound_track(path, probe(path))
     assert chosen == number
     assert said in sentence
-    with ClipReader(path, picture=False) as reader:
+    with ClipReader(path, Wanted(picture=False)) as reader:
         clip = reader.read()
         assert clip is not None
         assert clip.audio is not None
