@@ -186,7 +186,8 @@ def _complete_place(
 ) -> tuple[ModelPlace, tuple[str, ...]]:
     """Where a model is, its base models fetched, and warnings if it is not the one wanted."""
     default = default_model() if name_or_folder == DEFAULT_MODEL else None
-    place = find_model(name_or_folder if default is None else default.name, offline=offline)
+    name = name_or_folder if default is None else default.name
+    place = find_model(name, offline=offline, progress=progress)
     try:
         fetch_bases(_base_names(place.folder), offline=offline, say=say, progress=progress)
     except ModelUnavailableError as error:

@@ -15,6 +15,7 @@ from avsr.clips.read import MouthTracker, read_clip
 from avsr.errors import InputError
 from avsr.pretrained import LoadedModel
 from avsr.processing import fit_to_lips
+from avsr.progress import Progress, show_nothing
 from avsr.timings import Timings
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import (
@@ -58,12 +59,15 @@ def noise_clips(n_clips: int, seconds: float, seed: int = 0) -> list[BenchClip]:
     ]
 
 
-def read_clips(paths: Sequence[Path], timings: Timings) -> list[BenchClip]:
+def read_clips(
+    paths: Sequence[Path], timings: Timings, progress: Progress = show_nothing
+) -> list[BenchClip]:
     """Read media files, or prepared clips, each with sound and a face.
 
     Args:
         paths: the files.
         timings: receives the stages ``decode``, ``imports`` and ``face``.
+        progress: told how many are read.
 
     Raises:
         InputError: a file that cannot be read, or lacks sound or face.
@@ -71,7 +75,8 @@ def read_clips(paths: Sequence[Path], timings: Timings) -> list[BenchClip]:
     clips = []
     tracker = MouthTracker(timings)
     with tracker:
-        for path in paths:
+        for number, path in enumerate(paths):
+            progress("reading clips", number, len(paths))
             try:
                 clip = read_clip(path, timings=timings, tracker=tracker)
             except MediaError as error:
@@ -81,6 +86,7 @@ def read_clips(paths: Sequence[Path], timings: Timings) -> list[BenchClip]:
                 raise InputError(f"{path}: has no {missing}; a benchmark needs sound and a face")
             waveform = fit_to_lips(clip.audio, clip.mouth)
             clips.append(BenchClip(name=path.name, waveform=waveform, mouth=clip.mouth))
+    progress("reading clips", len(paths), len(paths))
     return clips
 
 

@@ -124,6 +124,8 @@ def bench(
 
     _check_outputs(files or [], output, plots)
 
+    progress = ProgressDisplay()
+    progress.waiting("loading libraries")
     import torch
 
     from avsr.benchmark.report import circumstances
@@ -134,7 +136,7 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     if random is None:
-        loaded = load_model(model, device, dtype=dtype, say=say, progress=ProgressDisplay())
+        loaded = load_model(model, device, dtype=dtype, say=say, progress=progress)
     else:
         numbers = "float32" if dtype == "auto" else dtype
         loaded = random_model(random, layers=layers, padded=padded, device=device, dtype=numbers)
@@ -178,7 +180,7 @@ def _read(files: list[Path], results: dict[str, Any]) -> "list[BenchClip]":
     from avsr.timings import Timings
 
     timings = Timings()
-    clips = read_clips(files, timings)
+    clips = read_clips(files, timings, ProgressDisplay())
     results["frontend"] = {
         "seconds": {name: round(spent, 3) for name, spent in timings.seconds.items()},
         "clips_s": round(seconds_of(clips), 2),

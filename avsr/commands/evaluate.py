@@ -114,6 +114,8 @@ def evaluate(
         if output
         else "with -o FILE, a run that was stopped can go on"
     )
+    progress = ProgressDisplay()
+    progress.waiting("loading libraries")
     from avsr.decoding.options import SearchOptions
     from avsr.evaluation.evaluate import evaluate as run
     from avsr.evaluation.settings import EvaluationSettings
@@ -142,7 +144,7 @@ def evaluate(
         output=output,
         plots=plots,
     )
-    results = run(settings, say=say, progress=ProgressDisplay())
+    results = run(settings, say=say, progress=progress)
     full_list = str(results.files[1]) if results.files else "the results file"  # the card
     for line in problem_lines(results.problems, full_list):
         say(line)

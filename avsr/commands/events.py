@@ -56,6 +56,11 @@ class Events:
         """What shows how a download goes on."""
         return show_nothing if self._quiet else self._display
 
+    def loading(self) -> None:
+        """Libraries and the model are being loaded."""
+        if not self._quiet:
+            self._display.waiting("loading the model")
+
     def begin(self, file: Path, number: int = 1, n_files: int = 1) -> None:
         """File ``number`` of ``n_files`` is begun."""
         self._place = f"{number} of {n_files}: " if n_files > 1 else ""

@@ -101,7 +101,7 @@ def download_model(name: Name, offline: Offline = False, debug: Debug = False) -
     if stored is None:
         if offline:
             raise ModelUnavailableError(f"{name}: is not on this machine; repeat without --offline")
-        stored, verified = fetch_model(model)
+        stored, verified = fetch_model(model, ProgressDisplay())
         if verified:
             say(f"{name}: {verified}")
     print(stored)

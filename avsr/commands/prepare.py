@@ -42,6 +42,8 @@ def prepare(
     when started again. Clips that fail, or show no face, stay in the manifest, marked and listed.
     """
     goes_on("the same command goes on from there")
+    progress = ProgressDisplay()
+    progress.waiting("loading libraries")
     from avsr.preparation.corpus import PreparationSettings
     from avsr.preparation.corpus import prepare as run
 
@@ -54,7 +56,7 @@ def prepare(
         longest_s=max_seconds,
         limit=limit,
     )
-    report = run(settings, say=say, progress=ProgressDisplay())
+    report = run(settings, say=say, progress=progress)
     if report.n_failed == report.n_clips:
         first = next(one.detail for one in report.problems if one.kind == "unreadable")
         raise InputError(f"no clip could be read; the first reason: {first}")

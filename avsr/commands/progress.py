@@ -42,6 +42,12 @@ class ProgressDisplay:
         else:
             self._show(stage, done, total, counts, speed)
 
+    def waiting(self, what: str) -> None:
+        """Show on a terminal that something goes on of which nobody knows how long it takes."""
+        self._rate(what, 0)
+        if sys.stderr.isatty():
+            self._draw(what, 0, None, "")
+
     def seconds(self, name: str, done_s: float, total_s: float | None) -> None:
         """Show how many seconds of a recording are read.
 
@@ -102,7 +108,9 @@ class ProgressDisplay:
 
     def _draw(self, stage: str, done: float, total: float | None, facts: str) -> None:
         self._shown = (stage, done, total, facts)
+        share = f"{min(1.0, done / total):.0%}" if total else ""
         values: Any = {"description": stage, "completed": done, "total": total or None}
+        values["share"] = share
         if self._bar is None:
             if _open:
                 _open[0].close()
@@ -134,9 +142,9 @@ def _new_bar() -> Any:
         SpinnerColumn(),
         text("{task.description}", overflow="ellipsis", ratio=1),
         BarColumn(bar_width=12),
-        text("{task.percentage:>3.0f}%", min_width=4),
+        text("{task.fields[share]:>4}"),
         text("{task.fields[facts]}", overflow="ellipsis"),
-        console=Console(file=sys.stderr, highlight=False),
+        console=Console(file=sys.stderr, highlight=False, force_terminal=True),
         transient=True,
         redirect_stdout=False,  # its lines are for another reader
         refresh_per_second=_DRAWN_PER_S,

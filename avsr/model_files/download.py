@@ -5,11 +5,20 @@ from glob import escape
 from pathlib import Path
 
 from avsr.errors import InputError, ModelUnavailableError, one_line
+from avsr.model_files.hub_progress import told_download
+from avsr.progress import Progress, show_nothing
 
 _CHUNK_BYTES = 1024**2
 
 
-def download(url: str, path: Path, *, n_bytes: int | None = None, sha256: str = "") -> str:
+def download(
+    url: str,
+    path: Path,
+    *,
+    n_bytes: int | None = None,
+    sha256: str = "",
+    progress: Progress = show_nothing,
+) -> str:
     """Fetch a file; what was fetched before and broke off is not fetched again.
 
     Until it is whole it is called ``NAME.VERSION.part``, with a mark of the version that the server
@@ -20,6 +29,7 @@ def download(url: str, path: Path, *, n_bytes: int | None = None, sha256: str = 
         path: to write; its folder is made.
         n_bytes: size to expect, where it is known.
         sha256: checksum to expect, where it is known.
+        progress: told how much of it has come.
 
     Returns:
         What was verified, for the user.
@@ -40,8 +50,9 @@ def download(url: str, path: Path, *, n_bytes: int | None = None, sha256: str = 
         for old in path.parent.glob(f"{escape(path.name)}.*part"):
             if old != part or not about.etag:  # of another version, or nobody knows of which
                 old.unlink()
-        with part.open("ab") as file:
-            http_get(url, file, resume_size=file.tell(), expected_size=about.size)
+        with part.open("ab") as file, told_download(path.name, progress) as bar:
+            size = about.size
+            http_get(url, file, resume_size=file.tell(), expected_size=size, tqdm_class=bar)
     except HfHubHTTPError as error:
         raise ModelUnavailableError(f"{url}: {one_line(error)}") from error
     except OSError as error:

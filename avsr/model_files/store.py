@@ -15,8 +15,10 @@ from avsr.model_files.bundled import (
     BundledModel,
     bundled_models,
 )
+from avsr.model_files.hub_progress import told_download
 from avsr.model_files.places import model_store, settings_folder
 from avsr.model_files.published import PUBLISHED, PublishedModel
+from avsr.progress import Progress, show_nothing
 
 _CONVERTED = "converted"  # folder beside a downloaded checkpoint
 _CHOICE_FILE = "default-model"
@@ -64,13 +66,16 @@ def published_model(name: str) -> PublishedModel:
     return PUBLISHED[name]
 
 
-def find_model(name_or_folder: str | Path, *, offline: bool = False) -> ModelPlace:
+def find_model(
+    name_or_folder: str | Path, *, offline: bool = False, progress: Progress = show_nothing
+) -> ModelPlace:
     """The folder of a model that is to be loaded.
 
     Args:
         name_or_folder: a bundled name, a folder with a ``config.json``, or a hub id ``owner/name``,
             which is downloaded the first time.
         offline: never download.
+        progress: told how much of it has come.
 
     Raises:
         ModelUnavailableError: there is no such model, or it cannot be fetched.
@@ -88,7 +93,8 @@ def find_model(name_or_folder: str | Path, *, offline: bool = False) -> ModelPla
         return ModelPlace(name=shown, folder=folder)
     if isinstance(name_or_folder, str) and is_hub_id(name):
         try:
-            return ModelPlace(name=name, folder=hub_folder(name, offline=offline))
+            fetched = hub_folder(name, offline=offline, progress=progress)
+            return ModelPlace(name=name, folder=fetched)
         except OSError as error:
             message = f"{name}: no such folder, and it {error}"
             raise ModelUnavailableError(message) from error
@@ -110,6 +116,7 @@ def hub_folder(
     revision: str | None = None,
     offline: bool = False,
     files: list[str] | None = None,
+    progress: Progress = show_nothing,
 ) -> Path:
     """Folder of a model of the hub, downloaded the first time unless that is forbidden.
 
@@ -118,6 +125,7 @@ def hub_folder(
         revision: a branch, tag or commit.
         offline: never download.
         files: patterns of the files that are wanted; None is all.
+        progress: told how much of it has come.
 
     Raises:
         OSError: it is not here and cannot be fetched; the message is one line.
@@ -125,11 +133,16 @@ def hub_folder(
     import huggingface_hub
 
     try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                hub_id, revision=revision, allow_patterns=files, local_files_only=offline
+        with told_download(hub_id, progress) as bar:
+            return Path(
+                huggingface_hub.snapshot_download(
+                    hub_id,
+                    revision=revision,
+                    allow_patterns=files,
+                    local_files_only=offline,
+                    tqdm_class=bar,
+                )
             )
-        )
     except huggingface_hub.errors.GatedRepoError as error:
         raise OSError(
             f"is gated; ask for access on the page of {hub_id} on the Hugging Face hub, then run "
@@ -154,8 +167,12 @@ def stored_model(model: PublishedModel) -> Path | None:
     return next(iter(sorted(found)), None)
 
 
-def fetch_model(model: PublishedModel) -> tuple[Path, str]:
+def fetch_model(model: PublishedModel, progress: Progress = show_nothing) -> tuple[Path, str]:
     """Fetch a published model; a broken download goes on where it stopped.
+
+    Args:
+        model: it.
+        progress: told how much of it has come.
 
     Returns:
         Where it is now, and what was verified; empty where the hub's library did that.
@@ -166,7 +183,7 @@ def fetch_model(model: PublishedModel) -> tuple[Path, str]:
     """
     if model.hub_id:
         try:
-            return hub_folder(model.hub_id, files=_HUB_FILES), ""
+            return hub_folder(model.hub_id, files=_HUB_FILES, progress=progress), ""
         except OSError as error:
             raise ModelUnavailableError(f"{model.name}: {error}") from error
     target = model_store() / model.name / model.file
@@ -177,7 +194,10 @@ def fetch_model(model: PublishedModel) -> tuple[Path, str]:
         )
     from avsr.model_files.download import download
 
-    return target, download(model.url, target, n_bytes=model.n_bytes, sha256=model.sha256)
+    verified = download(
+        model.url, target, n_bytes=model.n_bytes, sha256=model.sha256, progress=progress
+    )
+    return target, verified
 
 
 def converted_folder(name: str) -> Path:

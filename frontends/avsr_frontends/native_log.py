@@ -11,9 +11,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_CHATTER = re.compile(
-    rb"[IW]\d{4} \d\d:\d\d|[IW]0000 00:00:\d|INFO: Created TensorFlow Lite"
-    rb"|WARNING: All log messages before absl"
+_CHATTER = re.compile(  # may stand behind what a progress bar has left on the line
+    rb"(?:[IW]\d{4} \d\d:\d\d|[IW]0000 00:00:\d|INFO: Created TensorFlow Lite"
+    rb"|WARNING: All log messages before absl)[^\n]*\n?"
 )
 _lock = threading.Lock()
 
@@ -38,9 +38,7 @@ def without_native_chatter() -> Iterator[None]:
             finally:
                 os.dup2(terminal, 2)
                 held.seek(0)
-                for line in held.read().splitlines(keepends=True):
-                    if not _CHATTER.match(line):
-                        _write_all(terminal, line)
+                _write_all(terminal, _CHATTER.sub(b"", held.read()))
                 os.close(terminal)
 
 

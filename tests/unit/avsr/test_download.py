@@ -97,6 +97,21 @@ def test_whole_file(server: Server, tmp_path: Path) -> None:
     )
 
 
+def test_progress_is_told_in_place_of_the_librarys_bars(
+    server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[tuple[str, int, int]] = []
+    server.breaks = [11_000_000]
+    download(server.url, tmp_path / "model.pt", progress=lambda *report: shown.append(report))
+    assert {stage for stage, _, _ in shown} == {"fetching model.pt, MB"}
+    done = [n for _, n, _ in shown]
+    assert done == sorted(done)
+    assert {total for _, _, total in shown} == {26}
+    assert shown[-1] == ("fetching model.pt, MB", 26, 26)
+    assert done.count(26) == 1  # so that the end is told once
+    assert capfd.readouterr().err.count("\r") == 0
+
+
 def test_broken_connection_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
     server.breaks = [11_000_000, 11_000_000]
     download(server.url, tmp_path / "model.pt")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,31 @@ def test_doctor_loads_nothing_slow() -> None:
     imported = modules_after("from avsr.cli import run; run(['doctor'])")
     assert imported & HEAVY == {"av", "cv2", "numpy"}
     assert len(imported) < 700
+
+
+def test_long_commands_show_that_they_work_before_they_load_anything(tmp_path: Path) -> None:
+    code = f"""
+from avsr.cli import run
+from avsr.commands.progress import ProgressDisplay
+class Shown(BaseException):
+    pass
+def waiting(display, what):
+    raise Shown
+ProgressDisplay.waiting = waiting
+for command in (
+    "transcribe demo/samples/clean.mp4",
+    "evaluate --manifest demo/samples/manifest.jsonl",
+    "prepare demo/samples/manifest.jsonl -o {tmp_path}",
+    "sinks demo/samples/clean.mp4 -o {tmp_path}",
+    "bench",
+):
+    try:
+        run(command.split())
+    except Shown:
+        continue
+    raise AssertionError(command)
+"""
+    assert not modules_after(code) & HEAVY
 
 
 def test_transcribing_loads_what_it_uses() -> None:

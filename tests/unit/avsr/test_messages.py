@@ -74,3 +74,21 @@ def test_a_bar_is_one_line(columns: int, monkeypatch: pytest.MonkeyPatch) -> Non
         assert terminal.getvalue().endswith("\x1b[2K")  # the line is clean
     assert "1:30 of 1:00:00" in terminal.getvalue()[len(shown) :]
     close_progress()
+
+
+def test_what_is_waited_for_shows_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = ProgressDisplay()
+    progress.waiting("loading libraries")
+    assert capsys.readouterr().err == ""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    progress.waiting("loading libraries")
+    assert "loading libraries" in terminal.getvalue()
+    assert "%" not in terminal.getvalue()  # nobody knows how much of it is done
+    progress("readings", 1, 4)
+    assert "25%" in terminal.getvalue()
+    close_progress()

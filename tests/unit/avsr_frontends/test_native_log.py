@@ -24,6 +24,15 @@ def test_notes_are_dropped_and_everything_else_passes(capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err.encode() == b"".join(REST) + b"after\n"
 
 
+def test_a_note_behind_an_unfinished_line_is_dropped_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """As a progress bar leaves one."""
+    with without_native_chatter():
+        os.write(2, b"\r3 of 10: 25%")
+        os.write(2, CHATTER[2])
+        os.write(2, b"\r3 of 10: 50%")
+    assert capfd.readouterr().err == "\r3 of 10: 25%\r3 of 10: 50%"
+
+
 def test_messages_survive_an_exception(capfd: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         with without_native_chatter():
