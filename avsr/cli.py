@@ -115,7 +115,8 @@ def _with_help(message: str, arguments: Sequence[str]) -> str:
         if command is None:
             break
         path.append(word)
-    return f"{message.rstrip('.')}. See {' '.join(path)} --help."
+    sentence = message if message.endswith("?") else f"{message.rstrip('.')}."
+    return f"{sentence} See {' '.join(path)} --help."
 
 
 def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> int:

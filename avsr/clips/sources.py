@@ -3,6 +3,7 @@
 Shapes: N audio samples at 16 kHz, T video frames at 25 fps, H and W picture size.
 """
 
+import itertools
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,8 @@ from avsr_frontends.pictures import fits
 from avsr_frontends.rates import MOUTH_SIZE, SAMPLE_RATE, VIDEO_FPS
 
 STRETCH_S = 15  # seconds of a file that are decoded at once
+_FIRST_S = 5  # the same of the first stretch of a long file, so that its first words come soon
+_LONG_S = 2 * STRETCH_S
 
 SourceLike = str | Path | np.ndarray | Tensor | Clip
 
@@ -116,16 +119,17 @@ class Source:
             self.whole_s = whole_s
             yield replace(clip, warnings=()), True
             return
-        n_frames = STRETCH_S * VIDEO_FPS
         with ClipReader(self.path, self.wanted, timings=self.timings) as reader:
             self._reader = reader
             self.duration_s, self.whole_s = reader.duration_s, reader.whole_s
             is_last = False
+            lengths = _lengths(reader.duration_s)
             while not is_last and not self._is_closed:
-                clip = reader.read(n_frames) or Clip()
+                length_s = next(lengths)
+                clip = reader.read(length_s * VIDEO_FPS) or Clip()
                 if self._lips is not None:
                     self._lips.add(clip)
-                is_last = clip.duration_s < STRETCH_S
+                is_last = clip.duration_s < length_s
                 self.warnings = tuple(reader.warnings)
                 if is_last and reader.lack_of_face:
                     raise InputError(f"{reader.lack_of_face}; choose among them")
@@ -139,6 +143,14 @@ class Source:
             with self.timings.measure("decode"):
                 return load_clip(self.path, sound=wanted.sound, picture=wanted.picture)
         return clip_of_array(self.given, self.timings)
+
+
+def _lengths(duration_s: float | None) -> Iterator[int]:
+    """Seconds of one stretch after the other; all but the first two are alike."""
+    is_long = duration_s is not None and duration_s >= _LONG_S
+    return itertools.chain(
+        (_FIRST_S, STRETCH_S - _FIRST_S) if is_long else (), itertools.repeat(STRETCH_S)
+    )
 
 
 @contextmanager

@@ -13,11 +13,13 @@ from avsr.clips import sources
 from avsr.clips.buffer import ClipBuffer
 from avsr.clips.clip import Clip
 from avsr.clips.reader import ClipReader
+from avsr.clips.wanted import Wanted
 from avsr.errors import InputError, UsageError
 from avsr.recognition import long_form
 from avsr.recognition.request import Request
 from avsr.recognition.speech_evidence import Evidence
 from avsr.recognizer import Progress
+from avsr.timings import Timings
 from tests.clips import write_clip
 from tests.signals import portrait, tone
 
@@ -63,18 +65,35 @@ def test_pieces_follow_speech_and_cover_it(recognizer: avsr.Recognizer, recordin
     assert result.text == " ".join(segment.text for segment in result.segments)
 
 
-@pytest.mark.parametrize("stretch_s", [2, 3, 7])
+@pytest.mark.parametrize(("stretch_s", "long_s"), [(2, 60), (3, 60), (7, 20)])
 def test_stretches_give_what_the_whole_gives(
-    recognizer: avsr.Recognizer, recording: Path, monkeypatch: pytest.MonkeyPatch, stretch_s: int
+    recognizer: avsr.Recognizer,
+    recording: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stretch_s: int,
+    long_s: int,
 ) -> None:
+    """Where the first is shorter, too."""
     whole = recognizer.transcribe(recording)
     monkeypatch.setattr(sources, "STRETCH_S", stretch_s)
+    monkeypatch.setattr(sources, "_LONG_S", long_s)
     parts = recognizer.transcribe(recording)
     assert [(s.start, s.end, s.text) for s in parts.segments] == [
         (s.start, s.end, s.text) for s in whole.segments
     ]
     assert parts.duration_s == whole.duration_s
     assert list(recognizer.segments(recording)) == list(parts.segments)
+
+
+@pytest.mark.parametrize(("seconds", "lengths"), [(29, [15, 14]), (37, [5, 10, 15, 7])])
+def test_a_long_file_begins_with_a_short_stretch(
+    tmp_path: Path, seconds: int, lengths: list[int]
+) -> None:
+    """So that its first words come soon."""
+    path = write_clip(tmp_path / "long.mkv", sound=tone(seconds))
+    source = sources.Source(path, Wanted(), Timings())
+    found = [clip.duration_s for clip, _ in source.clips()]
+    assert found == pytest.approx(lengths, abs=0.05)
 
 
 def test_start_and_end(recognizer: avsr.Recognizer, recording: Path) -> None:
