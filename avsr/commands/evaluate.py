@@ -145,6 +145,7 @@ def evaluate(
         plots=plots,
     )
     results = run(settings, say=say, progress=progress)
+    progress.close()
     full_list = str(results.files[1]) if results.files else "the results file"  # the card
     for line in problem_lines(results.problems, full_list):
         say(line)

@@ -45,7 +45,8 @@ class Events:
     def note(self, message: str) -> None:
         """Say something that is good to know."""
         if not self._quiet:
-            say(message)
+            with self._display.hidden():
+                say(message)
 
     def tell(self, message: str) -> None:
         """Say something about all files once; results that carry it do not repeat it here."""

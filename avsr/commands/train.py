@@ -61,6 +61,7 @@ def train(
     from avsr.training.run_folder import RunFolder
 
     model = run(settings, inputs=[config], say=say, progress=progress)
+    progress.close()  # a run may stop before its last step
     problems = RunFolder(settings.output).problems()
     if speaks:
         for line in problem_lines(problems, f"{settings.output}/run.json"):
