@@ -9,8 +9,7 @@ from avsr.noise import cut_noise, generator_for, mix_at_snr
 from avsr_frontends.media import read_audio
 
 BABBLE_FILE = Path(__file__).parent / "assets" / "babble.ogg"  # eight synthetic voices
-QUIETEST_DB = -20  # relative to the voice; the slider's end, which stands for no babble
-LOUDEST_DB = 10
+CHOICES_DB = (10, 5, 0, -5, -10)  # ratios of voice to babble that the page offers
 _SEED = 7
 
 
@@ -20,19 +19,18 @@ def babble() -> np.ndarray:
     return read_audio(BABBLE_FILE)
 
 
-def add_babble(speech: np.ndarray, level_db: float) -> np.ndarray:
-    """Mix babble in at a level relative to the speech; the same speech gives the same mixture.
+def add_babble(speech: np.ndarray, snr_db: float) -> np.ndarray:
+    """Mix babble in at a signal-to-noise ratio; the same speech gives the same mixture.
 
     Args:
         speech: [N] float32.
-        level_db: power of the babble over that of the speech; 0 is equally loud.
-            ``QUIETEST_DB`` and below leave the speech as it is.
+        snr_db: power of the speech over that of the babble; 0 is equally loud, less is louder.
 
     Returns:
         [N] float32, scaled down where it would exceed full scale; silence stays silence.
     """
-    if level_db <= QUIETEST_DB or not speech.any():
+    if not speech.any():
         return speech
     noise = cut_noise(babble(), len(speech), generator_for(str(len(speech)), _SEED))
-    mixed = mix_at_snr(speech, noise, -level_db)
+    mixed = mix_at_snr(speech, noise, snr_db)
     return mixed / max(1.0, float(np.abs(mixed).max()))

@@ -11,12 +11,13 @@ from avsr.clips.clip import Clip
 from avsr.clips.read import MIN_FACE_COVERAGE, read_clip
 from avsr.errors import AvsrError, one_line
 from avsr.route import Modality
-from avsr_demo.babble import QUIETEST_DB, add_babble
+from avsr_demo.babble import add_babble
 from avsr_demo.differences import word_errors
 from avsr_demo.face_watch import FaceWatch
 from avsr_demo.findings import Findings, Question, RateRow, Reading
 from avsr_demo.limits import Limits
 from avsr_demo.page_files import write_page_files
+from avsr_demo.samples import Sample, sample_in
 from avsr_demo.tokens import count_tokens
 from avsr_frontends.media import MediaError
 
@@ -61,12 +62,12 @@ class Explorer:
         path = question.path
         info = self.limits.check_file(path)
         assert path is not None  # or check_file had refused it
-        now = Findings(stage="Listening", info=info, reference=question.reference)
+        now = Findings(question=question, stage="Listening", info=info, sample=sample_in(path))
         yield now
         heard = self._read(path, info.has_audio, sound=True)
-        if heard.audio is not None and question.babble_db > QUIETEST_DB:
-            heard = replace(heard, audio=add_babble(heard.audio, question.babble_db))
-            now = replace(now, babble_db=question.babble_db)
+        if heard.audio is not None and heard.audio.any() and question.snr_db is not None:
+            heard = replace(heard, audio=add_babble(heard.audio, question.snr_db))
+            now = replace(now, snr_db=question.snr_db)
         now = replace(
             now,
             stage="Looking for the face",
@@ -81,7 +82,11 @@ class Explorer:
             warnings=(*heard.warnings, *seen.warnings),
             undecodable=(*heard.undecodable, *seen.undecodable),
         )
-        warnings = [*_seen_warnings(clip), *(_plain(warning, path) for warning in clip.warnings)]
+        warnings = [
+            *self._sample_warnings(now.sample),
+            *_seen_warnings(clip),
+            *(_plain(warning, path) for warning in clip.warnings),
+        ]
         now = replace(
             now,
             stage="Reading the lips",
@@ -145,6 +150,12 @@ class Explorer:
         if modality == "video":
             return no_lips
         return no_sound or no_lips
+
+    def _sample_warnings(self, sample: Sample | None) -> list[str]:
+        name = self.recognizer.loaded.name
+        if sample is None or sample.model == name:
+            return []
+        return [f"{sample.model} reads this sample best; {name} was made for other sentences."]
 
     def _compare_rates(
         self, clip: Clip, question: Question, findings: Findings

@@ -18,13 +18,18 @@ _MARGIN = 0.12  # of the face's size, around its outermost points
 _CORNER = 0.22  # of the box's shorter side
 
 
-def write_film(path: Path, frames: Iterable[np.ndarray], sound: np.ndarray | None) -> None:
+def write_film(
+    path: Path, frames: Iterable[np.ndarray], sound: np.ndarray | None
+) -> tuple[int, int] | None:
     """Write an MP4 that every browser plays.
 
     Args:
         path: the new file.
         frames: T pictures [H, W, 3] uint8 RGB or [H, W] grey, all of one size; may be none.
         sound: [N] float32, or None for a film without a sound track.
+
+    Returns:
+        Width and height of the picture in pixels, both even; None without a picture.
     """
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         pictures = iter(frames)
@@ -52,6 +57,7 @@ def write_film(path: Path, frames: Iterable[np.ndarray], sound: np.ndarray | Non
             wave.pts = 0
             container.mux(audio.encode(wave))
             container.mux(audio.encode())
+    return None if video is None else (video.width, video.height)
 
 
 def shrink(frame: np.ndarray) -> tuple[np.ndarray, float]:

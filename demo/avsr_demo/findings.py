@@ -6,6 +6,7 @@ from pathlib import Path
 from avsr import Route, TranscriptionResult
 from avsr.recognition.readability import readability_doubts
 from avsr.route import Modality
+from avsr_demo.samples import Sample
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaInfo
 
@@ -17,13 +18,13 @@ class Question:
     Attributes:
         path: the recording; None if there is none yet.
         route: the rates at which sound and lips are read; None is the finest trained.
-        babble_db: level of the babble relative to the voice, see :mod:`avsr_demo.babble`.
+        snr_db: at which ratio of the voice to it babble is mixed in; None for no babble.
         reference: what is said, if the visitor knows it.
     """
 
     path: Path | None
     route: Route
-    babble_db: float
+    snr_db: float | None = None
     reference: str = ""
 
 
@@ -71,12 +72,14 @@ class Films:
 
     Attributes:
         player: film with the face marked and the sound as it was recognised.
+        size: width and height of its picture in pixels; None without a picture.
         captions: WebVTT in which each word lights up as it is said.
         mouth: the mouth crops as a silent film, or None without a face.
         downloads: the best reading as files, by format.
     """
 
     player: Path
+    size: tuple[int, int] | None
     captions: str
     mouth: Path | None
     downloads: dict[str, Path]
@@ -87,11 +90,12 @@ class Findings:
     """What is known so far.
 
     Attributes:
+        question: what was asked.
         stage: what is being done now; empty when all is done.
         info: what the file's headers say.
         duration_s: length of the recording.
-        babble_db: level of the babble that was mixed in, or None.
-        reference: what is said, as the visitor typed it.
+        sample: the sample that the recording is, or None.
+        snr_db: ratio of the voice to the babble that was mixed in, or None.
         readings: by modality, those that are finished.
         face: how well the face was followed; None before it was looked for or without a picture.
         rates: the table, complete or empty.
@@ -100,11 +104,12 @@ class Findings:
         seconds: since the question was taken up.
     """
 
+    question: Question
     stage: str
     info: MediaInfo
     duration_s: float = 0.0
-    babble_db: float | None = None
-    reference: str = ""
+    sample: Sample | None = None
+    snr_db: float | None = None
     readings: dict[Modality, Reading] = field(default_factory=dict)
     face: TrackReport | None = None
     rates: tuple[RateRow, ...] = ()

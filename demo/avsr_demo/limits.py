@@ -12,6 +12,10 @@ class RecordingError(ValueError):
     """A recording that the demo does not take; the message is shown to the visitor as it is."""
 
 
+class LineFullError(RecordingError):
+    """Too many visitors wait already."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """The largest recording that the demo takes.

@@ -34,7 +34,7 @@ def write_page_files(
     decodable = info.has_video and "picture" not in clip.undecodable
     pictures = iter_video(info.path, end=clip.duration_s) if decodable else ()
     boxes, found = (None, None) if track is None else (track.boxes, track.found)
-    write_film(player, marked_frames(pictures, boxes, found), clip.audio)
+    size = write_film(player, marked_frames(pictures, boxes, found), clip.audio)
     if clip.mouth is not None:
         write_film(mouth, clip.mouth, None)
     downloads: dict[str, Path] = {}
@@ -44,6 +44,7 @@ def write_page_files(
         downloads[name].write_text(render(best, name), encoding="utf-8")
     return Films(
         player=player,
+        size=size,
         captions=following_captions(best),
         mouth=mouth if clip.mouth is not None else None,
         downloads=downloads,

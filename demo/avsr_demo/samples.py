@@ -1,5 +1,6 @@
 """The sample clips that come with the package."""
 
+import filecmp
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from avsr.lines import read_lines
 _HERE = Path(__file__).parent
 _TITLES = {
     "clean": "Clean",
-    "babble_0db": "Babble, 0 dB",
+    "babble_0db": "In babble, 0 dB",
     "silent": "Silent film",
     "english": "Everyday English",
 }
@@ -24,12 +25,16 @@ class Sample:
         title: what its button says.
         path: the file.
         text: what is said in it.
+        model: the bundled model that it was made for, and that reads it best.
+        snr_db: ratio of the voice to the babble that is in the recording; None without babble.
     """
 
     id: str
     title: str
     path: Path
     text: str
+    model: str
+    snr_db: float | None
 
 
 def samples() -> list[Sample]:
@@ -42,9 +47,16 @@ def samples() -> list[Sample]:
             title=_TITLES[record["id"]],
             path=folder / record["path"],
             text=record["text"],
+            model=record["model"],
+            snr_db=record.get("snr_db"),
         )
         for record in map(json.loads, records)
     ]
+
+
+def sample_in(path: Path) -> Sample | None:
+    """The sample that a file is a copy of, whatever its name; None for any other file."""
+    return next((one for one in samples() if filecmp.cmp(one.path, path, shallow=False)), None)
 
 
 def _folder() -> Path:

@@ -72,10 +72,10 @@ def serve(
 def _launch(service: Service, storage: Storage, host: str, port: int, workers: int) -> Any:
     """Start the web server; returns Gradio's page."""
     _keep_to_ourselves(storage.root)
-    from avsr_demo.page import build_page  # Gradio reads the environment when it is imported
-    from avsr_demo.theme import ASSETS, theme
+    from avsr_demo.page import build_page, threads_of_page  # Gradio reads the environment when it is imported
+    from avsr_demo.theme import ASSETS, scripts, theme
 
-    page = build_page(service, workers)
+    page = build_page(service)
     try:
         page.launch(
             server_name=host,
@@ -90,11 +90,12 @@ def _launch(service: Service, storage: Storage, host: str, port: int, workers: i
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
+            max_threads=threads_of_page(workers),
             max_file_size=round(service.limits.megabytes * 1e6),
             footer_links=["api"],
             theme=theme(),
             css_paths=[ASSETS / "page.css"],
-            head=f"<script>{(ASSETS / 'page.js').read_text(encoding='utf-8')}</script>",
+            head="".join(f"<script>{text}</script>" for text in scripts()),
             favicon_path=ASSETS / "icon.png",
             allowed_paths=[str(sample.path) for sample in samples()],
         )

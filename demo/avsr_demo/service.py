@@ -1,7 +1,7 @@
 """What the page and the API ask of the demo, session by session."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from avsr_demo.explore import Explorer
 from avsr_demo.findings import Findings, Question
 from avsr_demo.limits import Limits, RecordingError
 from avsr_demo.storage import Storage
-from avsr_demo.workers import Workers
+from avsr_demo.workers import Waiting, Workers
 
 _MODALITIES: tuple[Modality, ...] = ("audio", "video", "av")
 
@@ -32,21 +32,32 @@ class Service:
     limits: Limits
     storage: Storage
     workers: Workers
+    _newest: dict[str, object] = field(default_factory=dict)  # by session, its last question
 
-    def explore(self, session: str, question: Question) -> Iterator[Findings]:
+    def explore(self, session: str, question: Question) -> Iterator[Findings | Waiting]:
         """Read a recording for a session; its earlier results are deleted.
 
+        A session has one question at a time: what an earlier one still yields ends.
+
         Raises:
-            RecordingError: if the recording is refused.
+            RecordingError: if the recording is refused, or too many visitors wait.
         """
         if question.path is not None:
             self.storage.hold(session, question.path)
         explorer = Explorer(recognizer=self.recognizer, limits=self.limits)
+        asked = object()
+        self._newest[session] = asked
         yield from self.workers.stream(
             lambda watch: explorer.explore(
                 question, watch, lambda: self.storage.new_results(session)
-            )
+            ),
+            wanted=lambda: self._newest.get(session) is asked,
         )
+
+    def release(self, session: str) -> None:
+        """Forget a session: what it asked for ends, and its files are deleted."""
+        self._newest.pop(session, None)
+        self.storage.release(session)
 
     def answer(self, session: str, question: Question) -> dict[str, Any]:
         """Read a recording and give everything as plain values.
@@ -54,7 +65,9 @@ class Service:
         Raises:
             RecordingError: if the recording is refused.
         """
-        return _plain_values(list(self.explore(session, question))[-1])
+        *_, findings = self.explore(session, question)
+        assert isinstance(findings, Findings)
+        return _plain_values(findings)
 
     def close(self) -> None:
         """Wait for running work, then delete all files."""
@@ -71,14 +84,14 @@ def _plain_values(findings: Findings) -> dict[str, Any]:
             continue
         values = reading.result.to_dict()
         values.pop("file")
-        errors = word_errors(findings.reference, reading.result.text)
+        errors = word_errors(findings.question.reference, reading.result.text)
         readings[modality] = values | {"wer": None if errors is None else round(errors.wer, 4)}
     best = findings.best
     return {
         "text": None if best is None else best.text,
         "modality": None if best is None else best.modality,
         "duration": round(findings.duration_s, 3),
-        "babble_db": findings.babble_db,
+        "snr_db": findings.snr_db,
         "readings": readings,
         "rates": [
             {
@@ -97,7 +110,11 @@ def _plain_values(findings: Findings) -> dict[str, Any]:
 
 
 def question_of(
-    path: str | None, reference: str, babble_db: float, audio_rate: Any, video_rate: Any
+    path: str | None,
+    reference: str,
+    snr_db: float | None = None,
+    audio_rate: float | None = None,
+    video_rate: float | None = None,
 ) -> Question:
     """A question from the values of controls.
 
@@ -113,6 +130,6 @@ def question_of(
             audio_rate=None if audio_rate is None else int(audio_rate),
             video_rate=None if video_rate is None else int(video_rate),
         ),
-        babble_db=float(babble_db),
+        snr_db=snr_db,
         reference=reference or "",
     )

@@ -18,6 +18,11 @@ _STONE = Color(
 )  # fmt: skip
 
 
+def scripts() -> list[str]:
+    """The scripts of the page, one for each of its concerns."""
+    return [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js"))]
+
+
 def theme() -> Base:
     """Paper and ink, violet for actions; fonts come with Gradio, none is fetched.
 

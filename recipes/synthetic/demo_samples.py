@@ -44,12 +44,13 @@ def main() -> None:
     records = []
     for name, sound in (("clean", samples), ("babble_0db", noisy), ("silent", None)):
         write_mp4(folder / f"{name}.mp4", film(clean.speech, clean.look), sound, _CRF)
-        records.append(clean.record(f"{name}.mp4") | {"id": name})
+        record = clean.record(f"{name}.mp4") | {"id": name, "model": "grid-tiny"}
+        records.append(record | ({"snr_db": _SNR_DB} if sound is noisy else {}))
     english = _english(clean.look)
     write_mp4(
         folder / "english.mp4", film(english.speech, english.look), english.speech.samples, _CRF
     )
-    records.append(english.record("english.mp4"))
+    records.append(english.record("english.mp4") | {"model": "english"})
     lines = [json.dumps(record) + "\n" for record in records]
     (folder / "manifest.jsonl").write_text("".join(lines), encoding="utf-8")
 

@@ -21,6 +21,7 @@
     if (!player || !word.dataset.start) return;
     player.currentTime = +word.dataset.start;
     player.play();
+    player.scrollIntoView({ block: "nearest" }); // on a phone it is far below the words
   }
 
   function toggleLoop(button) {
@@ -42,31 +43,8 @@
     next.focus();
   }
 
-  function describeBabble() {
-    const box = document.getElementById("babble");
-    const range = box?.querySelector("input[type=range]");
-    const note = document.getElementById("babble-note");
-    if (!range || !note) return;
-    const level = +range.value;
-    let text = "none";
-    if (level > +range.min) {
-      const than = level === 0 ? "as loud as the voice" : level < 0 ? "quieter" : "louder";
-      text = `SNR ${level === 0 ? "0" : -level > 0 ? `+${-level}` : -level} dB, ${than}`;
-    }
-    if (range.getAttribute("aria-valuetext") === text) return; // or the observer would never rest
-    note.textContent = `Babble: ${text}`;
-    range.setAttribute("aria-valuetext", text);
-  }
-
-  function refresh() {
-    describeBabble();
-    // Gradio names this button "start recording" while it says Stop, too; its text is name enough.
-    document.querySelector("#recording [aria-label='start recording']")?.removeAttribute("aria-label");
-  }
-
   document.addEventListener("timeupdate", (event) => event.target === film() && follow(), true);
   document.addEventListener("seeked", (event) => event.target === film() && follow(), true);
-  document.addEventListener("input", (event) => event.target.closest?.("#babble") && describeBabble());
   document.addEventListener("click", (event) => {
     const word = event.target.closest("button.word");
     if (word) seek(word);
@@ -79,7 +57,6 @@
     event.preventDefault();
     step(word, event.key);
   });
-  new MutationObserver(refresh).observe(document, { childList: true, subtree: true });
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
     document.addEventListener("play", (event) => {
       if (event.target === loop() && !event.target.dataset.held) {
