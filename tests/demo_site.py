@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "demo" / "samples"
 SENTENCE = "set blue with t one please"
 PATIENCE_MS = float(os.environ.get("AVSR_TEST_PATIENCE_S", "60")) * 1000
+LACKING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
+LACKING += [] if shutil.which("chromium") or shutil.which("chromium-browser") else ["chromium"]
 _PACKAGES = [str(ROOT / part) for part in ("", "frontends", "adapters", "demo")]
 
 # Reports each address that the server's Python connects to or asks a name server for.
@@ -110,7 +113,8 @@ def open_page(browser: Any, site: Site, **context: Any) -> Any:
     page.on("request", lambda request: page.asked.append(request.url))
     page.goto(site.url)
     page.wait_for_selector("#read")
-    page.wait_for_selector("#babble input[type=range]")
+    page.wait_for_selector("#babble input")
+    page.wait_for_function("document.querySelector('#film input[type=file]')")
     return page
 
 
@@ -137,13 +141,24 @@ def words(page: Any, modality: str) -> str:
     )
 
 
-def set_babble(page: Any, level_db: int) -> None:
-    """Move the slider by keyboard, from its left end."""
-    slider = page.locator("#babble input[type=range]")
-    slider.focus()
-    page.keyboard.press("Home")
-    for _ in range(level_db + 20):
-        page.keyboard.press("ArrowRight")
+def set_babble(page: Any, choice: str) -> None:
+    """Press one of the ratios of voice to babble, or "none"."""
+    radio = page.get_by_role("radio", name=choice, exact=True)
+    page.locator("#babble label").filter(has=radio).click()
+
+
+def set_rate(page: Any, stream: str, rate: int) -> None:
+    """Press one of the rates of "audio" or "video"."""
+    page.locator(f"#{stream}-rate").get_by_role("radio", name=str(rate), exact=True).check()
+
+
+def upload(page: Any, path: Path, kind: str = "film") -> None:
+    """Choose a file in one of the two tabs, and wait until it has arrived."""
+    if kind == "sound":
+        page.get_by_role("tab", name="Only sound").click()
+        page.wait_for_selector("#sound input[type=file]", state="attached")
+    page.set_input_files(f"#{kind} input[type=file]", path)
+    page.wait_for_selector(f"#{kind} video" if kind == "film" else "#sound [data-testid*=waveform]")
 
 
 @contextmanager
@@ -151,17 +166,22 @@ def running_browser(*arguments: str) -> Iterator[Any]:
     """Start Chromium without a window."""
     from playwright.sync_api import sync_playwright
 
-    quiet = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(),
-            args=["--no-sandbox", "--disable-gpu", *quiet, *arguments],
-            timeout=PATIENCE_MS,
-        )
+        browser = launch(playwright.chromium, *arguments)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def launch(chromium: Any, *arguments: str) -> Any:
+    """Start one more browser of Playwright's type ``chromium``."""
+    quiet = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
+    return chromium.launch(
+        executable_path=find_chromium(),
+        args=["--no-sandbox", "--disable-gpu", *quiet, *arguments],
+        timeout=PATIENCE_MS,
+    )
 
 
 def tour(folder: Path) -> dict[str, Any]:
@@ -170,12 +190,11 @@ def tour(folder: Path) -> dict[str, Any]:
     with running_site(folder) as site, running_browser(*camera) as browser:
         page = open_page(browser, site)
         seen: dict[str, Any] = {}
-        page.set_input_files("#recording input[type=file]", SAMPLES / "clean.mp4")
-        page.wait_for_selector("#recording video")
+        upload(page, SAMPLES / "clean.mp4")
         page.fill("#reference textarea, #reference input", SENTENCE)
-        set_babble(page, 0)
-        page.get_by_role("radio", name="16").check()
-        page.get_by_role("radio", name="5", exact=True).check()
+        set_babble(page, "0")
+        set_rate(page, "audio", 16)
+        set_rate(page, "video", 5)
         page.click("#read")
         wait_until_read(page)
         seen["text"] = words(page, "av")
@@ -191,8 +210,8 @@ def tour(folder: Path) -> dict[str, Any]:
             page.wait_for_selector(".status.busy")
             wait_until_read(page)
         page.get_by_role("button", name="Capture from camera").click()
-        page.click("#recording button >> text=Access Webcam")
-        page.wait_for_selector("#recording button >> text=Record")
+        page.click("#film button >> text=Access Webcam")
+        page.wait_for_selector("#film button >> text=Record")
         page.get_by_role("button", name=re.compile("API")).click()
         page.wait_for_timeout(1000)
         seen["foreign"] = foreign(page, site)

@@ -1,7 +1,6 @@
 """The controls of the page."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 import gradio as gr
@@ -71,7 +70,6 @@ def build_controls(loaded: LoadedModel, limit_s: float) -> Controls:
                 webcam_options=gr.WebcamOptions(mirror=False, constraints=_CAMERA),
                 elem_id="film",
             )
-            gr.HTML(f'<p id="camera-note" role="status" data-limit-s="{limit_s:g}"></p>')
         with gr.Tab("Only sound", id=SOUND):
             sound = gr.Audio(
                 label="Your recording",
@@ -80,6 +78,7 @@ def build_controls(loaded: LoadedModel, limit_s: float) -> Controls:
                 type="filepath",
                 elem_id="sound",
             )
+    gr.HTML(f'<p id="camera-note" role="status" data-limit-s="{limit_s:g}"></p>')
     babble = gr.Radio(
         choices=[NO_BABBLE, *((str(level), level) for level in CHOICES_DB)],
         value=NO_BABBLE,
@@ -114,10 +113,10 @@ def build_controls(loaded: LoadedModel, limit_s: float) -> Controls:
 
 
 def _sample_buttons(loaded: LoadedModel) -> list[tuple[Sample, gr.Button]]:
-    """A button for each sample, with the model that reads it best; the loaded model's come first."""
+    """A button for each sample, with the model that it is for; the loaded model's come first."""
     gr.HTML(
         '<p class="samples-head"><strong>Press a sample</strong> '
-        f"(with the model that reads it best; this is {escape(loaded.name)})</p>"
+        "– below each, the model it is made for</p>"
     )
     ordered = sorted(samples(), key=lambda sample: sample.model != loaded.name)
     with gr.Row(elem_classes="samples"):

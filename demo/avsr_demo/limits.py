@@ -35,7 +35,7 @@ class Limits:
             RecordingError: if it cannot be read or exceeds a limit that the headers tell.
         """
         if path is None:
-            raise RecordingError("Choose a sample, upload a video, or record yourself first.")
+            raise RecordingError("Choose a sample, upload a recording, or record yourself first.")
         if not path.exists():
             raise RecordingError(
                 "This recording is no longer on the server, which keeps none for long. "
@@ -50,7 +50,7 @@ class Limits:
             info = probe(path)
         except MediaError as error:
             raise RecordingError(
-                f"This is not a video that can be read: {_cause(error, path)}."
+                f"This is not a recording that can be read: {_cause(error, path)}."
             ) from error
         if info.duration_s is not None:
             self.check_duration(info.duration_s)

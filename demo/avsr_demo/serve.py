@@ -72,7 +72,10 @@ def serve(
 def _launch(service: Service, storage: Storage, host: str, port: int, workers: int) -> Any:
     """Start the web server; returns Gradio's page."""
     _keep_to_ourselves(storage.root)
-    from avsr_demo.page import build_page, threads_of_page  # Gradio reads the environment when it is imported
+    from avsr_demo.page import (
+        build_page,
+        threads_of_page,
+    )  # Gradio reads the environment when it is imported
     from avsr_demo.theme import ASSETS, scripts, theme
 
     page = build_page(service)

@@ -59,7 +59,9 @@ def words_html(result: TranscriptionResult, reference: str, label: str) -> str:
             place = next(n for n, line in enumerate(lines) if step.index in line.indices)
         shown[place].append(_step_html(step, words, focusable=step.index == first))
     several = len(lines) > 1
-    html = [_line_html(line, items, timed=several) for line, items in zip(lines, shown)]
+    html = [
+        _line_html(line, items, timed=several) for line, items in zip(lines, shown, strict=False)
+    ]
     if not lines:
         html = [f'<p class="said">{" ".join(shown[0])}</p>']
     return f'<div class="words" role="group" aria-label="{escape(label)}">{"".join(html)}</div>'
@@ -109,7 +111,8 @@ def _share_html(sound_share: float) -> str:
     """A bar of two colours, and the same in words: how far sound and lips carried a segment."""
     sound = round(100 * sound_share)
     return (
-        f'<p class="share"><span class="bar" aria-hidden="true"><i style="width:{sound}%"></i></span>'
+        '<p class="share"><span class="bar" aria-hidden="true">'
+        f'<i style="width:{sound}%"></i></span>'
         f"<small>carried by sound {sound}%, lips {100 - sound}%</small></p>"
     )
 

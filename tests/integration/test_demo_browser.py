@@ -6,12 +6,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
 from tests import demo_site
@@ -19,64 +16,14 @@ from tests.clips import write_clip
 from tests.demo_site import SAMPLES, SENTENCE, Site, open_page, wait_until_read, words
 from tests.signals import specks, tone
 
-_LACKING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
-if demo_site.find_chromium() is None:
-    _LACKING.append("chromium")
 pytestmark = pytest.mark.skipif(
-    bool(_LACKING), reason=f"needs {', '.join(_LACKING)}: pip install '.[test-demo]', chromium"
+    bool(demo_site.LACKING), reason=f"needs {', '.join(demo_site.LACKING)}: .[test-demo], chromium"
 )
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A demo with the bundled model and two workers."""
-    folder = tmp_path_factory.mktemp("site") / "demo"
-    with demo_site.running_site(folder, "--workers", "2", "--max-seconds", "10") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def camera(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Chromium's switches for a camera and a microphone that play the clean sample."""
-    folder = tmp_path_factory.mktemp("camera")
-    picture, sound = folder / "picture.y4m", folder / "sound.wav"
-    with av.open(str(SAMPLES / "clean.mp4")) as source:
-        with av.open(str(picture), "w", format="yuv4mpegpipe") as sink:
-            track = sink.add_stream("wrapped_avframe", rate=25)
-            track.width, track.height = (
-                source.streams.video[0].width,
-                source.streams.video[0].height,
-            )
-            track.pix_fmt = "yuv420p"
-            for frame in source.decode(video=0):
-                sink.mux(track.encode(frame))
-        source.seek(0)
-        with av.open(str(sound), "w") as sink:
-            wave = sink.add_stream("pcm_s16le", rate=16_000)
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
-            for frame in source.decode(audio=0):
-                for piece in resampler.resample(frame):
-                    sink.mux(wave.encode(piece))
-            sink.mux(wave.encode())
-    return [
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={picture}",
-        f"--use-file-for-fake-audio-capture={sound}",
-    ]
-
-
-@pytest.fixture(scope="module")
-def browser(camera: list[str]) -> Iterator[Any]:
-    """A browser for all tests; each opens sessions of its own."""
-    with demo_site.running_browser(*camera) as running:
-        yield running
 
 
 def test_a_sample_is_read_three_ways(site: Site, browser: Any) -> None:
     page = open_page(browser, site)
-    page.set_input_files("#recording input[type=file]", SAMPLES / "clean.mp4")
-    page.wait_for_selector("#recording video")
+    demo_site.upload(page, SAMPLES / "clean.mp4")
     page.fill("#reference textarea", SENTENCE)
     page.click("#read")
     wait_until_read(page)
@@ -122,8 +69,7 @@ def test_a_pressed_word_takes_the_film_there(site: Site, browser: Any) -> None:
 
 def test_babble_parts_the_readings(site: Site, browser: Any) -> None:
     page = open_page(browser, site)
-    demo_site.set_babble(page, 5)
-    assert "SNR -5 dB, louder" in page.inner_text("#babble-note")
+    demo_site.set_babble(page, "-5")
     page.click("#sample-clean")
     wait_until_read(page)
 
@@ -136,8 +82,8 @@ def test_babble_parts_the_readings(site: Site, browser: Any) -> None:
 
 def test_coarser_rates_take_fewer_tokens(site: Site, browser: Any) -> None:
     page = open_page(browser, site)
-    page.get_by_role("radio", name="16").check()
-    page.get_by_role("radio", name="5", exact=True).check()
+    demo_site.set_rate(page, "audio", 16)
+    demo_site.set_rate(page, "video", 5)
     page.click("#sample-clean")
     wait_until_read(page)
 
@@ -152,11 +98,12 @@ def test_coarser_rates_take_fewer_tokens(site: Site, browser: Any) -> None:
 def test_the_webcam_records_sound_and_picture(site: Site, browser: Any) -> None:
     page = open_page(browser, site, permissions=["camera", "microphone"])
     page.get_by_role("button", name="Capture from camera").click()
-    page.click("#recording button >> text=Access Webcam")
-    page.click("#recording button >> text=Record")
-    page.wait_for_timeout(3500)
-    page.click("#recording button >> text=Stop")
-    page.wait_for_selector("#recording video[src]")
+    page.click("#film button >> text=Access Webcam")
+    page.click("#film button >> text=Record")
+    page.wait_for_selector("#camera-note >> text=Recording 0:03 of 0:10")
+    page.click("#film button >> text=Stop")
+    page.wait_for_selector("#film video[src]")
+    assert page.locator("#camera-note").text_content() == ""
     page.click("#read")
     wait_until_read(page)
 
@@ -176,7 +123,7 @@ def test_what_cannot_be_read_is_told_plainly(site: Site, browser: Any, tmp_path:
 
     page.click("#read")
     assert "first" in page.inner_text("[role=alert]")
-    assert "not a video that can be read" in _read_upload(page, text, "[role=alert]")
+    assert "not a recording that can be read" in _read_upload(page, text, "[role=alert]")
     assert "too long: 12 s" in _read_upload(page, tmp_path / "long.mp4", "[role=alert]")
     assert "No face was found in 50 frames" in _read_upload(
         page, tmp_path / "faceless.mp4", "#reading-video"
@@ -190,13 +137,13 @@ def test_what_cannot_be_read_is_told_plainly(site: Site, browser: Any, tmp_path:
 
 def test_sessions_do_not_mix_and_leave_nothing(site: Site, browser: Any) -> None:
     one, two = open_page(browser, site), open_page(browser, site)
-    demo_site.set_babble(one, 0)
+    demo_site.set_babble(one, "0")
     one.click("#sample-clean")
     two.click("#sample-silent")
     wait_until_read(one)
     wait_until_read(two)
 
-    assert "with babble" in one.inner_text(".facts")
+    assert "babble added, SNR 0 dB" in one.inner_text(".facts")
     assert "no sound" in two.inner_text("#reading-audio")
     films = [page.get_attribute("#film-player", "src") for page in (one, two)]
     assert films[0] != films[1]
@@ -243,18 +190,23 @@ def test_programs_call_the_endpoint(site: Site) -> None:
     client = Client(site.url, verbose=False)
     api: Any = client.view_api(return_format="dict")
     described = api["named_endpoints"]["/transcribe"]
+    clip = handle_file(str(SAMPLES / "clean.mp4"))
+    plain = client.predict(video=clip, api_name="/transcribe")  # as the README has it
     result = client.predict(
-        video=handle_file(str(SAMPLES / "clean.mp4")),
+        video=clip,
         reference=SENTENCE,
-        babble_db=-20,
+        snr_db=0,
         audio_rate=16,
         video_rate=5,
         api_name="/transcribe",
     )
 
     names = [parameter["parameter_name"] for parameter in described["parameters"]]
-    assert names == ["video", "reference", "babble_db", "audio_rate", "video_rate"]
-    assert "babble_db: babble mixed in" in described["description"]
+    assert names == ["video", "reference", "snr_db", "audio_rate", "video_rate"]
+    assert "snr_db: mixes babble in" in described["description"]
+    assert (plain["text"], plain["snr_db"]) == (SENTENCE, None)
+    assert result["snr_db"] == 0
+    assert 0 <= result["readings"]["av"]["segments"][0]["sound_share"] < 0.5
     assert set(result["readings"]) == {"audio", "video", "av"}
     assert result["readings"]["av"]["audio_rate"] == 16
     assert result["readings"]["av"]["wer"] <= 0.34
@@ -313,7 +265,7 @@ _LEAST_CONTRAST = """(() => {
     return [255, 255, 255];
   };
   const selector = ".masthead h1, .masthead p, .model-line, .model-line span, .consent, " +
-    ".card h2, .card p, .legend, .legend .word, #babble-note, label span, #read, #samples button";
+    ".card h2, .card p, .legend, .legend .word, label span, #read, .samples button";
   return Math.min(...[...document.querySelectorAll(selector)]
     .filter((element) => element.offsetParent && element.textContent.trim())
     .map((element) => {
@@ -326,11 +278,10 @@ _LEAST_CONTRAST = """(() => {
 
 def _read_upload(page: Any, path: Path, selector: str) -> str:
     """Upload a file, read it, and give the text of an element that then appears."""
-    clear = page.locator("#recording button[aria-label='Clear'], #recording button[title='Clear']")
+    clear = page.locator("#film button[aria-label='Clear'], #film button[title='Clear']")
     if clear.count():
         clear.first.click()
-    page.set_input_files("#recording input[type=file]", path)
-    page.wait_for_selector("#recording video")
+    demo_site.upload(page, path)
     page.wait_for_selector(".status:empty", state="attached")  # nothing is left of an earlier one
     page.click("#read")
     page.wait_for_function(

@@ -30,7 +30,7 @@ def test_plain_messages(media: Path, tmp_path: Path) -> None:
         media / "av.mp4", Limits(duration_s=0.5)
     )
     assert "too large" in _refusal(media / "av.mp4", Limits(megabytes=0.001))
-    assert "not a video that can be read" in _refusal(text)
+    assert "not a recording that can be read" in _refusal(text)
 
 
 def test_messages_do_not_show_the_server_s_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Panels of the page: what visitors bring in is shown, never run."""
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,9 +10,13 @@ import pytest
 from avsr.pretrained import load_model
 from avsr.route import Route
 from avsr.transcription import Segment, TranscriptionResult, Word
-from avsr_demo import panels
-from avsr_demo.findings import Findings, Reading
+from avsr_demo import panels, status
+from avsr_demo.findings import Findings, Question, RateRow, Reading
+from avsr_demo.rate_table import rate_table
+from avsr_demo.readings import readings
+from avsr_demo.samples import samples
 from avsr_demo.words import sureness, words_html
+from avsr_demo.workers import Waiting
 from avsr_frontends.landmarks import TrackReport
 from avsr_frontends.media import MediaInfo
 
@@ -56,7 +61,8 @@ def _findings(**changes: object) -> Findings:
         audio_start_s=0.0,
         video_start_s=0.0,
     )
-    fields = {"stage": "", "info": info, "duration_s": 9.0} | changes
+    question = Question(path=info.path, route=Route(modality="av", audio_rate=4, video_rate=2))
+    fields = {"question": question, "stage": "", "info": info, "duration_s": 9.0} | changes
     return Findings(**fields)  # pyright: ignore[reportArgumentType]
 
 
@@ -72,8 +78,11 @@ class _Tags(HTMLParser):
 
 def test_hostile_text_stays_text() -> None:
     reading = Reading(result=_result((_HOSTILE.replace(" ", "_"), 0.9), ("blue", 0.4)))
-    findings = _findings(reference=f"set {_HOSTILE}", readings={"av": reading})
-    html = panels.readings(findings) + panels.problem(_HOSTILE)
+    route = Route(modality="av", audio_rate=4, video_rate=2)
+    question = Question(path=None, route=route, reference=f"set {_HOSTILE}")
+    findings = _findings(question=question, readings={"av": reading}, warnings=(_HOSTILE,))
+    html = readings(findings) + status.problem(_HOSTILE) + status.notes(findings)
+    html += status.status(findings)
 
     assert "img" not in _Tags(html).names
 
@@ -84,7 +93,7 @@ def test_a_text_that_is_doubted_as_a_whole_has_a_banner(
 ) -> None:
     result = replace(_result(("set", 0.998)), readability=readability)
     findings = _findings(readings={"av": Reading(result=result)})
-    html = panels.status(findings)
+    html = status.notes(findings)
 
     assert html.count('class="banner" role="alert"') == n_banners
     assert len(findings.doubts) == n_banners
@@ -114,7 +123,7 @@ def test_one_tab_stop_for_each_reading() -> None:
 
 def test_facts_tell_rates_coverage_and_babble() -> None:
     face = TrackReport(n_frames=225, coverage=0.8, face_width_px=120.0, gaps=[(1.8, 3.6)])
-    html = panels.facts(_findings(face=face, babble_db=5.0))
+    html = panels.facts(_findings(face=face, snr_db=-5.0))
 
     assert "29.97 → 25 fps" in html
     assert "44.1 → 16 kHz" in html
@@ -125,4 +134,100 @@ def test_facts_tell_rates_coverage_and_babble() -> None:
 
 @pytest.mark.parametrize("stage", ["Listening", ""])
 def test_status_is_spoken(stage: str) -> None:
-    assert 'role="status"' in panels.status(_findings(stage=stage))
+    assert 'role="status"' in status.status(_findings(stage=stage))
+
+
+def _two_segments() -> TranscriptionResult:
+    """One of two stretches with a pause between, carried by sound; one of one word, by lips."""
+    at = {"good": 0.5, "morning": 0.9, "thank": 2.4, "you": 62.5}
+    first, second = (
+        tuple(Word(word=name, start=at[name], end=at[name] + 0.3, probability=1) for name in names)
+        for names in (("good", "morning", "thank"), ("you",))
+    )
+    segments = (
+        Segment(
+            start=0, end=9, text="good morning thank", avg_logprob=0, words=first, sound_share=0.9
+        ),
+        Segment(start=60, end=64, text="you", avg_logprob=0, words=second, sound_share=0.254),
+    )
+    return replace(_result(("good", 1)), text="good morning thank you", segments=segments)
+
+
+def test_text_breaks_at_pauses_and_segments_and_tells_times() -> None:
+    html = words_html(_two_segments(), "", "Words")
+
+    assert [part[:6] for part in html.split('class="when">')[1:]] == ["0:00.5", "0:02.4", "1:02.5"]
+    assert html.count('<p class="said">') == 3
+    assert 'class="when"' not in words_html(_result(("set", 1), ("blue", 1)), "", "Words")
+
+
+def test_a_bar_tells_which_stream_carried_each_segment() -> None:
+    html = words_html(_two_segments(), "", "Words")
+
+    assert html.count('class="share"') == 2  # one a segment, not one a line
+    assert html.index("sound 90%, lips 10%") < html.index("sound 25%, lips 75%")
+    assert "width:25%" in html
+    assert 'class="share"' not in words_html(_result(("set", 1)), "", "Words")
+
+
+def test_a_word_that_was_missed_stands_on_the_line_before_it() -> None:
+    lines = words_html(_two_segments(), "good morning dear thank you", "Words").split("<p")
+
+    assert "missed: </span>dear" in lines[1]
+    assert "thank" in lines[2]
+
+
+def test_the_copy_of_a_text_has_a_line_for_each_segment() -> None:
+    html = readings(_findings(readings={"av": Reading(result=_two_segments())}))
+
+    assert 'data-text="good morning thank\nyou"' in html
+    assert html.count('class="copy"') == 1  # the others have no text yet
+
+
+def test_a_sample_s_own_babble_is_told() -> None:
+    by_id = {sample.id: sample for sample in samples()}
+    own = panels.facts(_findings(sample=by_id["babble_0db"]))
+    both = panels.facts(_findings(sample=by_id["babble_0db"], snr_db=5.0))
+
+    assert "babble of its own, SNR 0 dB" in own
+    assert "babble of its own, SNR 0 dB; babble added, SNR 5 dB" in both
+    assert "as recorded" in panels.facts(_findings(sample=by_id["clean"]))
+    assert "SNR 0 dB" in panels.babble_note(by_id["babble_0db"])
+    assert panels.babble_note(by_id["clean"]) == ""
+
+
+def test_the_end_carries_what_was_asked() -> None:
+    route = Route(modality="av", audio_rate=16, video_rate=5)
+    question = Question(path=None, route=route, snr_db=-5.0, reference='say "set"')
+
+    class Asked(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.update({name: value for name, value in attrs if name == "data-asked"})
+
+    found: dict[str, str | None] = {}
+    Asked().feed(status.status(_findings(question=question)))
+
+    expected = {"babble": "-5", "audio-rate": 16, "video-rate": 5, "reference": 'say "set"'}
+    assert json.loads(found["data-asked"] or "") == expected
+
+
+@pytest.mark.parametrize(("before", "text"), [(0, "You are next"), (3, "3 before you")])
+def test_who_waits_is_told_the_place(before: int, text: str) -> None:
+    assert text in status.in_line(Waiting(before=before))
+
+
+def test_cells_of_the_table_say_what_they_are() -> None:
+    route = Route(modality="av", audio_rate=4, video_rate=2)
+    row = RateRow(
+        route=route,
+        text="set",
+        n_tokens=74,
+        seconds=0.5,
+        real_time_factor=0.1,
+        wer=0.5,
+        chosen=True,
+    )
+    html = rate_table(_findings(rates=(row,)))
+
+    assert '<td class="number" data-name="tokens">74</td>' in html
+    assert '<td class="number" data-name="WER">50%</td>' in html

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from avsr_demo import workers
-from avsr_demo.workers import Workers
+from avsr_demo.limits import LineFullError
+from avsr_demo.workers import Waiting, Workers
 
 
 class _Watch:
@@ -22,6 +23,15 @@ class _Watch:
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     monkeypatch.setattr(workers, "FaceWatch", _Watch)
     made = Workers(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """One thread, and a line of two."""
+    monkeypatch.setattr(workers, "FaceWatch", _Watch)
+    made = Workers(1, most_waiting=2)
     yield made
     made.close()
 
@@ -89,3 +99,58 @@ def test_close_frees_every_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
     made.close()
 
     assert watch.closed  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class _Held:
+    """Work that yields once, and then waits to be let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def __call__(self, watch) -> Iterator[str]:
+        yield "begun"
+        assert self.go.wait(timeout=30)
+        yield "done"
+
+
+def test_who_waits_is_told_the_place_until_the_turn_comes(one_worker: Workers) -> None:
+    held = _Held()
+    first = one_worker.stream(held)
+    assert next(first) == "begun"
+    second, third = (one_worker.stream(lambda watch: iter(["read"])) for _ in range(2))
+
+    assert next(second) == Waiting(before=0)
+    assert next(third) == Waiting(before=1)
+    held.go.set()
+    assert [item for item in second if not isinstance(item, Waiting)] == ["read"]
+    assert [item for item in third if not isinstance(item, Waiting)] == ["read"]
+
+
+def test_a_full_line_takes_nobody_until_somebody_leaves(one_worker: Workers) -> None:
+    held = _Held()
+    first = one_worker.stream(held)
+    assert next(first) == "begun"
+    waiting = [one_worker.stream(lambda watch: iter([1])) for _ in range(2)]
+    for stream in waiting:
+        assert isinstance(next(stream), Waiting)
+    with pytest.raises(LineFullError, match="2 visitors wait already"):
+        next(one_worker.stream(lambda watch: iter([1])))
+    waiting[0].close()
+
+    assert next(waiting[1]) == Waiting(before=0)
+    assert next(one_worker.stream(lambda watch: iter([1]))) == Waiting(before=1)
+    held.go.set()
+
+
+def test_what_is_no_longer_wanted_ends_without_its_error(pool: Workers) -> None:
+    wanted = True
+
+    def work(watch) -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    stream = pool.stream(work, wanted=lambda: wanted)
+    assert next(stream) == 1
+    wanted = False
+
+    assert list(stream) == []
