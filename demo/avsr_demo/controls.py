@@ -83,7 +83,7 @@ def build_controls(loaded: LoadedModel, limit_s: float) -> Controls:
         choices=[NO_BABBLE, *((str(level), level) for level in CHOICES_DB)],
         value=NO_BABBLE,
         label="Add babble: signal-to-noise ratio (SNR) in dB",
-        info="Eight other voices. At 0 dB they are as loud as the voice, below 0 louder.",
+        info="Eight other voices; at 0 dB as loud as the voice, below louder.",
         elem_id="babble",
     )
     babble_note = gr.HTML(elem_id="babble-note")

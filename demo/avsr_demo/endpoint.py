@@ -2,7 +2,6 @@
 
 import secrets
 from inspect import cleandoc
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -44,9 +43,8 @@ def add_endpoint(service: Service) -> None:
         """
         session = secrets.token_urlsafe(16)  # of this call: a client may make several at once
         try:
-            if video is not None:
-                service.storage.hold(session, Path(video))
             question = question_of(video, reference, snr_db, audio_rate, video_rate)
+            service.storage.hold(session, question.path)
             rates = question.route
             service.recognizer.check(
                 Request(audio_rate=rates.audio_rate, video_rate=rates.video_rate)

@@ -61,7 +61,6 @@ class Explorer:
     ) -> Iterator[Findings]:
         path = question.path
         info = self.limits.check_file(path)
-        assert path is not None  # or check_file had refused it
         now = Findings(question=question, stage="Listening", info=info, sample=sample_in(path))
         yield now
         heard = self._read(path, info.has_audio, sound=True)

@@ -16,13 +16,13 @@ class Question:
     """What a visitor asks for.
 
     Attributes:
-        path: the recording; None if there is none yet.
+        path: the recording.
         route: the rates at which sound and lips are read; None is the finest trained.
         snr_db: at which ratio of the voice to it babble is mixed in; None for no babble.
         reference: what is said, if the visitor knows it.
     """
 
-    path: Path | None
+    path: Path
     route: Route
     snr_db: float | None = None
     reference: str = ""

@@ -28,14 +28,12 @@ class Limits:
     duration_s: float = 60.0
     megabytes: float = 200.0
 
-    def check_file(self, path: Path | None) -> MediaInfo:
+    def check_file(self, path: Path) -> MediaInfo:
         """Look at a file's headers.
 
         Raises:
             RecordingError: if it cannot be read or exceeds a limit that the headers tell.
         """
-        if path is None:
-            raise RecordingError("Choose a sample, upload a recording, or record yourself first.")
         if not path.exists():
             raise RecordingError(
                 "This recording is no longer on the server, which keeps none for long. "
@@ -49,9 +47,7 @@ class Limits:
         try:
             info = probe(path)
         except MediaError as error:
-            raise RecordingError(
-                f"This is not a recording that can be read: {_cause(error, path)}."
-            ) from error
+            raise RecordingError(f"This file {_cause(error, path)}.") from error
         if info.duration_s is not None:
             self.check_duration(info.duration_s)
         if max(info.width or 0, info.height or 0) > _LARGEST_SIDE:
@@ -80,5 +76,5 @@ class Limits:
 
 
 def _cause(error: MediaError, path: Path) -> str:
-    """The cause without the path of the server's temporary file."""
+    """The cause without the path of the server's temporary file: "is damaged", "holds no ..."."""
     return str(error).removeprefix(f"{path}: ").rstrip(".")

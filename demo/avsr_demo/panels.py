@@ -14,7 +14,7 @@ _READS = {"audio": "sound", "video": "lips", "av": "both together"}
 _HOW_TO = (
     '<section class="how-to" aria-label="How to begin"><ol>'
     "<li><strong>Press a sample</strong>, or upload a recording, or record yourself.</li>"
-    "<li><strong>Add babble</strong> at 0 dB: eight voices, together as loud as the one.</li>"
+    "<li><strong>Add babble</strong>: eight other voices, at 0 dB as loud as the one.</li>"
     "<li><strong>Compare</strong> what is heard, what is lip-read, and what both give together. "
     "You will see the face that was followed, the mouth as the model gets it, captions that follow "
     "the words, and what coarser compression costs.</li></ol></section>"
@@ -72,7 +72,7 @@ def film(films: Films | None) -> str:
             "<figcaption>All that the lip reader is given: 96×96 grey pixels, "
             "aligned, 25 a second. Press to pause.</figcaption></figure>"
         )
-    width, height = films.size or (16, 4)  # sound alone needs room for captions only
+    width, height = films.size or (16, 2)  # sound alone needs room for captions only
     return (
         '<section class="film" aria-label="What the machine saw">'
         f'<figure class="player" style="--tall: {height / width:.4f}">'

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -43,7 +44,7 @@ def add_recording_part(service: Service) -> None:
     recordings = [controls.film, controls.sound]
     chosen = [*recordings, controls.kinds, controls.reference, controls.babble_note, outputs[0]]
     for sample, button in controls.samples:
-        loaded = button.click(_sample_loader(sample), None, chosen, **_AT_ONCE)
+        loaded = button.click(_sample_loader(service, sample), None, chosen, **_AT_ONCE)
         loaded.then(**reading)
     for recording, other in (recordings, recordings[::-1]):
         gr.on(
@@ -112,10 +113,11 @@ def _update(findings: Findings, before: Findings | None) -> tuple[Any, ...]:
     )
 
 
-def _sample_loader(sample: Sample) -> Callable[[], tuple[Any, ...]]:
+def _sample_loader(service: Service, sample: Sample) -> Callable[..., tuple[Any, ...]]:
     """Puts a sample in place of what was there, and says at once that it will be read."""
 
-    def load_sample() -> tuple[Any, ...]:
+    def load_sample(request: gr.Request) -> tuple[Any, ...]:
+        service.release(_session(request))
         film = str(sample.path)
         tab = gr.Tabs(selected=FILM)
         return film, None, tab, sample.text, panels.babble_note(sample), line.taken_up()
@@ -127,10 +129,9 @@ def _holder(service: Service) -> Callable[..., tuple[Any, ...]]:
     """Keeps a new recording; the other kind of recording and all earlier results go."""
 
     def hold(path: str | None, request: gr.Request) -> tuple[Any, ...]:
-        question = question_of(path, "")
-        if question.path is not None:
-            service.release(_session(request))
-            service.storage.hold(_session(request), question.path)
+        service.release(_session(request))
+        if path is not None:
+            service.storage.hold(_session(request), Path(path))
         return None, "", *_nothing_yet()
 
     return hold

@@ -42,8 +42,7 @@ class Service:
         Raises:
             RecordingError: if the recording is refused, or too many visitors wait.
         """
-        if question.path is not None:
-            self.storage.hold(session, question.path)
+        self.storage.hold(session, question.path)
         explorer = Explorer(recognizer=self.recognizer, limits=self.limits)
         asked = object()
         self._newest[session] = asked
@@ -119,12 +118,15 @@ def question_of(
     """A question from the values of controls.
 
     Raises:
-        RecordingError: if the reference is longer than anything said within the limits.
+        RecordingError: if there is no recording, or the reference is longer than anything said
+            within the limits.
     """
+    if path is None:
+        raise RecordingError("Choose a sample, upload a recording, or record yourself first.")
     if len(reference or "") > 5000:
         raise RecordingError("The text of what is said is too long: give at most 5000 characters.")
     return Question(
-        path=None if path is None else Path(path),
+        path=Path(path),
         route=Route(
             modality="av",
             audio_rate=None if audio_rate is None else int(audio_rate),

@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_told_plainly(site: Site, browser: Any, tmp_path:
 
     page.click("#read")
     assert "first" in page.inner_text("[role=alert]")
-    assert "not a recording that can be read" in _read_upload(page, text, "[role=alert]")
+    assert "This file is not a media file" in _read_upload(page, text, "[role=alert]")
     assert "too long: 12 s" in _read_upload(page, tmp_path / "long.mp4", "[role=alert]")
     assert "No face was found in 50 frames" in _read_upload(
         page, tmp_path / "faceless.mp4", "#reading-video"

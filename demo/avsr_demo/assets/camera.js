@@ -14,6 +14,7 @@
     if (!note()) return;
     note().textContent = text;
     note().classList.toggle("problem", problem);
+    if (problem) note().scrollIntoView({ block: "nearest" });
   }
 
   const devices = navigator.mediaDevices;

@@ -79,7 +79,7 @@ class _Tags(HTMLParser):
 def test_hostile_text_stays_text() -> None:
     reading = Reading(result=_result((_HOSTILE.replace(" ", "_"), 0.9), ("blue", 0.4)))
     route = Route(modality="av", audio_rate=4, video_rate=2)
-    question = Question(path=None, route=route, reference=f"set {_HOSTILE}")
+    question = Question(path=Path("clip.mp4"), route=route, reference=f"set {_HOSTILE}")
     findings = _findings(question=question, readings={"av": reading}, warnings=(_HOSTILE,))
     html = readings(findings) + status.problem(_HOSTILE) + status.notes(findings)
     html += status.status(findings)
@@ -198,7 +198,7 @@ def test_a_sample_s_own_babble_is_told() -> None:
 
 def test_the_end_carries_what_was_asked() -> None:
     route = Route(modality="av", audio_rate=16, video_rate=5)
-    question = Question(path=None, route=route, snr_db=-5.0, reference='say "set"')
+    question = Question(path=Path("clip.mp4"), route=route, snr_db=-5.0, reference='say "set"')
 
     class Asked(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

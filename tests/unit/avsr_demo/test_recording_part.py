@@ -45,10 +45,18 @@ def test_an_error_is_one_plain_sentence(
     monkeypatch.setattr(Service, "explore", fail)
     read = next(fn.fn for fn in build_page(service).fns.values() if fn.name == "read")
     assert read is not None
-    status, notes, *panels = list(read(None, None, "none", "", 4, 2, gr.Request()))[-1]
+    status, notes, *panels = list(read("clip.mp4", None, "none", "", 4, 2, gr.Request()))[-1]
 
     assert told in status
     assert 'role="alert"' in status
     assert "0x7f" not in status
     assert notes == ""
     assert "what a lip reader sees" in panels[0]
+
+
+def test_without_a_recording_the_visitor_is_told_at_once(service: Service) -> None:
+    read = next(fn.fn for fn in build_page(service).fns.values() if fn.name == "read")
+    assert read is not None
+    (told,) = read(None, None, "none", "", 4, 2, gr.Request())
+
+    assert "Choose a sample, upload a recording, or record yourself first." in told[0]
