@@ -1,6 +1,8 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,12 +22,15 @@ from avsr.commands.options import (
     Device,
     Draft,
     FileModality,
+    GpusPerWorker,
     Model,
     Offline,
+    Ray,
     print_version,
+    ray_cluster,
 )
 from avsr.commands.output_names import Destination
-from avsr.commands.parallel import Engine, read_in_processes
+from avsr.commands.parallel import Engine, in_order, read_elsewhere
 from avsr.commands.quick_start import import_sparingly
 from avsr.commands.results import (
     ResultFiles,
@@ -37,6 +42,7 @@ from avsr.errors import UsageError
 from avsr.inputs import STANDARD_INPUT, InputFile, expand_inputs
 from avsr.memory import release_memory
 from avsr.timings import Timings
+from avsr.workers import RayCluster, open_workers
 
 if TYPE_CHECKING:
     from avsr.recognition.request import Request
@@ -131,8 +137,17 @@ def transcribe(
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Files at once, each with the model.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Files at once, each with the model. Default: 1, on Ray all that there is room "
+            "for.",
+        ),
+    ] = None,
+    ray: Ray = None,
+    gpus_per_worker: GpusPerWorker = None,
     offline: Offline = False,
     output_format: Annotated[
         str,
@@ -222,8 +237,12 @@ def transcribe(
         if not inputs:
             return 0
     check_results(inputs, results)
-    if jobs > 1 and any(str(file.path) == STANDARD_INPUT for file in inputs):
-        raise UsageError("--jobs: standard input is read alone; give it without --jobs")
+    cluster = ray_cluster(ray, gpus_per_worker, threads or 1)
+    n_workers = min(jobs or 0 if cluster else jobs or 1, len(inputs))  # 0: all there is room for
+    is_alone = cluster is None and n_workers == 1
+    if any(str(file.path) == STANDARD_INPUT for file in inputs) and (cluster or (jobs or 1) > 1):
+        option = "--ray" if cluster else "--jobs"
+        raise UsageError(f"{option}: standard input is read alone; give it without {option}")
     goes_on(
         "the same command with --skip-existing goes on from there"
         if destination.has_files
@@ -232,15 +251,10 @@ def transcribe(
     total = Timings()
     with total.measure("imports"):
         import_sparingly()
-        import torch
-
         from avsr.decoding.options import SearchOptions
         from avsr.recognition.request import Request  # transformers: seconds
         from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
         from avsr.rendering import SubtitleStyle
-    jobs = min(jobs, len(inputs))
-    if threads is None and jobs > 1:
-        threads = max(1, torch.get_num_threads() // jobs)
     engine = Engine(
         model=model,
         device=device,
@@ -278,19 +292,21 @@ def transcribe(
         labels=labels,
     )
     pairs = list(zip(inputs, results, strict=True))
-    if jobs > 1:
-        del recognizer  # each process has its own
-        outcomes = _in_processes(engine, request, style, pairs, jobs, events)
-    else:
+    if is_alone:
         outcomes = _one_by_one(recognizer, request, style, pairs, events)
+    else:
+        name = recognizer.loaded.name
+        del recognizer  # each worker has its own
+        outcomes = _elsewhere(engine, name, request, style, pairs, n_workers, cluster, events)
     n_failed = 0
-    for outcome in outcomes:
-        deliver(outcome, formats[0], style, events, debug)
-        n_failed += outcome.result is None
-        for stage, seconds in outcome.result.timings.items() if outcome.result else ():
-            total.add(stage, seconds)
-        if outcome.result is None and fail_fast:
-            break
+    with closing(outcomes):
+        for outcome in outcomes:
+            deliver(outcome, formats[0], style, events, debug)
+            n_failed += outcome.result is None
+            for stage, seconds in outcome.result.timings.items() if outcome.result else ():
+                total.add(stage, seconds)
+            if outcome.result is None and fail_fast:
+                break
     if timings:
         after_imports_s = sum(total.seconds.values()) - total.seconds["imports"]
         say(f"timings: {total}; after imports {after_imports_s:.2f} s")
@@ -306,7 +322,7 @@ def _one_by_one(
     style: "SubtitleStyle",
     files: Sequence[tuple[InputFile, ResultFiles]],
     events: Events,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     read = partial(recognizer.transcribe, request=request)
     for number, (file, where) in enumerate(files, start=1):
         events.begin(file.path, number, len(files))
@@ -314,19 +330,32 @@ def _one_by_one(
         release_memory()
 
 
-def _in_processes(
+def _elsewhere(
     engine: Engine,
+    model: str,
     request: "Request",
     style: "SubtitleStyle",
     files: Sequence[tuple[InputFile, ResultFiles]],
-    jobs: int,
+    n_workers: int,
+    cluster: RayCluster | None,
     events: Events,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
+    import torch
+
     told = partial(events.files, n_files=len(files))
     told(0)
-    for outcome in read_in_processes(engine, request, style, files, jobs, told):
-        events.words(outcome.path, outcome.segments)
-        yield outcome
+    with open_workers(n_workers, cluster, engine.device, events.note) as workers:
+        engine = replace(
+            engine,
+            device=workers.device(engine.device),
+            threads=engine.threads or workers.share(torch.get_num_threads()),
+        )
+        done = read_elsewhere(engine, model, request, style, files, workers, told)
+        # Over an archive, what is wrong is told at once, where the words are kept or say whose.
+        at_once = cluster is not None and events.names_files
+        for outcome in (one for _, one in done) if at_once else in_order(done):
+            events.words(outcome.path, outcome.segments)
+            yield outcome
 
 
 def _without_existing(
