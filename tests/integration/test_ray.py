@@ -1,5 +1,6 @@
 """Work on two nodes of a Ray cluster that this machine plays: the same bytes, nothing lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ def cluster() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patched.setenv("RAY_worker_niceness", "0")  # else workers starve beside other work
         patched.setenv("PYTHONPATH", _environment()["PYTHONPATH"])
         nodes = Cluster(
             initialize_head=True,
@@ -90,7 +92,7 @@ def test_there_must_be_room_and_a_cluster(cluster: Any) -> None:
     asked = RayCluster(address=cluster.address, gpus_per_worker=0.5)
     with (
         pytest.raises(UsageError, match=r"no node has 1 cores and 0\.5 GPUs"),
-        open_workers(1, asked),
+        open_workers(1, asked, "auto"),
     ):
         pass
     nowhere = RayCluster(address="127.0.0.1:9")
@@ -114,7 +116,7 @@ def test_a_killed_worker_and_a_lost_node_lose_nothing(cluster: Any, tmp_path: Pa
             if len(found) == 20:
                 cluster.remove_node(node, allow_graceful=False)
     assert found == {number: number * number for number, _ in tasks}
-    assert len({process for _, process in _begun(tmp_path)}) >= 4  # three, and one in place
+    assert len(_begun(tmp_path)) > len(tasks)  # what was lost was begun again
 
 
 def _avsr(*words: object) -> subprocess.CompletedProcess[str]:
@@ -148,7 +150,14 @@ def test_files_come_out_alike(cluster: Any, films: Path, tmp_path: Path) -> None
         done = _avsr(*words, "--threads", 1, *options)
         assert done.returncode == 1, done.stderr
         told[name] = done
-    assert _contents(tmp_path / "here") == _contents(tmp_path / "ray")
+    found = [_contents(tmp_path / name) for name in ("here", "ray")]
+    assert len(found[0]) == 15
+    for name in list(found[0]):
+        if name.endswith(".json"):
+            here, there = (json.loads(contents.pop(name)) for contents in found)
+            assert here.pop("timings").keys() == there.pop("timings").keys()
+            assert here == there
+    assert found[0] == found[1]
     assert told["ray"].stdout == told["here"].stdout
     lines = told["ray"].stderr.splitlines()
     assert "1 of 4 files failed; the others are done" in lines

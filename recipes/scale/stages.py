@@ -1,7 +1,7 @@
 """What each stage costs for a second of speech, and how much must pass to the next.
 
-    python recipes/ray/stages.py clips/*.mp4 --model english
-    python recipes/ray/stages.py clips/*.mp4 --random llama-3.2-1b,whisper-medium,avhubert-large
+    python recipes/scale/stages.py clips/*.mp4 --model english
+    python recipes/scale/stages.py clips/*.mp4 --random llama-3.2-1b,whisper-medium,avhubert-large
 
 Seconds are those of one core that the process used (with one thread), which other work on the
 machine changes little. The clips are read in one batch.

@@ -1,6 +1,6 @@
 """What a second node of a Ray cluster brings, and what Ray costs against processes.
 
-    python recipes/ray/measure.py --manifest s1_test.jsonl --work runs/ray
+    python recipes/scale/measure.py --manifest s1_test.jsonl --work runs/ray
 
 This machine plays the nodes, with one core each. In every round each way transcribes the same
 clips; all must write the same bytes.
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # it is 15, where processes of --jobs have 0
     clips = [one.path for one in read_manifest(options.manifest)]
     films = options.work / "films"
     films.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def main() -> None:
             out = options.work / "texts"
             shutil.rmtree(out, ignore_errors=True)
             words = ["transcribe", str(films), "--model", options.model, "--device", "cpu"]
-            words += ["--modality", options.modality, "--threads", "1", "-f", "json"]
+            words += ["--modality", options.modality, "--threads", "1", "-f", "srt"]
             words += ["-o", str(out), "--quiet", "--jobs", n]
             load = os.getloadavg()[0]
             if kind.startswith("node"):
