@@ -98,13 +98,13 @@ def connected(
         cpus = cluster.cpus_per_worker
         room = sum(_room(node, gpus, cpus) for node in nodes)
         if not room:
-            message = f"Ray at {cluster.address}: no node has {cpus} cores and {gpus:g} GPUs"
+            message = f"Ray at {cluster.address}: no node has CPUs {cpus}, GPUs {gpus:g}"
             raise UsageError(f"{message} for a worker", settings=("cluster", "gpus_per_worker"))
         cores = sum(node.get("CPU", 0) for node in nodes)
         n_gpus = sum(node.get("GPU", 0) for node in nodes)
         say(
-            f"Ray: {len(nodes)} nodes, {cores:g} cores, {n_gpus:g} GPUs; {n or room} workers of "
-            f"{cpus} cores and {gpus:g} GPUs"
+            f"Ray: nodes {len(nodes)}, CPUs {cores:g}, GPUs {n_gpus:g}; workers {n or room}, each "
+            f"with CPUs {cpus}, GPUs {gpus:g}"
         )
         yield ClusterWorkers(n or room, gpus, cpus, say)
     finally:

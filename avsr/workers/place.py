@@ -13,7 +13,7 @@ import ray
 from avsr.errors import UsageError
 from avsr.version import __version__
 
-_TAKEN = ("HF_HUB_OFFLINE", "AVSR_CACHE", "AVSR_CONFIG", "AVSR_STATE")  # where a node has no own
+_TAKEN = ("HF_HUB_OFFLINE", "AVSR_CACHE", "AVSR_CONFIG", "AVSR_STATE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Setting:
             )
         os.chdir(self.folder)
         for name, value in self.environment.items():
-            os.environ.setdefault(name, value)
+            os.environ[name] = value
 
 
 class Place:

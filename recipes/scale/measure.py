@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # it is 15, where processes of --jobs have 0
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - it is 15, that of --jobs is 0
     clips = [one.path for one in read_manifest(options.manifest)]
     films = options.work / "films"
     films.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def test_a_task_that_kills_its_workers_is_given_up(cluster: Any, tmp_path: Path)
     n_tries = [number for number, _ in _begun(tmp_path)].count(13)
     assert n_tries in (3, 4)  # the first death may have been put down to what was done before it
     assert sum("was lost" in line for line in said) == n_tries
-    assert "1 nodes, 1 cores, 0 GPUs; 1 workers of 1 cores and 0 GPUs" in said[0]
+    assert "nodes 1, CPUs 1, GPUs 0; workers 1, each with CPUs 1, GPUs 0" in said[0]
 
 
 def test_what_the_work_raises_ends_the_run(cluster: Any) -> None:
@@ -91,7 +91,7 @@ def test_what_the_work_raises_ends_the_run(cluster: Any) -> None:
 def test_there_must_be_room_and_a_cluster(cluster: Any) -> None:
     asked = RayCluster(address=cluster.address, gpus_per_worker=0.5)
     with (
-        pytest.raises(UsageError, match=r"no node has 1 cores and 0\.5 GPUs"),
+        pytest.raises(UsageError, match=r"no node has CPUs 1, GPUs 0\.5"),
         open_workers(1, asked, "auto"),
     ):
         pass
