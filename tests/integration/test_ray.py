@@ -144,10 +144,10 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_come_out_alike(cluster: Any, films: Path, tmp_path: Path) -> None:
-    told = {}
-    for name, options in {"here": ["-j", 1], "ray": ["--ray", cluster.address]}.items():
-        words = ["transcribe", films, "-m", "grid-tiny", "-f", "all", "-o", tmp_path / name]
-        done = _avsr(*words, "--threads", 1, *options)
+    told, on_ray = {}, ["--ray", cluster.address]
+    words = ["transcribe", films, "-m", "grid-tiny", "-f", "all", "--threads", 1]
+    for name, options in {"here": ["-j", 1], "ray": on_ray}.items():
+        done = _avsr(*words, "-o", tmp_path / name, *options)
         assert done.returncode == 1, done.stderr
         told[name] = done
     found = [_contents(tmp_path / name) for name in ("here", "ray")]
@@ -163,7 +163,7 @@ def test_files_come_out_alike(cluster: Any, films: Path, tmp_path: Path) -> None
     assert "1 of 4 files failed; the others are done" in lines
     ours = ("note:", "Ray: ", "files read", "avsr: ", "1 of 4 files", str(films))
     assert [line for line in lines if not line.startswith(ours)] == []
-    again = _avsr(*words, "--skip-existing", "--ray", cluster.address)
+    again = _avsr(*words, "-o", tmp_path / "ray", "--skip-existing", *on_ray)
     assert again.stdout == ""
     assert again.stderr.count("skipped, its results are there") == 3
 

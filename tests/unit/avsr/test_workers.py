@@ -38,8 +38,8 @@ def test_a_crash_costs_one_task() -> None:
 
 def test_a_worker_keeps_its_work() -> None:
     work = _Counting()
-    asked = [result for _, result in LocalWorkers(1).run(work, range(3))]
-    assert asked == [(asked[0][0], n) for n in (1, 2, 3)]  # pyright: ignore
+    asked = [result or (0, 0) for _, result in LocalWorkers(1).run(work, range(3))]
+    assert sorted(asked) == [(asked[0][0], n) for n in (1, 2, 3)]
     assert work.n_asked == 0
 
 
