@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from avsr.training.settings_file import load_settings
     from avsr.transcription import Segment, TranscriptionResult, Word
     from avsr.version import __version__
+    from avsr.workers import RayCluster
 
 __all__ = [
     "AvsrConfig",
@@ -35,6 +36,7 @@ __all__ = [
     "EvaluationSettings",
     "PreparationReport",
     "PreparationSettings",
+    "RayCluster",
     "Recognizer",
     "Request",
     "Route",
@@ -61,6 +63,7 @@ _MODULE_OF = {
     "EvaluationSettings": "avsr.evaluation.settings",
     "PreparationReport": "avsr.preparation.report",
     "PreparationSettings": "avsr.preparation.corpus",
+    "RayCluster": "avsr.workers",
     "Recognizer": "avsr.recognizer",
     "Request": "avsr.recognition.request",
     "Route": "avsr.route",

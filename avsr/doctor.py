@@ -15,7 +15,7 @@ from avsr.model_files.bundled import BUNDLED_ALWAYS, bundled_models
 from avsr.model_files.places import is_offline, model_store, settings_folder
 from avsr.model_files.store import default_model
 from avsr.version import __version__
-from avsr.worker_pool import available_cores
+from avsr.workers import available_cores
 
 _PYTHONS = ((3, 10), (3, 12))  # oldest and newest
 _PACKAGES = {  # distribution: module to load

@@ -22,6 +22,7 @@ class Events:
     Attributes:
         prints_words: standard output gets each segment as it comes, a line for each; else it gets
             the whole result, rendered in the one format asked for, or JSON lines.
+        names_files: results go to files, or say which file they are of.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Events:
             has_files: the formats are written to files.
         """
         self.prints_words = not json_lines and (has_files or list(formats) == ["txt"])
+        self.names_files = has_files or json_lines
         self._json_lines, self._quiet = json_lines, quiet
         self._n_shown = 0  # segments of this file
         self._place = ""  # of this file among several

@@ -10,6 +10,7 @@ _FLAGS = {  # not called alike
     "noises": "--noise",
     "snrs_db": "--snr",
     "auto_rate": "--rate",
+    "cluster": "--ray",
 }
 
 

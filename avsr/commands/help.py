@@ -15,7 +15,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "allow_untrained_rate beam ctc_weight ctc_texts draft",
         "Output": "output output_next_to_source keep_tree output_format json_lines quiet timings "
         "max_line_width max_line_count highlight_words labels",
-        "Model and machine": "model device dtype threads jobs offline",
+        "Model and machine": "model device dtype threads jobs ray gpus_per_worker offline",
     },
     "live": {
         "Input": "camera microphone file as_if_live modality",
@@ -28,7 +28,7 @@ _GROUPS: dict[str, dict[str, str]] = {
         "Rates and search": "audio_rate video_rate allow_untrained_rate beam ctc_weight ctc_texts "
         "draft",
         "Output": "output plots strict",
-        "Model and machine": "model device batch_size jobs cache offline",
+        "Model and machine": "model device batch_size jobs ray gpus_per_worker cache offline",
     },
     "serve": {
         "Who may ask": "host port without_keys alias",

@@ -7,6 +7,7 @@ import typer
 
 from avsr.errors import UsageError
 from avsr.version import __version__
+from avsr.workers import RayCluster
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -80,6 +81,22 @@ Draft = Annotated[
         "audio encoder has a decoder of its own.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on a Ray cluster whose nodes all see the files: auto is the one of this "
+        "machine, local is started for this run; else HOST:PORT.",
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="GPUs of each worker on Ray; 0.25 lets four share one. Default: 1 if there are any.",
+    ),
+]
 Offline = Annotated[
     bool,
     typer.Option(
@@ -104,6 +121,23 @@ AllowUntrainedRate = Annotated[
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+def ray_cluster(
+    address: str | None, gpus_per_worker: float | None, cpus_per_worker: int = 1
+) -> RayCluster | None:
+    """The cluster that the options name.
+
+    Raises:
+        UsageError: if it cannot be one.
+    """
+    if address is None:
+        if gpus_per_worker is not None:
+            raise UsageError("--gpus-per-worker goes with --ray")
+        return None
+    return RayCluster(
+        address=address, gpus_per_worker=gpus_per_worker, cpus_per_worker=cpus_per_worker
+    )
 
 
 def split_list(value: str, option: str) -> list[str]:

@@ -1,17 +1,19 @@
-"""Several files read at once, each by a process with the model; told in their order."""
+"""Several files read at once, each by a process with the model, of this machine or a cluster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from avsr.commands.delivery import Outcome, attempt
 from avsr.commands.quick_start import import_sparingly
-from avsr.commands.results import ResultFiles
+from avsr.commands.results import RESULT, ResultFiles
+from avsr.errors import ModelUnavailableError
 from avsr.inputs import InputFile
 from avsr.memory import release_memory
+from avsr.outputs import note_output
 from avsr.progress import Progress, Say, say_nothing, show_nothing
-from avsr.worker_pool import run_tasks
+from avsr.workers import Workers
 
 if TYPE_CHECKING:
     from avsr.recognition.request import Request
@@ -68,64 +70,82 @@ class _Task:
     number: int
     file: InputFile
     where: ResultFiles
-    engine: Engine
-    request: "Request"
-    style: "SubtitleStyle"
 
 
-def read_in_processes(
+class _Reading:
+    """What a worker keeps; it loads the model."""
+
+    def __init__(
+        self, engine: Engine, model: str, request: "Request", style: "SubtitleStyle"
+    ) -> None:
+        self._engine, self._model = engine, model
+        self._request, self._style = request, style
+        self._recognizer: Recognizer | None = None
+
+    def __call__(self, task: _Task) -> Outcome:
+        said: list[Segment] = []
+        outcome = attempt(
+            partial(self._loaded().transcribe, request=self._request),
+            task.file,
+            task.where,
+            self._style,
+            lambda progress: said.extend(progress.segments),
+        )
+        release_memory()
+        return replace(outcome, segments=tuple(said))
+
+    def _loaded(self) -> "Recognizer":
+        if self._recognizer is None:
+            import_sparingly()
+            self._recognizer = self._engine.load(say=say_nothing)
+            name = self._recognizer.loaded.name
+            if name != self._model:  # where nodes of a cluster have other defaults
+                message = f"reads with {name} here, and with {self._model} where the run began"
+                raise ModelUnavailableError(message, settings=("model",))
+        return self._recognizer
+
+
+def read_elsewhere(
     engine: Engine,
+    model: str,
     request: "Request",
     style: "SubtitleStyle",
     files: Sequence[tuple[InputFile, ResultFiles]],
-    n_processes: int,
+    workers: Workers,
     told: Callable[[int], None],
-) -> Iterator[Outcome]:
-    """Transcribe files in several processes.
+) -> Iterator[tuple[int, Outcome]]:
+    """Transcribe files in several processes, each with the model.
 
     Args:
         engine: the model.
+        model: its name, as this process found it.
         request: how to transcribe.
         style: of subtitles.
         files: the inputs with their results' files, which are written as soon as they are ready.
-        n_processes: each loads the model.
-        told: told how many files are done, in whatever order.
+        workers: who does it.
+        told: told how many files are done.
 
     Yields:
-        What came of each, in the order of ``files``.
+        The place of a file in ``files``, and what came of it, in the order of completion.
     """
-    tasks = [
-        _Task(number=n, file=file, where=where, engine=engine, request=request, style=style)
-        for n, (file, where) in enumerate(files)
-    ]
-    ready: dict[int, Outcome] = {}
-    n_told = 0
-    for n_done, (task, outcome) in enumerate(run_tasks(_work, tasks, n_processes), start=1):
+    tasks = [_Task(number=n, file=file, where=where) for n, (file, where) in enumerate(files)]
+    work = _Reading(engine, model, request, style)
+    for n_done, (task, outcome) in enumerate(workers.run(work, tasks), start=1):
         told(n_done)
         if outcome is None:
             message = "ended the process that read it (a crash, or no memory left); fewer --jobs"
             outcome = Outcome(path=task.file.path, cause=f"{task.file.path}: {message} may do")
-        ready[task.number] = outcome
+        for path in outcome.written.values():
+            note_output(path, RESULT)  # in our own state folder, whoever wrote it
+        yield task.number, outcome
+
+
+def in_order(outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
+    """Outcomes in the order of the files."""
+    ready: dict[int, Outcome] = {}
+    n_told = 0
+    for number, outcome in outcomes:
+        ready[number] = outcome
         while n_told in ready:
             yield ready.pop(n_told)
             n_told += 1
-
-
-def _work(task: _Task) -> Outcome:
-    said: list[Segment] = []
-    recognizer = _recognizer(task.engine)
-    outcome = attempt(
-        partial(recognizer.transcribe, request=task.request),
-        task.file,
-        task.where,
-        task.style,
-        lambda progress: said.extend(progress.segments),
-    )
-    release_memory()
-    return replace(outcome, segments=tuple(said))
-
-
-@lru_cache(maxsize=1)
-def _recognizer(engine: Engine) -> "Recognizer":
-    import_sparingly()
-    return engine.load(say=say_nothing)

@@ -7,7 +7,7 @@ import typer
 
 from avsr.commands.interruption import goes_on
 from avsr.commands.messages import say
-from avsr.commands.options import Debug, Layout, Split, print_version
+from avsr.commands.options import Debug, Layout, Ray, Split, print_version, ray_cluster
 from avsr.commands.progress import ProgressDisplay
 from avsr.datasets.cutting import LONGEST_S
 from avsr.errors import InputError
@@ -26,6 +26,7 @@ def prepare(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: all cores.")
     ] = None,
+    ray: Ray = None,
     max_seconds: Annotated[
         float, typer.Option(min=1.0, help="Long LRS clips are cut at words to at most this.")
     ] = LONGEST_S,
@@ -53,6 +54,7 @@ def prepare(
         layout=layout,
         split=split,
         jobs=jobs,
+        cluster=ray_cluster(ray, None),
         longest_s=max_seconds,
         limit=limit,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from avsr.transcription import TranscriptionResult
 
 FORMATS = ("txt", "srt", "vtt", "tsv", "json")  # as in avsr.rendering, which is heavier
-_RESULT, _LIPS = "transcript", "lips"  # purposes of files
+RESULT, _LIPS = "transcript", "lips"  # purposes of files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class ResultFiles:
             for face, part in _parts(result, path, self.face):
                 place = _of_face(path, face)
                 try:
-                    write_output(place, render(part, output_format, style), _RESULT)
+                    write_output(place, render(part, output_format, style), RESULT)
                 except OSError as error:
                     message = (
                         f"{result.path}: cannot write {place} ({error.strerror}); free space or "
@@ -169,7 +169,7 @@ def check_results(files: Sequence[InputFile], results: Sequence[ResultFiles]) ->
     """
     inputs = [file.path for file in files]
     paths = [path for where in results for path in where.known]
-    check_outputs(paths, _RESULT, inputs=inputs)
+    check_outputs(paths, RESULT, inputs=inputs)
     videos = [
         path
         for where in results

@@ -1,7 +1,9 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,12 +24,15 @@ from avsr.commands.options import (
     Device,
     Draft,
     FileModality,
+    GpusPerWorker,
     Model,
     Offline,
+    Ray,
     print_version,
+    ray_cluster,
 )
 from avsr.commands.output_names import Destination
-from avsr.commands.parallel import Engine, read_in_processes
+from avsr.commands.parallel import Engine, in_order, read_elsewhere
 from avsr.commands.quick_start import import_sparingly
 from avsr.commands.results import (
     ResultFiles,
@@ -39,6 +44,7 @@ from avsr.errors import UsageError
 from avsr.inputs import STANDARD_INPUT, InputFile, expand_inputs
 from avsr.memory import release_memory
 from avsr.timings import Timings
+from avsr.workers import RayCluster, open_workers
 
 if TYPE_CHECKING:
     from avsr.clips.sources import Source
@@ -134,8 +140,17 @@ def transcribe(
         int | None, typer.Option(min=1, help="CPU threads. Default: PyTorch's choice.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Files at once, each with the model.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Files at once, each with the model. Default: 1, on Ray all that there is room "
+            "for.",
+        ),
+    ] = None,
+    ray: Ray = None,
+    gpus_per_worker: GpusPerWorker = None,
     offline: Offline = False,
     output_format: Annotated[
         str,
@@ -225,8 +240,12 @@ def transcribe(
         if not inputs:
             return 0
     check_results(inputs, results)
-    if jobs > 1 and any(str(file.path) == STANDARD_INPUT for file in inputs):
-        raise UsageError("--jobs: standard input is read alone; give it without --jobs")
+    cluster = ray_cluster(ray, gpus_per_worker, threads or 1)
+    n_workers = min(jobs or 0 if cluster else jobs or 1, len(inputs))  # 0: all there is room for
+    is_alone = cluster is None and n_workers == 1
+    if any(str(file.path) == STANDARD_INPUT for file in inputs) and (cluster or (jobs or 1) > 1):
+        option = "--ray" if cluster else "--jobs"
+        raise UsageError(f"{option}: standard input is read alone; give it without {option}")
     goes_on(
         "the same command with --skip-existing goes on from there"
         if destination.has_files
@@ -236,8 +255,6 @@ def transcribe(
     total = Timings()
     with total.measure("imports"):
         import_sparingly()
-        import torch
-
         from avsr.decoding.options import SearchOptions
         from avsr.recognition.request import Request  # transformers: seconds
         from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
@@ -260,10 +277,7 @@ def transcribe(
             auto_rate=rate == "auto",
             audio_track=None if audio_track is None else parse_audio_track(audio_track),
         )
-        jobs = min(jobs, len(inputs))
-        begun = begin_early(inputs[0], results[0], request) if jobs == 1 else None
-    if threads is None and jobs > 1:
-        threads = max(1, torch.get_num_threads() // jobs)
+        begun = begin_early(inputs[0], results[0], request) if is_alone else None
     engine = Engine(
         model=model,
         device=device,
@@ -284,19 +298,21 @@ def transcribe(
         labels=labels,
     )
     pairs = list(zip(inputs, results, strict=True))
-    if jobs > 1:
-        del recognizer  # each process has its own
-        outcomes = _in_processes(engine, request, style, pairs, jobs, events)
-    else:
+    if is_alone:
         outcomes = _one_by_one(recognizer, request, style, pairs, events, begun)
+    else:
+        name = recognizer.loaded.name
+        del recognizer  # each worker has its own
+        outcomes = _elsewhere(engine, name, request, style, pairs, n_workers, cluster, events)
     n_failed = 0
-    for outcome in outcomes:
-        deliver(outcome, formats[0], style, events, debug)
-        n_failed += outcome.result is None
-        for stage, seconds in outcome.result.timings.items() if outcome.result else ():
-            total.add(stage, seconds)
-        if outcome.result is None and fail_fast:
-            break
+    with closing(outcomes):
+        for outcome in outcomes:
+            deliver(outcome, formats[0], style, events, debug)
+            n_failed += outcome.result is None
+            for stage, seconds in outcome.result.timings.items() if outcome.result else ():
+                total.add(stage, seconds)
+            if outcome.result is None and fail_fast:
+                break
     if timings:
         after_imports_s = time.perf_counter() - after_imports  # some stages go side by side
         say(f"timings: {total}; after imports {after_imports_s:.2f} s")
@@ -327,7 +343,7 @@ def _one_by_one(
     files: Sequence[tuple[InputFile, ResultFiles]],
     events: Events,
     begun: "Source | None",
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Read one file after the other, of which the first may have been begun."""
     read = partial(recognizer.transcribe, request=request)
     for number, (file, where) in enumerate(files, start=1):
@@ -337,19 +353,32 @@ def _one_by_one(
         release_memory()
 
 
-def _in_processes(
+def _elsewhere(
     engine: Engine,
+    model: str,
     request: "Request",
     style: "SubtitleStyle",
     files: Sequence[tuple[InputFile, ResultFiles]],
-    jobs: int,
+    n_workers: int,
+    cluster: RayCluster | None,
     events: Events,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
+    import torch
+
     told = partial(events.files, n_files=len(files))
     told(0)
-    for outcome in read_in_processes(engine, request, style, files, jobs, told):
-        events.words(outcome.path, outcome.segments)
-        yield outcome
+    with open_workers(n_workers, cluster, engine.device, events.note) as workers:
+        engine = replace(
+            engine,
+            device=workers.device(engine.device),
+            threads=engine.threads or workers.share(torch.get_num_threads()),
+        )
+        done = read_elsewhere(engine, model, request, style, files, workers, told)
+        # Over an archive, what is wrong is told at once, where the words are kept or say whose.
+        at_once = cluster is not None and events.names_files
+        for outcome in (one for _, one in done) if at_once else in_order(done):
+            events.words(outcome.path, outcome.segments)
+            yield outcome
 
 
 def _without_existing(

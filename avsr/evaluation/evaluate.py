@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avsr.clips.cache import ClipCache
+from avsr.config import AvsrConfig
 from avsr.datasets.problems import Problem
 from avsr.decoding.options import SearchOptions
 from avsr.evaluation.conditions import Condition, plan_conditions
@@ -19,7 +20,7 @@ from avsr.evaluation.journal import Journal
 from avsr.evaluation.noise_sources import build_noises
 from avsr.evaluation.problems import find_problems
 from avsr.evaluation.report import to_dict
-from avsr.evaluation.run import Evaluation, run_evaluation
+from avsr.evaluation.run import Evaluation, computing_device, run_evaluation
 from avsr.evaluation.settings import EvaluationSettings
 from avsr.manifest import Utterance
 from avsr.pretrained import LoadedModel, load_model, model_digest
@@ -27,6 +28,7 @@ from avsr.progress import Progress, Say, say_nothing, show_nothing
 from avsr.recognition.hypotheses import resolved_search
 from avsr.scoring.normalisers import describe_normalisers
 from avsr.scoring.tables import results_table
+from avsr.workers import Workers, open_workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,17 +97,18 @@ def evaluate(
     search = resolved_search(loaded, settings.search, routes)
     for doubt in loaded.doubts_about(routes):
         say(f"warning: {doubt}")
-    about = {
-        "model": _about_model(loaded),
-        "data": corpus.about,
-        "babble_from": settings.babble_from.name if settings.babble_from else None,
-        "noises": described,
-        "seed": settings.seed,
-        "decoding": _about_decoding(loaded, search),
-        "normalisers": describe_normalisers(),
-    }
-    journal = None
     with ExitStack() as stack:
+        workers = _workers(settings, stack, say)
+        about = {
+            "model": _about_model(loaded),
+            "data": corpus.about,
+            "babble_from": settings.babble_from.name if settings.babble_from else None,
+            "noises": described,
+            "seed": settings.seed,
+            "decoding": _about_decoding(loaded, search, computing_device(loaded, workers)),
+            "normalisers": describe_normalisers(),
+        }
+        journal = None
         if settings.output is not None:
             journal = _journal(settings.output, about, conditions)
             folder = settings.cache or journal.clips
@@ -120,7 +123,7 @@ def evaluate(
             noises=noises,
             search=search,
             batch_size=settings.batch_size,
-            jobs=settings.jobs,
+            workers=workers,
             journal=journal,
             progress=progress,
         )
@@ -143,6 +146,14 @@ def evaluate(
         n_accepted=evaluation.n_accepted,
         failure=failures[0] or "" if all(failures) else "",
     )
+
+
+def _workers(settings: EvaluationSettings, stack: ExitStack, say: Say) -> Workers | None:
+    """Who does the work, until the stack is closed; None is this process."""
+    cluster, jobs = settings.cluster, settings.jobs
+    if cluster is None and jobs in (None, 1):
+        return None
+    return stack.enter_context(open_workers(jobs or 0, cluster, settings.device, say))
 
 
 def _check_outputs(
@@ -181,7 +192,9 @@ def _about_model(loaded: LoadedModel) -> dict[str, Any]:
     return {"name": loaded.name, "sha256": model_digest(loaded.location), "bases": bases}
 
 
-def _about_decoding(loaded: LoadedModel, search: SearchOptions) -> dict[str, Any]:
+def _about_decoding(loaded: LoadedModel, search: SearchOptions, device: str) -> dict[str, Any]:
+    is_here = device == str(loaded.device)
+    dtype = loaded.model.dtype if is_here else AvsrConfig.from_pretrained(loaded.location).dtype
     beams = "greedy" if search.num_beams == 1 else f"beam search, {search.num_beams} beams"
     if search.ctc_weight:
         beams += f", rescored by CTC with weight {search.ctc_weight:g}"
@@ -189,6 +202,6 @@ def _about_decoding(loaded: LoadedModel, search: SearchOptions) -> dict[str, Any
         "search": beams + (", drafts by ctc" if search.draft == "ctc" else ""),
         **asdict(search),
         "max_tokens_per_second": loaded.model.config.max_tokens_per_second,
-        "device": str(loaded.device),
-        "dtype": str(loaded.model.dtype).removeprefix("torch."),
+        "device": device,
+        "dtype": str(dtype).removeprefix("torch."),
     }

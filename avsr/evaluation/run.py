@@ -16,11 +16,12 @@ from avsr.decoding.options import SearchOptions
 from avsr.evaluation.conditions import Condition, UtteranceOutcome
 from avsr.evaluation.job import EvaluationJob
 from avsr.evaluation.journal import Journal
-from avsr.evaluation.workers import inspect_in_processes, recognise_in_processes
+from avsr.evaluation.workers import inspect_elsewhere, recognise_elsewhere
 from avsr.manifest import Utterance
 from avsr.noise import NoiseSource
 from avsr.pretrained import LoadedModel
 from avsr.progress import Progress, show_nothing
+from avsr.workers import Workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def run_evaluation(
     noises: dict[str, NoiseSource] | None = None,
     search: SearchOptions | None = None,
     batch_size: int = 16,
-    jobs: int = 1,
+    workers: Workers | None = None,
     journal: Journal | None = None,
     progress: Progress = show_nothing,
 ) -> Evaluation:
@@ -82,7 +83,7 @@ def run_evaluation(
         noises: a source for each noise that the conditions name.
         search: how texts are searched for; None: as the model was made for.
         batch_size: clips encoded and texts decoded together; does not change the results.
-        jobs: processes; with more than one, each loads the model again.
+        workers: each loads the model again; None: all is done in this process.
         journal: where finished utterances are written down, and read from first.
         progress: told how far the work is.
 
@@ -96,7 +97,7 @@ def run_evaluation(
     conditions = tuple(conditions)
     job = EvaluationJob(
         location=loaded.location,
-        device=str(loaded.device),
+        device=computing_device(loaded, workers),
         allow_untrained_rate=loaded.allow_untrained_rate,
         cache_folder=cache.folder,
         conditions=conditions,
@@ -106,9 +107,9 @@ def run_evaluation(
     )
     found: dict[str, UtteranceOutcome] = {}
     inspected = (
-        inspect_in_processes(job, utterances, jobs)
-        if jobs > 1
-        else _inspect(job, cache, utterances)
+        _inspect(job, cache, utterances)
+        if workers is None
+        else inspect_elsewhere(job, utterances, workers)
     )
     for outcome in inspected:
         found[outcome.utterance.id] = outcome
@@ -120,9 +121,9 @@ def run_evaluation(
     todo = sorted(todo, key=lambda outcome: -outcome.duration_s)  # like lengths waste no padding
     batches = [todo[start : start + batch_size] for start in range(0, len(todo), batch_size)]
     recognised = (
-        recognise_in_processes(job, batches, jobs)
-        if jobs > 1
-        else _recognise(job, loaded, cache, batches)
+        _recognise(job, loaded, cache, batches)
+        if workers is None
+        else recognise_elsewhere(job, batches, workers)
     )
     started = time.perf_counter()
     n_readings = len(readable) * len(conditions)
@@ -140,6 +141,12 @@ def run_evaluation(
         n_recognised=len(todo),
         seconds=time.perf_counter() - started,
     )
+
+
+def computing_device(loaded: LoadedModel, workers: Workers | None) -> str:
+    """The device that clips are recognised on."""
+    here = str(loaded.device)
+    return here if workers is None else workers.device(here)
 
 
 def _inspect(

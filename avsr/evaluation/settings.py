@@ -9,6 +9,7 @@ from avsr.errors import UsageError
 from avsr.evaluation.conditions import Sound
 from avsr.pretrained import DEFAULT_MODEL
 from avsr.route import Modality
+from avsr.workers import RayCluster
 
 CLEAN = "clean"
 _LARGEST_DB = 100.0
@@ -35,7 +36,8 @@ class EvaluationSettings:
         seed: changes noise and the draws for intervals.
         search: how texts are searched for.
         batch_size: clips decoded together; does not change the results.
-        jobs: processes, each with the model.
+        jobs: processes, each with the model; None is one, or as many as the cluster has room for.
+        cluster: where these work; None is this machine. All its nodes must see the files.
         cache: folder that keeps decoded clips for later runs; None keeps them for this run.
         output: results file; None writes nothing. A run that was stopped goes on from it.
         plots: also draw plots beside the results file.
@@ -57,7 +59,8 @@ class EvaluationSettings:
     seed: int = 0
     search: SearchOptions = field(default_factory=SearchOptions)
     batch_size: int = 16
-    jobs: int = 1
+    jobs: int | None = None
+    cluster: RayCluster | None = None
     cache: Path | None = None
     output: Path | None = None
     plots: bool = False
@@ -78,6 +81,9 @@ class EvaluationSettings:
         if self.plots and self.output is None:
             message = "plots are written beside the results: also give a file for these"
             raise UsageError(message, settings=("output",))
+        if self.cluster is not None and self.cache is None and self.output is None:
+            message = "on a cluster: give a file for results, or a cache, in a folder of all nodes"
+            raise UsageError(message, settings=("output", "cache"))
         if self.output is not None and self.output.is_dir():
             message = f"{self.output}: is a folder; give a file name"
             raise UsageError(message, settings=("output",))

@@ -10,7 +10,7 @@ from avsr.errors import UsageError
 from avsr.preparation.prepare import MANIFEST, prepare_dataset
 from avsr.preparation.report import PreparationReport
 from avsr.progress import Progress, Say, say_nothing, show_nothing
-from avsr.worker_pool import available_cores
+from avsr.workers import RayCluster, available_cores, open_workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,8 @@ class PreparationSettings:
         output: folder to fill.
         layout: of ``source``, as :func:`avsr.datasets.read_dataset` takes it.
         split: a part of the corpus; None is all.
-        jobs: processes; None is one for each core.
+        jobs: processes; None is one for each core, of the cluster if there is one.
+        cluster: where these work; None is this machine. All its nodes must see the files.
         longest_s: long clips are cut at words to at most this many seconds.
         limit: only the first so many clips; None is all.
     """
@@ -32,6 +33,7 @@ class PreparationSettings:
     layout: str = AUTO
     split: str | None = None
     jobs: int | None = None
+    cluster: RayCluster | None = None
     longest_s: float = LONGEST_S
     limit: int | None = None
 
@@ -55,13 +57,15 @@ def prepare(
         raise UsageError(message, settings=("output",))
     dataset = read_dataset(settings.source, settings.layout, settings.split)
     say(f"{settings.source}: layout {dataset.layout}, {len(dataset.clips)} clips")
-    report = prepare_dataset(
-        replace(dataset, clips=dataset.clips[: settings.limit]),
-        settings.output,
-        longest_s=settings.longest_s,
-        n_workers=settings.jobs or available_cores(),
-        progress=progress,
-    )
+    n_workers = settings.jobs or (0 if settings.cluster else available_cores())
+    with open_workers(n_workers, settings.cluster, say=say) as workers:
+        report = prepare_dataset(
+            replace(dataset, clips=dataset.clips[: settings.limit]),
+            settings.output,
+            longest_s=settings.longest_s,
+            workers=workers,
+            progress=progress,
+        )
     for line in report.lines():
         say(line)
     if report.n_kept:

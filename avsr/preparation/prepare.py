@@ -31,7 +31,7 @@ from avsr.preparation.report import (
     manifest_text,
 )
 from avsr.progress import Progress, show_nothing
-from avsr.worker_pool import run_tasks
+from avsr.workers import LocalWorkers, Workers
 from avsr_frontends.media import MediaError
 
 CLIP_FOLDER = "clips"
@@ -57,7 +57,7 @@ def prepare_dataset(
     folder: Path,
     *,
     longest_s: float = LONGEST_S,
-    n_workers: int = 1,
+    workers: Workers | None = None,
     progress: Progress = show_nothing,
 ) -> PreparationReport:
     """Prepare all clips of a dataset; those that are prepared already are kept.
@@ -66,7 +66,7 @@ def prepare_dataset(
         dataset: the clips.
         folder: where everything goes; made if it is missing. One run at a time.
         longest_s: long clips are cut to at most this at word boundaries, seconds.
-        n_workers: processes, each with its own face tracker.
+        workers: each with its own face tracker; None: one process.
         progress: told how far the work is.
 
     Returns:
@@ -85,7 +85,7 @@ def prepare_dataset(
         n_kept = len(notes)
         if tasks:
             progress("preparing clips", 0, len(tasks))
-        for task, note in run_tasks(prepare_clip, tasks, n_workers):
+        for task, note in (workers or LocalWorkers(1)).run(prepare_clip, tasks):
             if note is None:
                 reason = f"{task.utterance.path}: the process that read it died"
                 task.target.parent.mkdir(parents=True, exist_ok=True)

@@ -53,17 +53,33 @@ class UploadFolder:
 
     def __init__(self) -> None:
         """Make the folder, for this process's user alone."""
-        self.root = Path(tempfile.mkdtemp(prefix="avsr-serve-")).resolve()
+        self.root = _private_folder()
         self._n_made = 0
 
     def new_path(self) -> Path:
-        """A path for a file; its name tells nothing, and no decoder goes by it."""
+        """A path for a file; its name tells nothing, and no decoder goes by it.
+
+        Where a cleaner of temporary files has taken the folder, a new one is made: not the same
+        again, which somebody else might make first.
+
+        Raises:
+            Refusal: if none can be made.
+        """
+        if not self.root.is_dir():
+            try:
+                self.root = _private_folder()
+            except OSError as error:
+                raise _no_room(error) from error
         self._n_made += 1
         return self.root / f"upload-{self._n_made}"
 
     def close(self) -> None:
         """Delete everything."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _private_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="avsr-serve-")).resolve()
 
 
 class Body:
@@ -151,10 +167,7 @@ async def receive_form(body: Body, path: Path) -> Form:
         message = f"the body is no multipart form ({error}); send one with a field 'file'"
         raise Refusal(400, message, code="invalid_form") from None
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        cause = "the server's disk is full" if is_full else f"cannot store files ({error.strerror})"
-        message = f"{cause}; try again later"
-        raise Refusal(507, message, code="insufficient_storage", retry_after_s=30) from error
+        raise _no_room(error) from error
     finally:
         if form is None:
             path.unlink(missing_ok=True)
@@ -164,6 +177,13 @@ def too_large(settings: ServerSettings) -> Refusal:
     """What a body above the limit is refused with."""
     message = f"the file is too large; the limit is {settings.max_megabytes:g} MB"
     return Refusal(413, message, param="file", code="file_too_large")
+
+
+def _no_room(error: OSError) -> Refusal:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    cause = "the server's disk is full" if is_full else f"cannot store files ({error.strerror})"
+    message = f"{cause}; try again later"
+    return Refusal(507, message, code="insufficient_storage", retry_after_s=30)
 
 
 def _boundary(headers: Headers) -> bytes:

@@ -52,6 +52,36 @@ def test_a_process_ends_well(tmp_path: Path) -> None:
         process.wait()
 
 
+@pytest.mark.slow
+def test_one_that_was_killed_starts_again_in_its_place(tmp_path: Path) -> None:
+    """As a service manager does it: on the same port, in the same folder of temporary files."""
+    packages = os.pathsep.join(str(ROOT / part) for part in ("", "frontends", "adapters"))
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": packages}
+    port = "0"
+    for _ in range(2):
+        command = [sys.executable, "-m", "avsr", "serve", "-m", "grid-tiny", "--port", port]
+        with (log := tmp_path / "log.txt").open("w") as errors:
+            process = subprocess.Popen(command, stderr=errors, env=environment)
+        try:
+            address = _address(process, log)
+            port = address.rpartition(":")[2]
+            with socket.create_connection(("127.0.0.1", int(port))) as half:
+                half.sendall(b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\n")
+                with (SAMPLES / "clean.mp4").open("rb") as file:
+                    answer = httpx.post(
+                        f"{address}/v1/audio/transcriptions",
+                        files={"file": file},
+                        data={"model": "grid-tiny", "response_format": "text"},
+                        timeout=300,
+                    )
+                assert answer.text == "set blue with t one please\n"
+                process.kill()
+                process.wait()
+        finally:
+            process.kill()
+            process.wait()
+
+
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import socket
 import struct
 import time
@@ -242,6 +243,29 @@ def test_a_full_disk_refuses(server: Server, monkeypatch: pytest.MonkeyPatch) ->
         refused = ask(server, CLEAN)
     assert refused.status_code == 507
     assert refused.json()["error"]["message"] == "the server's disk is full; try again later"
+
+
+def test_a_disk_that_fills_up_refuses(server: Server, tmp_path: Path) -> None:
+    """As the kernel tells it, here by the limit of a file's size."""
+    large = tmp_path / "large.wav"
+    large.write_bytes(CLEAN.read_bytes() + bytes(2_000_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        refused = ask(server, large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.status_code == 507
+    assert refused.headers["retry-after"] == "30"
+    assert ask(server, large, modality="audio").status_code == 200
+
+
+def test_a_folder_that_was_cleaned_away_is_made_again(server: Server) -> None:
+    before = server.service.uploads.root
+    before.rmdir()
+    assert ask(server, CLEAN, modality="audio").status_code == 200
+    assert server.service.uploads.root != before
+    assert server.service.uploads.root.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_fault_of_our_own_is_told_without_details(

@@ -14,6 +14,7 @@ from avsr.datasets import Dataset, SourceClip
 from avsr.errors import InputError, UsageError
 from avsr.manifest import Utterance
 from avsr.preparation.prepare import prepare_dataset
+from avsr.workers import LocalWorkers
 from tests.clips import write_clip
 from tests.signals import tone
 
@@ -34,13 +35,13 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
 
     def run_here(
-        work: Callable[[Any], Any], tasks: Sequence[Any], n_workers: int
+        workers: LocalWorkers, work: Callable[[Any], Any], tasks: Sequence[Any]
     ) -> Iterator[tuple[Any, Any]]:
         for task in tasks:
             ids.append(task.utterance.id)
             yield task, None if task.utterance.id.endswith("crash") else work(task)
 
-    monkeypatch.setattr("avsr.preparation.prepare.run_tasks", run_here)
+    monkeypatch.setattr(LocalWorkers, "run", run_here)
     monkeypatch.setattr("avsr.preparation.prepare._worker_tracker", lambda: None)
     return ids
 
