@@ -10,6 +10,7 @@ from avsr_demo.controls import build_controls
 from avsr_demo.endpoint import add_endpoint
 from avsr_demo.findings import Findings
 from avsr_demo.limits import RecordingError
+from avsr_demo.live_tab import add_live_tab
 from avsr_demo.samples import Sample
 from avsr_demo.service import Service, question_of
 
@@ -31,6 +32,8 @@ def build_page(service: Service, n_workers: int) -> gr.Blocks:
     )
     with page:
         gr.HTML(panels.header(service.recognizer.loaded))
+        tabs = gr.Tabs()
+    with page, tabs, gr.Tab("A recording"):
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_id="controls"):
                 controls = build_controls(service.recognizer.loaded)
@@ -62,6 +65,8 @@ def build_page(service: Service, n_workers: int) -> gr.Blocks:
         controls.recording.clear(_clearer(service), None, **unseen)
         page.unload(_releaser(service))
         add_endpoint(service, n_workers, QUEUE)
+    with page, tabs:
+        add_live_tab(service.recognizer.loaded)
     page.queue(max_size=_MOST_WAITING, default_concurrency_limit=n_workers)
     return page
 

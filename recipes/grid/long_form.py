@@ -59,7 +59,6 @@ def assemble(
     seconds: float,
     noises: Sequence[np.ndarray] = (),
     seed: int = 0,
-    repeat: bool = False,
 ) -> list[Part]:
     """Write a video of clips with gaps between them.
 
@@ -69,7 +68,6 @@ def assemble(
         seconds: it ends with the gap in which this length is reached, or with the last clip.
         noises: [N] float32 recordings for noisy gaps; none: white noise.
         seed: decides on order and gaps.
-        repeat: after the last clip all come again, in another order.
 
     Returns:
         What is where in it.
@@ -85,7 +83,7 @@ def assemble(
         parts.append(Part(start=times[0], end=times[1], kind=kind, text=text, id=id))
 
     with _Writer(path) as writer:
-        for index in _order(len(utterances), generator, repeat):
+        for index in generator.permutation(len(utterances)):
             utterance = utterances[index]
             pictures = list(iter_video(utterance.path, utterance.start, utterance.end))
             sound = read_audio(utterance.path, utterance.start, utterance.end)
@@ -102,12 +100,6 @@ def assemble(
             add("clip", len(pictures), utterance.text, utterance.id)
             writer.write(pictures, sound)
     return parts
-
-
-def _order(n_clips: int, generator: np.random.Generator, repeat: bool) -> Iterator[int]:
-    yield from generator.permutation(n_clips)
-    while repeat:
-        yield from generator.permutation(n_clips)
 
 
 def _noise(
@@ -214,7 +206,6 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--noise", type=Path, help="folder of recordings for the noisy gaps")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--repeat", action="store_true", help="use clips again when all were used")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--assemble-only", action="store_true", help="write the videos and stop")
@@ -234,14 +225,7 @@ def main() -> None:
         seed = arguments.seed
         assemble(utterances, short, seconds=10, noises=noises, seed=seed)
         seconds = 60 * arguments.minutes
-        parts = assemble(
-            utterances,
-            long,
-            seconds=seconds,
-            noises=noises,
-            seed=seed,
-            repeat=arguments.repeat,
-        )
+        parts = assemble(utterances, long, seconds=seconds, noises=noises, seed=seed)
         parts_file.write_text(json.dumps([asdict(part) for part in parts]))
     if arguments.assemble_only:
         return
