@@ -23,7 +23,6 @@ from avsr_demo.live_route import LiveRoute
 from avsr_frontends.media import read_audio
 from tests.demo_site import SAMPLES, SENTENCE
 
-
 HERE = {"host": "localhost:7860"}
 
 
