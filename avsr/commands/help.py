@@ -32,7 +32,7 @@ _GROUPS: dict[str, dict[str, str]] = {
     },
     "serve": {
         "Who may ask": "host port without_keys alias",
-        "Limits": "workers queue max_seconds max_megabytes patience stop_within",
+        "Limits": "workers queue max_seconds max_megabytes live live_seconds patience stop_within",
         "Model and machine": "model device threads offline",
     },
 }

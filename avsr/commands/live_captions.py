@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from avsr.commands.messages import json_line, say
 from avsr.errors import InputError
+from avsr.live.events import live_events
 from avsr.outputs import check_outputs, note_output
 
 if TYPE_CHECKING:
@@ -43,20 +44,13 @@ class LiveCaptions:
 
     def show(self, update: "LiveUpdate") -> None:
         """Show what is new."""
-        if update.level_changed:
+        if update.level_changed and not self._quiet:
             self._tell_level(update)
+        if self._json_lines:
+            for event in live_events(update):
+                print(json_line(event), flush=True)
         self._sentence += update.committed
         guess = " ".join(word.word for word in update.guess)
-        if self._json_lines and (update.committed or update.sentence_ends or update.modality):
-            values = {
-                "event": "words",
-                "time": round(update.until_s, 2),
-                "committed": [word.to_dict() for word in update.committed],
-                "guess": guess,
-                "sentence_ends": update.sentence_ends,
-                "modality": update.modality,
-            }
-            print(json_line(values), flush=True)
         text = " ".join(word.word for word in self._sentence)
         if self._redraws:
             self._draw(text, guess, ends=update.sentence_ends and bool(text))
@@ -89,13 +83,9 @@ class LiveCaptions:
         print(f"\r\033[K{shown} {_DIM}{guess}{_PLAIN}", end="", flush=True)
 
     def _tell_level(self, update: "LiveUpdate") -> None:
-        if self._json_lines:
-            values = {"event": "level", "time": round(update.until_s, 2), "level": update.level}
-            print(json_line(values), flush=True)
-        if not self._quiet:
-            if self._redraws:
-                print("\r\033[K", end="", flush=True)
-            say(f"keeping up with {update.level}")
+        if self._redraws:
+            print("\r\033[K", end="", flush=True)
+        say(f"keeping up with {update.level}")
 
     def _write_cues(self) -> None:
         if self._file is None or not self._sentence:

@@ -13,7 +13,7 @@ from avsr.commands.progress import ProgressDisplay
 from avsr.errors import UsageError
 
 _KEYS = "AVSR_API_KEYS"
-_NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "websockets")
 
 
 def serve(
@@ -45,6 +45,10 @@ def serve(
     ] = 32,
     max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = 600.0,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest request.")] = 200.0,
+    live: Annotated[
+        int, typer.Option(min=0, help="Live connections at once; each keeps about a core busy.")
+    ] = 2,
+    live_seconds: Annotated[float, typer.Option(min=1, help="Longest live connection.")] = 14_400.0,
     patience: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="Longest pause of a client.")
     ] = 30.0,
@@ -55,7 +59,8 @@ def serve(
 ) -> None:
     """Answer requests for transcriptions as OpenAI's API does, video files included.
 
-    POST /v1/audio/transcriptions, GET /v1/models, /health, /ready, /metrics. The environment's
+    POST /v1/audio/transcriptions, GET /v1/models, /health, /ready, /metrics; live captions by the
+    WebSocket /v1/live. The environment's
     AVSR_API_KEYS (several with commas) says who may ask. Uploads are deleted after use.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
@@ -82,6 +87,8 @@ def serve(
         max_megabytes=max_megabytes,
         max_seconds=max_seconds,
         patience_s=patience,
+        live=live,
+        live_seconds=live_seconds,
         keys=keys,
         aliases=tuple(split_list(alias, "--alias")) if alias else (),
     )

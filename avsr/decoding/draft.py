@@ -1,4 +1,4 @@
-"""Speculative decoding: a CTC head proposes the text, the language model verifies it at once.
+"""Speculative decoding: another part proposes the text, the language model verifies it at once.
 
 One pass reads prefix and proposal together; from the first token on that the language model would
 have chosen otherwise, its own choice stands and the rest of the proposal is tried again after it.
@@ -66,6 +66,7 @@ class DraftSearch(BatchSearch):
         embed: Callable[[Tensor], Tensor],
     ) -> None:
         super().__init__(prefix, settings)
+        self.settings = settings
         self.reader = IncrementalReader(language_model, max(settings.budgets))
         if not self.reader.keeps_all_positions:
             raise ValueError("a draft needs a language model whose layers attend to everything")
@@ -75,6 +76,7 @@ class DraftSearch(BatchSearch):
             list(draft[: budget - 1])
             for draft, budget in zip(drafts, settings.budgets, strict=True)
         ]
+        self._is_whole = [len(a) == len(b) for a, b in zip(shortened, drafts, strict=True)]
         self._rows = [
             _Row(clip=clip, budget=settings.budgets[clip], draft=draft, rest=draft)
             for clip, draft in enumerate(shortened)
@@ -93,13 +95,24 @@ class DraftSearch(BatchSearch):
             mask=None if mask is None else functional.pad(mask, (0, n_proposed), value=True),
         )
         scores = self.reader.read_prefix(sequence, n_scored=n_proposed + 1)
+        draft_log_probs = tuple(map(self._of_draft, self._rows, scores))
         self._verify(scores, n_proposed)
         while self._rows:
             proposed = self._proposals()
             self._verify(self.reader.read(proposed), proposed.shape[1])
         return replace(
-            self.result(self._n_longest), n_drafted=self._n_drafted, n_accepted=self._n_accepted
+            self.result(self._n_longest),
+            n_drafted=self._n_drafted,
+            n_accepted=self._n_accepted,
+            draft_log_probs=draft_log_probs,
         )
+
+    def _of_draft(self, row: _Row, scores: Tensor) -> Tensor | None:
+        """[L] log-probability of a row's whole draft and its end, by the first scores [n, V]."""
+        if not self._is_whole[row.clip] or not self.settings.end_ids:
+            return None
+        text = scores.new_tensor([*row.draft, self.settings.end_ids[0]], dtype=torch.long)
+        return scores[: len(text)].log_softmax(dim=-1).gather(-1, text[:, None])[:, 0]
 
     def _proposals(self) -> Tensor:
         """What each row reads next, [A, n]: its own last choice and the rest of its draft."""

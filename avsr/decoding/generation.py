@@ -30,6 +30,8 @@ class AvsrGeneration:
         lengths: [B] tokens of each row, EOS included.
         n_drafted: [B] tokens that a draft proposed; None without one.
         n_accepted: [B] how many of them the language model chose too; None without a draft.
+        draft_log_probs: of each clip, where its draft was verified, see
+            :class:`~avsr.decoding.search.SearchResult`.
     """
 
     sequences: Tensor
@@ -38,6 +40,7 @@ class AvsrGeneration:
     lengths: Tensor
     n_drafted: Tensor | None = None
     n_accepted: Tensor | None = None
+    draft_log_probs: tuple[Tensor | None, ...] | None = None
 
 
 def generate_tokens(
@@ -80,6 +83,7 @@ def merge_generations(parts: list[tuple[list[int], AvsrGeneration]], pad_id: int
         lengths=restore_rows([part.lengths for part in generations], order),
         n_drafted=restore_rows(drafted, order) if drafted else None,
         n_accepted=restore_rows(accepted, order) if accepted else None,
+        draft_log_probs=_in_order([part.draft_log_probs for part in generations], order),
     )
 
 
@@ -102,7 +106,15 @@ def _scored(found: SearchResult, settings: SearchSettings) -> AvsrGeneration:
         lengths=lengths,
         n_drafted=found.n_drafted,
         n_accepted=found.n_accepted,
+        draft_log_probs=found.draft_log_probs,
     )
+
+
+def _in_order(
+    parts: list[tuple[Tensor | None, ...] | None], order: Tensor
+) -> tuple[Tensor | None, ...] | None:
+    joined = [one for part in parts if part is not None for one in part]
+    return tuple(joined[row] for row in order.tolist()) if joined else None
 
 
 def _join(parts: list[Tensor], order: Tensor, fill: float) -> Tensor:

@@ -66,12 +66,15 @@ class SearchResult:
         token_log_probs: [B, L] log-probability of each token, 0 at padding.
         n_drafted: [B] tokens proposed by a draft, where there was one.
         n_accepted: [B] how many of them were right.
+        draft_log_probs: for each clip, [L] the log-probability of its draft and the end behind it,
+            as a text of its own; None for a draft that was not proposed whole.
     """
 
     sequences: Tensor
     token_log_probs: Tensor
     n_drafted: Tensor | None = None
     n_accepted: Tensor | None = None
+    draft_log_probs: tuple[Tensor | None, ...] | None = None
 
 
 class BatchSearch:

@@ -13,6 +13,10 @@ class Clock(Protocol):
         """What time it is."""
         ...
 
+    def work_s(self) -> float:
+        """Seconds of work since some moment: how long a reading takes, by the difference."""
+        ...
+
     def wait_until(self, time_s: float) -> None:
         """Do nothing until then; nothing at all where that is past."""
         ...
@@ -27,6 +31,10 @@ class WallClock:
     def now(self) -> float:
         """Seconds since it was made."""
         return time.monotonic() - self._started
+
+    def work_s(self) -> float:
+        """The same."""
+        return self.now()
 
     def wait_until(self, time_s: float) -> None:
         """Sleep."""
@@ -49,6 +57,10 @@ class SimulatedClock:
     def now(self) -> float:
         """Seconds since it was made, those included that were waited for."""
         return time.process_time() - self._started + self._skipped_s
+
+    def work_s(self) -> float:
+        """The processor's time of this process."""
+        return time.process_time()
 
     def wait_until(self, time_s: float) -> None:
         """Let the time pass at once."""

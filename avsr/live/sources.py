@@ -103,7 +103,7 @@ def captions(
     Yields:
         The time of the clock with each update.
     """
-    stream.timer = clock.now
+    stream.timer = clock.work_s
     while not source.is_over:
         for item in source.take(clock.now()):
             if isinstance(item, Picture):

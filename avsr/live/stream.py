@@ -28,6 +28,7 @@ from avsr_frontends.rates import VIDEO_FPS
 __all__ = ["LiveStream", "LiveUpdate"]
 
 _LEAST = 10  # frames: less is not read
+_PAUSE_BEGINS = 7  # frames without a sign of speech: more will follow, and a sentence be over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ class LiveStream:
         done_s = (self._window.first + self._window.n_frames) / VIDEO_FPS
         changed = not is_last and self.pace.adjust(now_s, now_s - done_s)
         update = LiveUpdate(guess=self._last.guess)
-        if is_last or self.pace.is_due(now_s):
+        if is_last or self._is_time(now_s):
             started = self.timer()
             update = self._read(is_last)
             if update.modality is not None:
@@ -179,6 +180,25 @@ class LiveStream:
         if self._lips is not None:
             self._window.see(self._lips.settled(), self._lips.pending())
 
+    def _is_time(self, now_s: float) -> bool:
+        """Whether to read now: a sentence that is over at once, one that soon will be not before.
+
+        A slow reading that began in the pause behind a sentence would hold up the last one.
+        """
+        if not (self._words.committed or self._words.guess):
+            return self.pace.is_due(now_s)
+        rest = self._window.n_frames - self._last_sign()
+        if rest > KEPT_BEFORE:
+            return True
+        return self.pace.is_due(now_s) and not (self.pace.is_slow and rest >= _PAUSE_BEGINS)
+
+    def _last_sign(self) -> int:
+        """The frame of the window behind the last sign of speech."""
+        signs = self._window.evidence()
+        modality = self._reader.modality(self._window.clip(), signs)
+        spans = signs.speaking(modality) if modality is not None else []
+        return spans[-1][1] if spans else 0
+
     def _read(self, is_last: bool) -> LiveUpdate:
         """Read the sentence at hand, as far as it is there."""
         window, reader = self._window, self._reader
@@ -212,11 +232,14 @@ class LiveStream:
         """Read a sentence that goes on; commit what two readings agree on."""
         until_s = start_s + piece.duration_s
         pace, words = self.pace, self._words
-        read = self._reader.read(piece, signs, modality, fine=pace.guesses_finely, search=False)
+        started = self.timer()
+        is_fine = pace.guesses_finely
+        read = self._reader.read(piece, signs, modality, fine=is_fine, search=False)
+        pace.has_guessed(piece.duration_s, self.timer() - started)
         moved = [word.moved(start_s) for word in read.words]
         if not read.kept:
             return LiveUpdate(modality=modality)
-        if pace.commits_finely and not pace.guesses_finely and words.agreeable(moved, until_s):
+        if pace.commits_finely and not is_fine and words.agreeable(moved, until_s):
             read = self._reader.read(piece, signs, modality, fine=True, search=False)
             moved = [word.moved(start_s) for word in read.words]
         committed = words.add(moved, until_s)
@@ -228,7 +251,7 @@ class LiveStream:
         """Read a sentence that is over, and commit the rest of it."""
         pace = self.pace
         read = self._reader.read(
-            piece, signs, modality, fine=pace.commits_finely, search=pace.guesses_finely
+            piece, signs, modality, fine=pace.commits_finely, search=pace.searches
         )
         moved = [word.moved(start_s) for word in read.words]
         committed = self._words.finish(moved if read.kept else [])

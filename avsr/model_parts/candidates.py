@@ -90,10 +90,14 @@ def choose_candidates(
         texts = [text for text in dict.fromkeys(map(tuple, texts)) if list(text) != own]
         if not texts:
             continue
-        log_probs = [
-            found.token_log_probs[row, :length],
-            *_log_probs(model, prefix.rows([row]), route, texts),
-        ]
+        verified = None  # the draft's, where it is the only rival and the search has read it
+        if found.draft_log_probs is not None and texts == [(*(drafted or ()), end)]:
+            verified = found.draft_log_probs[row]
+        log_probs = [found.token_log_probs[row, :length]]
+        if verified is not None:
+            log_probs.append(verified)
+        else:
+            log_probs += _log_probs(model, prefix.rows([row]), route, texts)
         sums = torch.stack([one.sum() for one in log_probs])
         written = [own, *map(list, texts)]
         if rescorer is not None:

@@ -9,6 +9,7 @@ from avsr.decoding.generation import (
     merge_generations,
     verify_drafts,
 )
+from avsr.decoding.incremental import IncrementalReader
 from avsr.decoding.options import SearchOptions
 from avsr.decoding.search import SearchSettings
 from avsr.decoding.sequence import TokenSequence, token_budget
@@ -52,7 +53,7 @@ def generate(
 ) -> AvsrGeneration:
     """Search the texts of all clips; clips that the same adapters serve are read together."""
     prefix, settings = search_inputs(model, streams, routes, search, drafts)
-    proposals = _proposals(model, streams, routes) if settings.options.draft == "ctc" else None
+    proposals = _proposals(model, streams, routes, settings, drafts)
     rescorer = _rescorer(model, streams, routes, settings)
     groups = adapter_groups(model.config, routes)
     parts = []
@@ -73,12 +74,25 @@ def generate(
 
 
 def _proposals(
-    model: ModelParts, streams: EncodedStreams, routes: Sequence[Route]
-) -> list[list[int]]:
-    """Read each clip's sound, or lips where its sound is not used, by the CTC heads there are."""
-    return [
-        heads[0].greedy_text() if heads else [] for heads in clip_scores(model, streams, routes)
-    ]
+    model: ModelParts,
+    streams: EncodedStreams,
+    routes: Sequence[Route],
+    settings: SearchSettings,
+    drafts: Drafts | None,
+) -> list[Sequence[int]] | None:
+    """What greedy search is to verify instead of finding every token by itself.
+
+    The text of a CTC head of each clip's sound, or of its lips where its sound is not used, if that
+    was asked for; else the draft in its prompt, where there is one and the language model attends
+    to everything.
+    """
+    if settings.options.draft == "ctc":
+        heads = clip_scores(model, streams, routes)
+        return [own[0].greedy_text() if own else [] for own in heads]
+    if settings.num_beams > 1 or drafts is None or not any(drafts):
+        return None
+    reads_at_once = IncrementalReader(model.language_model, 0).keeps_all_positions
+    return [draft or () for draft in drafts] if reads_at_once else None
 
 
 def _rescorer(

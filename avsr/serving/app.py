@@ -1,7 +1,6 @@
 """The routes: OpenAI's for transcriptions and models, and those that watch over a server."""
 
 import asyncio
-import hmac
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -14,10 +13,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
+from avsr.recognition.request import Request
 from avsr.serving.answers import Deltas, answer, error_event
+from avsr.serving.keys import check_key, given_key
+from avsr.serving.live_room import LiveRoom
+from avsr.serving.live_start import Start
 from avsr.serving.metrics import Metrics
-from avsr.serving.questions import Question, model_names, read_question
+from avsr.serving.questions import (
+    Question,
+    check_model,
+    model_names,
+    read_question,
+    read_request,
+)
 from avsr.serving.refusals import ClientGone, Refusal
 from avsr.serving.settings import ServerSettings
 from avsr.serving.uploads import Body, Form, UploadFolder, receive_form, too_large
@@ -37,12 +47,14 @@ class Service:
     Attributes:
         transcriber: does the work.
         uploads: keeps the files of running requests.
+        live: has room for live connections.
         metrics: counts.
         started: when, in seconds since 1970.
     """
 
     transcriber: Transcriber
     uploads: UploadFolder
+    live: LiveRoom
     metrics: Metrics
     started: int
 
@@ -73,15 +85,25 @@ def build_app(service: Service) -> FastAPI:
         service.metrics.requests.labels(response.status_code).inc()
         return response
 
+    @app.websocket("/v1/live")
+    async def live(socket: WebSocket) -> None:
+        def admit(start: Start) -> Request:
+            check_key(start.key or given_key(socket), settings)
+            check_model(start.model, names)
+            return read_request(start.fields, service.transcriber.recognizer)
+
+        status = await service.live.serve(socket, admit)
+        service.metrics.live.labels(status).inc()
+
     @app.get("/v1/models")
     async def models(http: HttpRequest) -> Response:
-        _check_key(http, settings)
+        check_key(given_key(http), settings)
         about = [_about_model(name, service.started) for name in names]
         return JSONResponse({"object": "list", "data": about})
 
     @app.get("/v1/models/{name:path}")
     async def model(http: HttpRequest, name: str) -> Response:
-        _check_key(http, settings)
+        check_key(given_key(http), settings)
         if name not in names:
             message = f"the model {name!r} does not exist; there is {', '.join(names)}"
             raise Refusal(404, message, param="model", code="model_not_found")
@@ -126,7 +148,7 @@ async def _transcribe(service: Service, http: HttpRequest, body: Body) -> Respon
         ClientGone: if nobody waits for the answer.
     """
     settings, transcriber = service.settings, service.transcriber
-    _check_key(http, settings)
+    check_key(given_key(http), settings)
     length = http.headers.get("content-length", "")
     if length.isdecimal() and int(length) > settings.max_bytes:
         raise too_large(settings)
@@ -211,21 +233,6 @@ async def _while_connected(body: Body, work: "asyncio.Future[Value]") -> Value:
 
 def _note_seconds(metrics: Metrics, started: float) -> None:
     metrics.seconds.observe(time.monotonic() - started)
-
-
-def _check_key(http: HttpRequest, settings: ServerSettings) -> None:
-    """Let in who has a key, where there are any.
-
-    Raises:
-        Refusal: of everybody else.
-    """
-    if not settings.keys:
-        return
-    scheme, _, given = http.headers.get("authorization", "").partition(" ")
-    found = [hmac.compare_digest(given.strip().encode(), key.encode()) for key in settings.keys]
-    if scheme.lower() != "bearer" or not any(found):
-        message = "the API key is missing or wrong; send one as 'Authorization: Bearer KEY'"
-        raise Refusal(401, message, code="invalid_api_key")
 
 
 def _about_model(name: str, created: int) -> dict[str, Any]:

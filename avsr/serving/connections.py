@@ -6,6 +6,7 @@ comes too slowly is noticed where it is read, see :mod:`avsr.serving.uploads`.)
 
 import asyncio
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 __all__ = ["patient_protocol"]
@@ -21,6 +22,7 @@ def patient_protocol(patience_s: float) -> type[asyncio.Protocol]:
     class PatientProtocol(H11Protocol):
         _asking: asyncio.TimerHandle | None = None  # runs while headers are incomplete
         _taking: asyncio.TimerHandle | None = None  # runs while an answer waits to be taken
+        _is_handed_over = False  # to a WebSocket, which has a patience of its own
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore
             super().connection_made(transport)
@@ -28,10 +30,16 @@ def patient_protocol(patience_s: float) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
+            if self._is_handed_over:
+                return
             if self.cycle is not None and not self.cycle.response_complete:
                 self._asking = _ended(self._asking)
             elif self._asking is None:
                 self._asking = self.loop.call_later(patience_s, self.transport.abort)
+
+        def handle_websocket_upgrade(self, event: h11.Request) -> None:
+            self._asking, self._is_handed_over = _ended(self._asking), True
+            super().handle_websocket_upgrade(event)
 
         def pause_writing(self) -> None:
             super().pause_writing()

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from avsr.recognition.joint_reading import JointReader
 from avsr.serving.line import Line
+from avsr.serving.live_room import LiveRoom
 
 __all__ = ["Metrics"]
 
@@ -28,10 +29,11 @@ class Metrics:
         requests: transcriptions asked for, by the status of the answer.
         seconds: from the whole request to the answer, of those that were answered.
         speech: seconds of recordings that were transcribed.
+        live: live connections that have ended, by the status that they ended with.
     """
 
-    def __init__(self, line: Line, joint: JointReader) -> None:
-        """Watch a line and what reads for it."""
+    def __init__(self, line: Line, live: LiveRoom, joint: JointReader) -> None:
+        """Watch a line, live connections and what reads for both."""
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "avsr_requests",
@@ -48,10 +50,18 @@ class Metrics:
         self.speech = Counter(
             "avsr_speech_seconds", "Seconds of recordings transcribed", registry=self._registry
         )
+        self.live = Counter(
+            "avsr_live",
+            "Live connections that ended, by status",
+            ["status"],
+            registry=self._registry,
+        )
         inside = Gauge("avsr_requests_inside", "Requests in the line", registry=self._registry)
         inside.set_function(lambda: line.n_inside)
         working = Gauge("avsr_requests_working", "Requests at work", registry=self._registry)
         working.set_function(lambda: line.n_working)
+        sessions = Gauge("avsr_live_now", "Live connections", registry=self._registry)
+        sessions.set_function(lambda: live.n_inside)
         self._registry.register(_Batches(joint))
         ProcessCollector(registry=self._registry)  # memory, open files, seconds of CPU
 

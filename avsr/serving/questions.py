@@ -1,5 +1,6 @@
 """What a form asks for: OpenAI's fields for transcriptions, and our own beside them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, get_args
@@ -12,7 +13,14 @@ from avsr.serving.refusals import Refusal, refusal_of
 from avsr.serving.uploads import Form
 from avsr.transcription import LANGUAGE
 
-__all__ = ["Question", "ResponseFormat", "model_names", "read_question"]
+__all__ = [
+    "Question",
+    "ResponseFormat",
+    "check_model",
+    "model_names",
+    "read_question",
+    "read_request",
+]
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 _FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
@@ -63,7 +71,7 @@ def read_question(form: Form, recognizer: Recognizer, aliases: tuple[str, ...]) 
         Refusal: naming the field at fault.
     """
     single, granularities = _sorted_fields(form)
-    _check_model(single.pop("model", None), model_names(recognizer, aliases))
+    check_model(single.pop("model", None), model_names(recognizer, aliases))
     language = single.pop("language", "")
     if language and language.lower() not in _LANGUAGES:
         message = f"the model knows {LANGUAGE} only, not {language!r}"
@@ -88,7 +96,7 @@ def read_question(form: Form, recognizer: Recognizer, aliases: tuple[str, ...]) 
         raise Refusal(400, message, param="timestamp_granularities", code="invalid_value")
     notes = (PROMPT_UNUSED,) if single.pop("prompt", "") else ()
     return Question(
-        request=_request(single, recognizer),
+        request=read_request(single, recognizer),
         response_format=response_format,
         granularities=granularities or ("segment",),
         stream=stream == "true",
@@ -121,7 +129,12 @@ def _sorted_fields(form: Form) -> tuple[dict[str, str], tuple[str, ...]]:
     return single, tuple(dict.fromkeys(granularities))
 
 
-def _check_model(name: str | None, names: list[str]) -> None:
+def check_model(name: str | None, names: list[str]) -> None:
+    """Check that the model that is asked for is here.
+
+    Raises:
+        Refusal: if none is, or another one.
+    """
     here = ", ".join(names)
     if not name:
         message = f"you must provide a model; there is {here}"
@@ -146,8 +159,12 @@ def _is_zero(value: str) -> bool:
         return False
 
 
-def _request(fields: dict[str, str], recognizer: Recognizer) -> Request:
-    """Our own fields; an empty one is none."""
+def read_request(fields: Mapping[str, str], recognizer: Recognizer) -> Request:
+    """Read our own fields; an empty one is none.
+
+    Raises:
+        Refusal: naming the field at fault.
+    """
     try:
         request = request_from_texts({name: value for name, value in fields.items() if value})
         recognizer.check(request)

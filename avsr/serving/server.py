@@ -8,11 +8,13 @@ import time
 import uvicorn
 
 from avsr.errors import UsageError
+from avsr.live.wire import LARGEST_MESSAGE
 from avsr.progress import Say
 from avsr.recognizer import Recognizer
 from avsr.serving.app import Service, build_app
 from avsr.serving.connections import patient_protocol
 from avsr.serving.line import Line
+from avsr.serving.live_room import LiveLimits, LiveRoom
 from avsr.serving.metrics import Metrics
 from avsr.serving.settings import ServerSettings
 from avsr.serving.uploads import UploadFolder
@@ -59,16 +61,25 @@ class Server:
         self.address = f"http://{shown}:{own_port}"
         line = Line(settings)
         line.warm_up(recognizer.warm_up)
+        limits = LiveLimits(
+            sessions=settings.live,
+            duration_s=settings.live_seconds,
+            patience_s=settings.patience_s,
+        )
+        live = LiveRoom(recognizer, limits)
         self.service = Service(
             transcriber=Transcriber(recognizer=recognizer, line=line, settings=settings),
             uploads=UploadFolder(),
-            metrics=Metrics(line, recognizer.joint),
+            live=live,
+            metrics=Metrics(line, live, recognizer.joint),
             started=int(time.time()),
         )
         config = uvicorn.Config(
             build_app(self.service),
             http=patient_protocol(settings.patience_s),
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_MESSAGE,
+            ws_per_message_deflate=False,  # JPEGs do not get smaller
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -101,6 +112,7 @@ class Server:
             self._thread.join(_LOOK_AGAIN_S)  # signals are heard in between
         self.service.uploads.close()
         self.service.transcriber.line.close()
+        self.service.live.close()
 
 
 def serve(server: Server, say: Say) -> None:

@@ -15,6 +15,8 @@ class ServerSettings:
         max_megabytes: largest body of a request, in units of 10^6 bytes.
         max_seconds: longest recording, or part of one that is asked for.
         patience_s: longest pause of a client that sends or receives.
+        live: live connections at once, each with a thread of its own; more are refused.
+        live_seconds: longest of them.
         keys: any of these lets a client in; without any, everybody may ask.
         aliases: names for the model beside its own.
     """
@@ -24,6 +26,8 @@ class ServerSettings:
     max_megabytes: float = 200.0
     max_seconds: float = 600.0
     patience_s: float = 30.0
+    live: int = 2
+    live_seconds: float = 14_400.0
     keys: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 

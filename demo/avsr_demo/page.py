@@ -4,6 +4,7 @@ import gradio as gr
 
 from avsr_demo import panels
 from avsr_demo.endpoint import add_endpoint
+from avsr_demo.live_tab import add_live_tab
 from avsr_demo.recording_part import add_recording_part
 from avsr_demo.service import Service
 from avsr_demo.workers import MOST_WAITING
@@ -19,7 +20,10 @@ def build_page(service: Service) -> gr.Blocks:
     )
     with page:
         gr.HTML(panels.header(service.recognizer.loaded))
-        add_recording_part(service)
+        with gr.Tabs():
+            with gr.Tab("A recording"):
+                add_recording_part(service)
+            add_live_tab(service.recognizer.loaded)
         add_endpoint(service)
 
         def release(request: gr.Request) -> None:

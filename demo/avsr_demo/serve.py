@@ -11,6 +11,7 @@ import avsr
 from avsr.errors import UsageError
 from avsr.progress import Progress, Say
 from avsr_demo.limits import Limits
+from avsr_demo.live_route import LiveRoute
 from avsr_demo.samples import samples
 from avsr_demo.service import Service
 from avsr_demo.storage import Storage
@@ -59,19 +60,21 @@ def serve(
         storage=storage,
         workers=Workers(workers),
     )
+    live = LiveRoute(recognizer)
     try:
-        page = _launch(service, storage, host, port, workers)
+        page = _launch(service, live, host, port, workers)
         say(f"the demo runs at http://{host}:{port} (Ctrl+C ends it)")
         while not ended.wait(1.0):
             pass
         page.close()
+        live.close()
     finally:
         service.close()
 
 
-def _launch(service: Service, storage: Storage, host: str, port: int, workers: int) -> Any:
+def _launch(service: Service, live: LiveRoute, host: str, port: int, workers: int) -> Any:
     """Start the web server; returns Gradio's page."""
-    _keep_to_ourselves(storage.root)
+    _keep_to_ourselves(service.storage.root)
     from avsr_demo.page import (
         build_page,
         threads_of_page,
@@ -87,6 +90,7 @@ def _launch(service: Service, storage: Storage, host: str, port: int, workers: i
             inbrowser=False,
             quiet=True,
             prevent_thread_lock=True,
+            app_kwargs={"routes": live.routes},
             show_error=True,
             run_history=False,
             enable_monitoring=False,

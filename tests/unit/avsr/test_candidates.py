@@ -68,6 +68,33 @@ def test_a_drafts_tokens_have_the_language_models_probabilities(
         assert not found.token_log_probs[row, n:].any()
 
 
+def test_a_draft_in_the_prompt_is_verified_to_the_text_of_greedy_search(
+    model: AvsrForConditionalGeneration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_passes: list[int] = []
+    forward = model.language_model.forward
+
+    def counted(**given: Any) -> Any:
+        n_passes[-1] += 1
+        return forward(**given)
+
+    monkeypatch.setattr(model.language_model, "forward", counted)
+    found: list[Any] = []
+    for verifies in (True, False):
+        n_passes.append(0)
+        with monkeypatch.context() as patched:
+            if not verifies:
+                patched.setattr("avsr.model_parts.generate._proposals", lambda *_: None)
+            found.append(read(model, math.inf))
+            found.append(read(model, None))
+    for verified, plain in zip(found[:2], found[2:], strict=True):
+        assert texts(verified) == texts(plain)
+        torch.testing.assert_close(
+            verified.token_log_probs, plain.token_log_probs, atol=2e-5, rtol=0
+        )
+    assert n_passes[0] < n_passes[1]
+
+
 def test_the_margin_is_the_difference_for_each_token(
     model: AvsrForConditionalGeneration,
 ) -> None:

@@ -62,6 +62,20 @@ def test_slow_readings_become_coarse_and_quick_ones_fine_again() -> None:
     assert pace.guesses_finely
 
 
+def test_coarse_guesses_that_are_no_quicker_are_given_up() -> None:
+    for coarse_s, is_worth_it in ((0.5, True), (0.95, False)):
+        pace = Pace()
+        pace.has_guessed(2.0, 1.0)
+        pace.has_read(1.0, 1.0)
+        assert pace.adjust(2.4, 1.0)
+        for _ in range(3):
+            assert not pace.guesses_finely
+            pace.has_guessed(2.0, coarse_s)
+        assert pace.guesses_finely != is_worth_it
+        assert pace.commits_finely
+        assert not pace.searches
+
+
 def test_what_waits_is_worked_off_by_doing_less_as_far_as_it_makes_sense() -> None:
     pace = Pace(lowest=3)
     for second in range(10):
