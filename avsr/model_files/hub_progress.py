@@ -38,7 +38,7 @@ def told_download(
             quiet = {"file": io.StringIO(), "disable": False}
             super().__init__(*arguments, **{**options, **quiet})
 
-        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        def display(self, msg: str | None = None, pos: int | None = None) -> Any:
             if self.unit == "B" and self.total:  # not the one that counts files
                 known["total"] = max(1, round(self.total / _BYTES_PER_MB))
                 known["done"] = max(known["done"], round(self.n / _BYTES_PER_MB))

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,8 @@ def recognizer(tiny_folder: Path) -> Recognizer:
     return load(tiny_folder, "cpu")
 
 
-def _begin(path: Path, request: Request | None = None, **where: Path) -> Source | None:
-    file = InputFile(path=path, name=path.stem)
+def _begin(path: Path, request: Request | None = None, **where: Any) -> Source | None:
+    file = InputFile(path=path, name=Path(path.name))
     return begin_early(file, ResultFiles(paths={}, **where), request or Request())
 
 
@@ -89,6 +90,7 @@ def test_reading_imports_nothing_while_the_model_does() -> None:
     """Imports in two threads at once may see modules that are half there."""
     code = """
 from pathlib import Path
+from typing import Any
 from avsr.commands.quick_start import import_sparingly
 import_sparingly()
 from avsr.commands.early_start import begin_early
