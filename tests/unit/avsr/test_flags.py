@@ -20,6 +20,7 @@ OF_OTHER_PROGRAMS = {
     "--hash",
     "--porcelain",
     "--untracked-files",
+    "--tall",  # of the page's style sheet
 }
 
 
