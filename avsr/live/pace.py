@@ -37,7 +37,8 @@ class Pace:
     lowest: int = len(LEVELS) - 1
     _next: float = 0.0
     _since: float = 0.0  # the time of the last trouble
-    _reading_s: float = 0.0
+    _last_s: float = 0.0  # of the last reading
+    _reading_s: float = 0.0  # likewise, 0 where the level has changed since
     _fine_cost: float = 0.0  # seconds of a guess for each second of its window
     _coarse_cost: float = 0.0
     _n_coarse: int = 0
@@ -57,7 +58,7 @@ class Pace:
     @property
     def is_slow(self) -> bool:
         """Whether the last reading took so long that another one is to be thought over."""
-        return self._reading_s > _QUICK_S
+        return self._last_s > _QUICK_S
 
     @property
     def commits_finely(self) -> bool:
@@ -81,7 +82,7 @@ class Pace:
     def has_read(self, now: float, seconds: float) -> None:
         """A reading that began at ``now`` took ``seconds``."""
         self._next = now + max(_SHORTEST_S, _SPARE * seconds)
-        self._reading_s = seconds
+        self._last_s = self._reading_s = seconds
 
     def has_guessed(self, window_s: float, seconds: float) -> None:
         """A guess at a window, by the rates that :attr:`guesses_finely` says, took ``seconds``."""

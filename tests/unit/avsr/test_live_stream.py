@@ -142,6 +142,25 @@ def test_memory_does_not_grow_with_rest(recognizer: Recognizer, pictures: list[n
     assert held <= 30
 
 
+def test_a_sentence_that_is_over_is_read_at_once_and_not_held_up_before(
+    recognizer: Recognizer, sound: np.ndarray
+) -> None:
+    ends_s = recognizer.transcribe(sound).segments[0].words[-1].end
+    n_pause, n_over = round((ends_s + 0.5) * 16_000), round((ends_s + 1.5) * 16_000)
+    wave = np.pad(sound[:n_pause], (0, n_over - n_pause))
+    with recognizer.stream(modality="audio") as stream:
+        stream.add_sound(wave[:24_000], 16_000)
+        assert stream.read(1.5).guess
+        stream.pace.has_read(0.0, 1.0)  # readings are slow, and one is due
+        stream.add_sound(wave[24_000:n_pause], 16_000)
+        assert stream.read(n_pause / 16_000).modality is None
+        stream.pace.has_read(n_pause / 16_000, 9.0)  # none is due for long
+        stream.add_sound(wave[n_pause:], 16_000)
+        update = stream.read(n_over / 16_000)
+    assert update.sentence_ends
+    assert " ".join(word.word for word in update.committed) == SAID
+
+
 def test_what_makes_no_sense_live_is_told(recognizer: Recognizer) -> None:
     with pytest.raises(UsageError, match="live stream"):
         recognizer.stream(start=1.0)
