@@ -102,7 +102,7 @@ def activations(analysis: SinkAnalysis) -> Figure:
     layers = np.arange(analysis.n_layers + 1)
     _curves(left, layers, analysis.peaks, analysis)
     left.axhline(analysis.settings.massive, color=GREY, linewidth=1)
-    left.annotate("massive", (layers[-1], analysis.settings.massive), ha="right", va="bottom")
+    left.annotate("massive", (layers[0], analysis.settings.massive), ha="left", va="bottom")
     left.set_yscale("log")
     left.set_ylim(top=max(3 * analysis.settings.massive, 2 * float(analysis.peaks.max())))
     left.set_ylabel("largest activation / median of the layer")

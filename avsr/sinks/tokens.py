@@ -65,4 +65,6 @@ def label_pieces(kind: str, pieces: Sequence[str]) -> tuple[TokenLabel, ...]:
 
 
 def _shown(piece: str) -> str:
+    if piece == "Ċ":  # a line break in vocabularies of bytes
+        return r'"\n"'
     return f'"{piece.replace("▁", " ").replace("Ġ", " ").strip() or piece}"'

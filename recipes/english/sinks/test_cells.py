@@ -16,17 +16,17 @@ from cell_clips import read_clips
 from cell_measures import measure
 from cell_results import Results
 from safetensors.torch import load_file
-from train_cells import load_start, model_folder
+from train_cells import Start, model_folder, trained_parameters
 
 from avsr import AvsrProcessor
 from avsr.atomic import write_text_atomically
 from avsr.trained_route import trained_route
 
 
-def load_cell(folder: Path, weights: Path) -> Any:
+def load_cell(start: Start, weights: Path) -> Any:
     """The English model with what a cell has trained."""
-    model = load_start(folder, 0)
-    parameters = dict(model.named_parameters())
+    model = start.begin(0)
+    parameters = trained_parameters(model)
     with torch.no_grad():
         for name, value in load_file(weights).items():
             parameters[name].copy_(value)
@@ -47,12 +47,13 @@ def main() -> None:
     print(f"chosen: {chosen}", flush=True)
     out = args.cells.parent / "tests"
     out.mkdir(exist_ok=True)
+    start = Start(folder)
     for path in sorted(args.cells.glob("*.json")):
         cell = json.loads(path.read_text())["cell"]
         wanted = cell["weight"] in (0, chosen[cell["training"]]) and cell["layers"] == "paper"
         if not wanted or (out / path.name).exists():
             continue
-        model = load_cell(folder, path.with_suffix(".safetensors"))
+        model = load_cell(start, path.with_suffix(".safetensors"))
         routes = [trained_route(model.config, "audio", *pair) for pair in cell["rate_pairs"]]
         rows = [measure(model, processor, clips, route, with_words=True) for route in routes]
         results = {"cell": cell, "settings": {"clips": len(clips)}, "log": [], "rows": rows}

@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,26 @@ def model_folder(name: str) -> Path:
     return bundled[name].folder if name in bundled else Path(name)
 
 
-def load_start(folder: Path, seed: int) -> Any:
-    """The English model with its projectors and with LoRA that does nothing yet."""
-    model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    torch.manual_seed(seed)
-    for layer in model.lora.layers:
-        for name in model.lora.names:
-            layer.reset_lora_parameters(name, True)
-    return model
+class Start:
+    """The bundled model, brought back to where every cell begins.
+
+    Args:
+        folder: of the model.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        self._projectors = deepcopy(self.model.audio_projector.state_dict())
+
+    def begin(self, seed: int) -> Any:
+        """The model with its own projectors of sound and with LoRA that does nothing yet."""
+        self.model.unfold_lora()
+        self.model.audio_projector.load_state_dict(self._projectors)
+        torch.manual_seed(seed)
+        for layer in self.model.lora.layers:
+            for name in self.model.lora.names:
+                layer.reset_lora_parameters(name, True)
+        return self.model
 
 
 def trained_parameters(model: Any) -> dict[str, Tensor]:
@@ -166,6 +179,7 @@ def main() -> None:
                 "train_clips": len(train), "dev_clips": len(dev)}  # fmt: skip
     cells = sorted(load_experiment(args.definition, "small").cells, key=lambda cell: cell.seed)
     args.out.mkdir(parents=True, exist_ok=True)
+    start = Start(folder)
     for cell in cells:
         path = args.out / f"{cell.name}.json"
         if args.only and cell.name not in args.only:
@@ -175,7 +189,7 @@ def main() -> None:
                 sys.exit(f"{path}: was trained with other settings; give another --out")
             continue
         began = time.process_time()
-        model = load_start(folder, cell.seed)
+        model = start.begin(cell.seed)
         log = train_cell(model, cell, train, args)
         trained = {name: value.detach() for name, value in trained_parameters(model).items()}
         save_file(trained, path.with_suffix(".safetensors"))
