@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from avsr.errors import UsageError
+from avsr.route import Stream
 
 __all__ = ["Cell", "Experiment", "load_experiment"]
 
@@ -45,6 +46,11 @@ class Cell:
     bos: bool
     layers: str = "paper"
     seed: int
+
+    def rates(self, stream: Stream) -> list[int]:
+        """Rates of one stream, finest first; none for a stream that is not read."""
+        at = ("audio", "video").index(stream)
+        return sorted({rate for pair in self.rate_pairs if (rate := pair[at]) is not None})
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from cell_results import Condition, Results
+from free_tables import before_after_table, free_table, table
 from matplotlib.figure import Figure
 
 STYLES = (
@@ -26,12 +27,6 @@ SINK_COLUMNS = {  # statistic: heading, digits
     "cosine": ("cos², layers 2 to L-1", 4),
     "cosine_released": ("cos², 1 to L-1", 4),
 }
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 
 
 def named(key: Condition) -> list[str]:
@@ -157,6 +152,13 @@ def main() -> None:
             f"## Test clips\n\nWeight 0 and the weights chosen on development clips, once.\n\n"
             f"{value_table(test)}{change_table(test)}"
         )
+    if (args.work / "before_after.json").exists():
+        shown = before_after_table(args.work / "before_after.json")
+        text += f"## Before and after fine-tuning\n\n{shown}"
+    for name in ("dev", "test"):
+        if (args.work / f"free_{name}.json").exists():
+            shown = free_table(args.work / f"free_{name}.json")
+            text += f"## Without training: {name} clips\n\n{shown}"
     (out / "results.md").write_text(text, encoding="utf-8")
     draw(dev).savefig(out / "weights.png", dpi=160, metadata={"Software": None})
 

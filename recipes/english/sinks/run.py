@@ -75,6 +75,10 @@ def main() -> None:
     clips += ["--dev", work / "dev" / "features"]
     call(HERE / "train_cells.py", *clips, "--out", cells, *_only(args.only))
     call(HERE / "test_cells.py", "--cells", cells, "--test", work / "test" / "features")
+    dev, test = work / "dev" / "features", work / "test" / "features"
+    call(HERE / "before_after.py", "--features", dev, "--out", work / "before_after.json")
+    for name, features in (("dev", dev), ("test", test)):
+        call(HERE / "training_free.py", "--features", features, "--out", work / f"free_{name}.json")
     call(HERE / "cell_tables.py", "--work", work)
 
 

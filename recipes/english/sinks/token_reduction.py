@@ -1,7 +1,8 @@
 """Shorter streams without training: behind the projector, to any number of tokens.
 
 Merging after the ideas of A-ToMe (arXiv 2306.16009) and AIM (arXiv 2412.03248), choosing after that
-of DivPrune (arXiv 2503.02175); both keep the order of time. Shapes: S tokens, K wanted, D hidden size.
+of DivPrune (arXiv 2503.02175); both keep the order of time.
+Shapes: S tokens, K wanted, D hidden size.
 """
 
 from collections.abc import Callable

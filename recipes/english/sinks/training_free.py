@@ -34,7 +34,7 @@ from avsr.text import count_word_errors
 from avsr_adapters import AttentionRecycler, tapped_attention
 
 FIRST_SOUND = 2  # after BOS and <audio>
-SHARES = (0.5, 1.0)
+SHARES = (1.0,)
 SHORTER = (2, 4)
 
 
@@ -112,6 +112,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="names of variants; default: all")
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args()
+    if args.out.exists():
+        return
     torch.set_num_threads(1)
     folder = model_folder(args.model)
     processor = AvsrProcessor.from_pretrained(folder)

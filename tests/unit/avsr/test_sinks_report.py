@@ -17,6 +17,7 @@ from avsr.sinks import (
 from avsr.sinks.figures import save_figures
 from avsr.sinks.page import report_page
 from avsr.sinks.results import to_dict
+from tests.english import write_tiny_english
 from tests.planted import marked_embeddings, planted_model
 
 
@@ -98,3 +99,38 @@ def test_wrong_requests(tmp_path, capsys):
     assert "x.mp4" in capsys.readouterr().err
     clip = "demo/samples/clean.mp4"
     assert run(["sinks", clip, "--audio-rate", "7", "-o", str(tmp_path)]) == 2
+
+
+def test_any_language_model_reads_a_text(tmp_path, capsys):
+    write_tiny_english(tmp_path)
+    capsys.readouterr()
+    model = str(tmp_path / "bases" / "tiny-llama")
+    text, empty = tmp_path / "text.txt", tmp_path / "empty.txt"
+    text.write_text("good morning everyone thank you for coming today\n")
+    empty.write_text("\n")
+    out = ["-o", str(tmp_path / "out")]
+    assert run(["sinks", str(text), str(empty), "--language-model", model, *out]) == 1
+    captured = capsys.readouterr()
+    assert "empty.txt: has 0 tokens; give 1 to" in captured.err
+    assert "Loading" not in captured.err
+    values = json.loads((tmp_path / "out" / "sinks.json").read_text())
+    (piece,) = values["inputs"]
+    assert [token["name"] for token in piece["tokens"][-2:]] == ['token "coming"', 'token "today"']
+    assert (piece["modality"], piece["base"], piece["n_layers"]) == (None, None, 3)
+    assert run(["sinks", str(text), "--language-model", model, "--base", *out]) == 2
+    assert "leave out --language-model" in capsys.readouterr().err
+    assert run(["sinks", str(text), "--language-model", str(tmp_path / "wheels"), *out]) == 2
+    assert "is no language model" in capsys.readouterr().err
+
+
+def test_drafts_and_the_language_model_before_fine_tuning(tmp_path, monkeypatch):
+    write_tiny_english(tmp_path).install(monkeypatch, reachable=True)
+    monkeypatch.setenv("AVSR_CACHE", str(tmp_path / "cache"))
+    arguments = ["sinks", "demo/samples/clean.mp4", "-m", "english", "--modality", "audio"]
+    assert run([*arguments, "--base", "-o", str(tmp_path / "out")]) == 0
+    (piece,) = json.loads((tmp_path / "out" / "sinks.json").read_text())["inputs"]
+    kinds = [token["kind"] for token in piece["tokens"]]
+    assert kinds.index("prompt") < kinds.index("draft") < kinds.index("text")
+    assert piece["base"]["n_tokens"] == piece["n_tokens"] == len(kinds)
+    assert piece["base"]["tokens"] == piece["tokens"]
+    assert piece["base"]["received_attention"] != piece["received_attention"]

@@ -95,15 +95,50 @@ def test_tables_pair_clips_and_seeds_and_choose_on_whole_sets(recipe, tmp_path, 
     assert (tmp_path / "weights.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_cell_run_twice_gives_the_same_bytes(recipe, tmp_path, monkeypatch):
-    folder = write_tiny_english(tmp_path)
-    folder.install(monkeypatch, reachable=True)
-    monkeypatch.setenv("AVSR_CACHE", str(tmp_path / "cache"))
-    write_shard = recipe("shards").write_shard
+def tiny_clips(recipe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny English model in the bundled one's place, and four clips for it."""
+    tiny = write_tiny_english(folder)
+    tiny.install(monkeypatch, reachable=True)
+    monkeypatch.setenv("AVSR_CACHE", str(folder / "cache"))
     rng = np.random.default_rng(0)
-    width = folder.model.config.audio_config.d_model
+    width = tiny.model.config.audio_config.d_model
     values = [rng.normal(size=(n, width)).astype(np.float16) for n in (32, 40, 48, 64)]
-    write_shard(tmp_path / "clips" / "a.npz", values, ["good morning", "thank you"] * 2)
+    texts = ["good morning", "thank you"] * 2
+    recipe("shards").write_shard(folder / "clips" / "a.npz", values, texts)
+
+
+def test_what_needs_no_training_is_measured_and_shown(recipe, tmp_path, monkeypatch):
+    tiny_clips(recipe, tmp_path, monkeypatch)
+    clips = str(tmp_path / "clips")
+    for script, name in (("training_free", "free_dev"), ("before_after", "before_after")):
+        words = [script, "--features", clips, "--out", str(tmp_path / f"{name}.json")]
+        words += ["--words"] * (script == "training_free")
+        monkeypatch.setattr("sys.argv", words)
+        recipe(script).main()
+    found = json.loads((tmp_path / "free_dev.json").read_text())
+    assert found["seconds"] == [0.64, 0.8, 0.96, 1.28]
+    variants = found["variants"]
+    assert variants["A4 plain"]["n_sound"] == [8, 10, 12, 16]
+    assert variants["A4 merged-4"]["n_sound"] == [2, 2, 3, 4]
+    assert variants["A16 plain"]["n_sound"] == [2, 2, 3, 4]
+    assert "A16 merged-4" not in variants
+    for name, variant in variants.items():
+        assert len(variant["nll"]) == len(variant["errors"]) == 4
+        # the tiny model has no sinks but BOS, if any: only these variants must differ
+        if name.startswith("A4") and name.endswith(("register", "merged-4", "diverse-4")):
+            assert variant["nll"] != variants["A4 plain"]["nll"]
+    tables = recipe("free_tables")
+    shown = tables.free_table(tmp_path / "free_dev.json")
+    plain = next(line for line in shown.splitlines() if line.startswith("| A4 | plain |"))
+    nats = sum(variants["A4 plain"]["nll"]) / sum(found["n_tokens"])
+    assert f"| {nats:.3f} (" in plain
+    assert "| mean cos², layers 2 to L-1 |" in tables.before_after_table(
+        tmp_path / "before_after.json"
+    )
+
+
+def test_a_cell_run_twice_gives_the_same_bytes(recipe, tmp_path, monkeypatch):
+    tiny_clips(recipe, tmp_path, monkeypatch)
     definition = yaml.safe_load(DEFINITION.read_text()) | {"seeds": [0]}
     definition["blocks"] = [
         {"name": "a", "scales": ["small"], "training": ["matryoshka"], "weight": [0, 10],
