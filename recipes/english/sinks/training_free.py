@@ -3,13 +3,14 @@
     python recipes/english/sinks/training_free.py --features DIR --out FILE [--words]
 
 Reads clips with the bundled English model as it is, without drafts, and writes for each variant and
-clip the nats of the text. Rates 4 and 16 were trained; reductions start from rate 4.
+clip the nats of the text; goes on where it was stopped. Rates 4 and 16 were trained; reductions
+start from rate 4.
 
 - ``recycled-S``: the share S of what sinks that are neither BOS nor sound get goes to the sound
   (the idea of VAR, arXiv 2503.03321); ``recycled-S-bos``: BOS gives too.
 - ``calibrated-S``: the same share goes to all tokens that are no sinks (the idea of ACT).
 - ``register``: BOS twice.
-- ``merged``, ``diverse``, ``pooled``: see ``token_reduction.py``, to half and to a quarter.
+- ``merged``, ``diverse``, ``pooled``: see ``token_reduction.py``, to a quarter.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from avsr_adapters import AttentionRecycler, tapped_attention
 
 FIRST_SOUND = 2  # after BOS and <audio>
 SHARES = (1.0,)
-SHORTER = (2, 4)
+SHORTER = (4,)
 
 
 def prefix_of(model: Any, clips: CellClips, row: int, rate: int) -> tuple[Tensor, int]:
@@ -109,41 +110,34 @@ def main() -> None:
     parser.add_argument("--rates", nargs="+", type=int, default=[4, 16])
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--words", action="store_true", help="also search greedily")
-    parser.add_argument("--only", nargs="*", help="names of variants; default: all")
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args()
-    if args.out.exists():
-        return
     torch.set_num_threads(1)
     folder = model_folder(args.model)
     processor = AvsrProcessor.from_pretrained(folder)
     model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
     clips = read_clips(args.features, processor.tokenizer, int(processor.tokenizer.eos_token_id))
-    chosen = range(min(args.clips, len(clips)))
-    results: dict[str, Any] = {
-        "n_tokens": [len(clips.ids[row]) for row in chosen],
-        "n_words": [len(clips.texts[row].split()) for row in chosen],
-        "seconds": [len(clips.features[row]) / 50 for row in chosen],
-        "variants": {},
-    }
-    for rate in args.rates:
-        model.fold_lora(adapters_of(model.config, Route(modality="audio", audio_rate=rate)))
-        for row in chosen:
+    results: dict[str, Any] = {"n_tokens": [], "n_words": [], "seconds": [], "variants": {}}
+    if args.out.exists():  # a run that was stopped, or had fewer clips
+        results = json.loads(args.out.read_text())
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    for row in range(len(results["n_tokens"]), min(args.clips, len(clips))):
+        for rate in args.rates:
+            model.fold_lora(adapters_of(model.config, Route(modality="audio", audio_rate=rate)))
             embeds, n_sound = prefix_of(model, clips, row, rate)
             found = variants(model, embeds, n_sound, rate == min(args.rates))
             for name, (prefix, tap) in found.items():
-                if args.only and name not in args.only:
-                    continue
                 line = results["variants"].setdefault(f"A{rate} {name}", {"nll": [], "n_sound": []})
                 line["nll"].append(round(nats(model, prefix, tap, clips.ids[row]), 4))
                 line["n_sound"].append(n_sound + prefix.shape[1] - embeds.shape[1])
                 if args.words:
                     errors = words(model, processor, prefix, tap, clips.texts[row])
                     line.setdefault("errors", []).append(errors)
-            print(f"A{rate}: {row + 1} of {len(chosen)}", flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(args.out, json.dumps(results) + "\n")
+        results["n_tokens"].append(len(clips.ids[row]))
+        results["n_words"].append(len(clips.texts[row].split()))
+        results["seconds"].append(len(clips.features[row]) / 50)
+        write_text_atomically(args.out, json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":
