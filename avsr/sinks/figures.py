@@ -194,8 +194,9 @@ def _curves(
     skip_first: bool = False,
 ) -> None:
     """Each of the strongest sinks as a curve; the other tokens as a band with their median."""
-    sinks = [s.index for s in analysis.sinks if not (skip_first and s.index == 0)]
-    strongest = sorted(sinks, key=lambda i: -analysis.coverage[:, i].sum())[:MAX_CURVES]
+    sinks = [s for s in analysis.sinks if not (skip_first and s.index == 0)]
+    sinks = sorted(sinks, key=lambda sink: -sink.received * len(sink.layers))
+    strongest = [sink.index for sink in sinks[:MAX_CURVES]]
     ordinary = ~analysis.is_sink.any(axis=0)
     ordinary[0] &= not skip_first
     if ordinary.any():

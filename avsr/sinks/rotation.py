@@ -64,7 +64,7 @@ def rotation_test(before: SinkAnalysis, analyse: Analyse) -> tuple[Rotation, ...
         return ()
     turns: list[tuple[int, int, SinkOrigin]] = []
     if sinks:
-        strongest = max(sinks, key=lambda index: before.coverage[:, index].sum())
+        strongest = max(sinks, key=lambda i: sinks[i].received * len(sinks[i].layers))
         nearest = int(others[np.abs(others - strongest).argmin()])
         turns += [(strongest, nearest, origin) for origin in sinks[strongest].origins]
     chosen = int(others[len(others) // 3])
