@@ -130,11 +130,11 @@ def _expand(block: dict[str, Any]) -> list[Cell]:
     cells = []
     for training, weight, layer_norm, bos, layers in itertools.product(*lists):
         trained = [pairs] if training == "matryoshka" else [(pair,) for pair in pairs]
-        for rate_pairs, seed in itertools.product(trained, block["seeds"]):
+        for own_pairs, seed in itertools.product(trained, list[int](block["seeds"])):
             cells.append(
                 Cell(
                     training=training,
-                    rate_pairs=rate_pairs,
+                    rate_pairs=own_pairs,
                     weight=float(weight),
                     layer_norm=layer_norm,
                     bos=bos,

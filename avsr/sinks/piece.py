@@ -182,6 +182,7 @@ class _Reading:
         draft = None if self._drafts is None else self._drafts[0]
         drafted: list[int] = []
         if draft is not None:
+            assert model.config.draft_prompt_ids is not None  # of a model that takes drafts
             before, after = model.config.draft_prompt_ids
             drafted = [*before, *draft, *after]
         prompt = (model.config.prompt_ids or {}).get(route.modality, ())

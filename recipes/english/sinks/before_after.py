@@ -70,10 +70,9 @@ def main() -> None:
                 for name, where in tokens.items():
                     cell = found[f"{state} A{rate} {name}"]
                     cell["sinks"].append(int(layers[where].sum()))
-                    cell["early"].append(
-                        float(analysis.received[EARLY][:, where].max(axis=1).mean())
-                    )
-                    cell["late"].append(float(analysis.received[LATE][:, where].max(axis=1).mean()))
+                    for part, some in (("early", EARLY), ("late", LATE)):
+                        most = analysis.received[some][:, where].max(axis=1)
+                        cell[part].append(float(most.mean()) if most.size else 0.0)
                 total = found[f"{state} A{rate} loss"]
                 inner = analysis.cosines[2 : analysis.n_layers, 1 : -labels.numel()]
                 total["cosine"].append(float(np.square(inner).mean()))

@@ -21,10 +21,10 @@ def test_the_definition_asks_for_sound_alone() -> None:
     assert both.rate_pairs == ((4, None), (16, None))
     assert coarse.rate_pairs == ((16, None),)
     assert cells["matryoshka-w100-norm-released-s0"].layers == "released"
-    assert {cell.weight for cell in cells.values()} == {0, 10, 100, 10000}
+    assert {cell.weight for cell in cells.values()} == {0, 1, 10, 100, 10000}
     for cell in cells.values():
         assert cell.layers == "paper" or cell.seed == 0  # once only
-    for weight in (0, 10, 100):
+    for weight in (0, 1, 10, 100):
         for training in ("matryoshka", "fixed"):
             seeds = [c.seed for c in cells.values() if (c.training, c.weight) == (training, weight)]
             assert {0, 1, 2} <= set(seeds)
