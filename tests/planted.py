@@ -18,6 +18,7 @@ def planted_model(
     born_in: int,
     attended_in: Sequence[int],
     strength: float = 3000.0,
+    n_layers: int = LAYERS,
 ) -> LlamaForCausalLM:
     """A Llama whose MLP of layer ``born_in`` makes ``features`` massive for marked tokens.
 
@@ -26,7 +27,7 @@ def planted_model(
     """
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=32, hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=LAYERS,
+        vocab_size=32, hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=n_layers,
         num_attention_heads=2, num_key_value_heads=2, head_dim=HEAD_SIZE, attention_bias=True,
         bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.02,
     )  # fmt: skip

@@ -4,7 +4,8 @@ Built on peft: every adapter is an ordinary named peft adapter of the language m
 ``asr`` (audio), ``vsr`` (video), ``avsr`` (both).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -171,6 +172,21 @@ class LoraAdapters:
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)
         self._active = names
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """The module as it was before fine-tuning, for the length of the block."""
+        self.unfold()
+        trained = [(p, p.requires_grad) for p in self.parameters()]
+        for layer in self.layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for layer in self.layers:
+                layer.enable_adapters(True)  # also turns requires_grad on and off: undone below
+            for parameter, flag in trained:
+                parameter.requires_grad_(flag)
 
     def fold(self, names: Sequence[str]) -> None:
         """Add these adapters to the base weights, so that they cost nothing at run time.

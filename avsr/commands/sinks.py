@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ from avsr.errors import InputError, UsageError
 from avsr.outputs import check_folder, check_outputs, note_output, write_output
 
 if TYPE_CHECKING:
-    from avsr.sinks import ClipAnalysis
+    from avsr.sinks import PieceAnalysis, SinkSettings
 
 _DEFAULT_FACTOR, _DEFAULT_COVERAGE, _DEFAULT_MASSIVE = 5.0, 0.5, 1000.0
 
@@ -27,11 +27,25 @@ _RESULTS, _REPORT = "sinks.json", "report.html"
 
 
 def sinks(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Video or audio files.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Video or audio files; texts for --language-model."),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all that is made.")
     ],
     model: Model = "auto",
+    language_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Instead of a model: any causal language model of transformers, reading texts.",
+        ),
+    ] = None,
+    base: Annotated[
+        bool,
+        typer.Option("--base", help="Also analyse the language model before its fine-tuning."),
+    ] = False,
     modality: Annotated[
         FileModality,
         typer.Option(help="What to read; auto: sound and lips where both are there."),
@@ -67,35 +81,31 @@ def sinks(
     _check_outputs(inputs, stems, output)
     progress = ProgressDisplay()
     progress.waiting("loading libraries")
-    from avsr.pretrained import load_model  # PyTorch and transformers: seconds
-    from avsr.sinks import SinkSettings, analyse_clip
+    from avsr.sinks import SinkSettings  # PyTorch and transformers: seconds
     from avsr.sinks.figures import save_figures
     from avsr.sinks.page import report_page
     from avsr.sinks.results import to_dict
 
-    loaded = load_model(model, device, say=say, progress=progress)
     settings = SinkSettings(factor=factor, coverage=coverage, massive=massive, maps=maps)
-    pieces: list[ClipAnalysis] = []
+    if language_model is not None:
+        name, analyse = _of_text(language_model, device, offline, settings, base)
+    else:
+        rates = {"audio_rate": audio_rate, "video_rate": video_rate}
+        name, analyse = _of_clips(model, device, progress, settings, base, modality, rates)
+    pieces: list[PieceAnalysis] = []
     figures: list[dict[str, Path]] = []
     n_failed = 0
     for done, (path, stem) in enumerate(zip(inputs, stems, strict=True)):
         progress("analysing", done, len(inputs))
         try:
-            found = analyse_clip(
-                loaded,
-                path,
-                modality=modality,
-                audio_rate=audio_rate,
-                video_rate=video_rate,
-                settings=settings,
-            )
+            found = analyse(path)
         except InputError as error:
             say(f"avsr: {told(error)}")
             n_failed += 1
             continue
         for number, piece in enumerate(found, start=1):
-            name = stem if len(found) == 1 else f"{stem}-{number}"
-            figures.append(save_figures(piece, output, name))
+            own_stem = stem if len(found) == 1 else f"{stem}-{number}"
+            figures.append(save_figures(piece, output, own_stem))
             for figure in figures[-1].values():
                 note_output(figure, _PURPOSE)
             with progress.hidden():
@@ -103,12 +113,63 @@ def sinks(
         pieces += found
     progress("analysing", len(inputs), len(inputs))
     if pieces:
-        results = to_dict(pieces, loaded.name)
+        results = to_dict(pieces, name)
         write_output(output / _RESULTS, json.dumps(results, indent=1) + "\n", _PURPOSE)
-        page = report_page(pieces, figures, loaded.name)
+        page = report_page(pieces, figures, name)
         write_output(output / _REPORT, page, _PURPOSE)
         say(f"report: {output / _REPORT}")
     return 1 if n_failed else 0
+
+
+def _of_clips(
+    model: str,
+    device: str,
+    progress: ProgressDisplay,
+    settings: "SinkSettings",
+    base: bool,
+    modality: str,
+    rates: dict[str, int | None],
+) -> tuple[str, Callable[[Path], "list[PieceAnalysis]"]]:
+    """The model's name, and how it analyses a file."""
+    from avsr.pretrained import load_model
+    from avsr.sinks import analyse_clip
+
+    loaded = load_model(model, device, say=say, progress=progress)
+
+    def analyse(path: Path) -> "list[PieceAnalysis]":
+        return analyse_clip(
+            loaded,
+            path,
+            modality=modality,  # pyright: ignore[reportArgumentType] one that typer let pass
+            settings=settings,
+            with_base=base,
+            **rates,
+        )
+
+    return loaded.name, analyse
+
+
+def _of_text(
+    named: str, device: str, offline: bool, settings: "SinkSettings", base: bool
+) -> tuple[str, Callable[[Path], "list[PieceAnalysis]"]]:
+    """The language model's name, and how it analyses a text.
+
+    Raises:
+        UsageError: it cannot be loaded, or its fine-tuning is asked for.
+    """
+    from avsr.pretrained import choose_device
+    from avsr.sinks import analyse_text
+    from avsr.sinks.language_model import load_language_model
+
+    if base:
+        raise UsageError("--base is for models that were fine-tuned: leave out --language-model")
+    language_model, tokenizer = load_language_model(named, offline=offline)
+    language_model.to(choose_device(device))
+
+    def analyse(path: Path) -> "list[PieceAnalysis]":
+        return [analyse_text(language_model, tokenizer, path, settings)]
+
+    return Path(named).name, analyse
 
 
 def _check_outputs(inputs: Sequence[Path], stems: Sequence[str], folder: Path) -> None:
@@ -124,7 +185,7 @@ def _check_outputs(inputs: Sequence[Path], stems: Sequence[str], folder: Path) -
     check_outputs(outputs, _PURPOSE, inputs=inputs)
 
 
-def _summary(piece: "ClipAnalysis") -> str:
+def _summary(piece: "PieceAnalysis") -> str:
     analysis = piece.analysis
     names = ", ".join(f"{sink.label.name} ({sink.index})" for sink in analysis.sinks)
     return (

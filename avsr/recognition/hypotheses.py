@@ -16,7 +16,14 @@ from avsr.pretrained import LoadedModel
 from avsr.route import Route, Stream
 from avsr_frontends.rates import SAMPLE_RATE
 
-__all__ = ["Hypothesis", "decode", "encode", "generate", "resolved_search"]
+__all__ = [
+    "Hypothesis",
+    "decode",
+    "encode",
+    "generate",
+    "read_drafts",
+    "resolved_search",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,18 +115,29 @@ def generate(
         streams=streams,
         route=route,
         search=search,
-        drafts=_drafts(loaded, streams, route, search),
+        drafts=read_drafts(loaded, streams, route, search),
         allow_untrained_rate=loaded.allow_untrained_rate,
     )
 
 
-def _drafts(
+@torch.inference_mode()
+def read_drafts(
     loaded: LoadedModel,
     streams: EncodedStreams,
     route: Route | Sequence[Route],
     search: SearchOptions,
 ) -> list[list[int] | None] | None:
-    """What the audio encoder's own decoder makes of each clip's sound, where the model takes it."""
+    """What the audio encoder's own decoder makes of each clip's sound, where the model takes it.
+
+    Args:
+        loaded: the model.
+        streams: the clips.
+        route: of all clips, or of each.
+        search: may name another draft, or none.
+
+    Returns:
+        Token ids of each clip's draft, None for a clip without; None where there are no drafts.
+    """
     model = loaded.model
     routes = [route] * streams.n_clips if isinstance(route, Route) else list(route)
     heard = [row for row, one in enumerate(routes) if one.has_audio]

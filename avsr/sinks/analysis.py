@@ -5,7 +5,7 @@ tokens. Maps of token by token are kept only where asked for. Shapes: L layers, 
 hidden size. Layers count from 1, as in the papers; 0 is the input of the first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ from avsr_adapters.sink_measures import (
 )
 
 LayerEdit = Callable[[int, Tensor], Tensor | None]
+MIN_GAP = 3  # layers from one run of sink layers to the next: one alone may miss the threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,27 @@ class SinkSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SinkOrigin:
+    """Where a token became a sink. A deep model may make one, erase it, and make it again.
+
+    Attributes:
+        first: first layer of the run in which it is a sink; runs are at least ``MIN_GAP`` layers
+            apart.
+        last: last layer of the run.
+        layer: the layer before ``first`` that raised the token's largest activation most; 0 for a
+            token that is a sink of layer 1 already.
+        part: "attention" or "mlp", the part of that layer with the larger output; "input" for 0.
+        feature: index of the largest activation after that layer.
+    """
+
+    first: int
+    last: int
+    layer: int
+    part: str
+    feature: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SinkToken:
     """A token that is a sink in at least one layer.
 
@@ -71,8 +93,7 @@ class SinkToken:
         received: attention it gets, mean over those layers.
         massive_layers: layers after which it has massive activations.
         massive_features: their indices, over all layers.
-        origin_layer: the layer that raises its largest activation most.
-        origin_part: "attention" or "mlp", the part of that layer with the larger output.
+        origins: one for each run of layers, from the first to the last.
     """
 
     index: int
@@ -81,8 +102,7 @@ class SinkToken:
     received: float
     massive_layers: tuple[int, ...]
     massive_features: tuple[int, ...]
-    origin_layer: int
-    origin_part: str
+    origins: tuple[SinkOrigin, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +117,7 @@ class SinkAnalysis:
         coverage: [L, S] share of the later tokens that give it a high weight.
         is_sink: [L, S] bool.
         peaks: [L + 1, S] largest magnitude over the layer's median, from the embeddings on.
+        peak_features: [L + 1, S] index of that activation.
         massive: layer -> token -> indices of its massive activations.
         part_peaks: "attention", "mlp", "output" -> [L, S] largest magnitude, not divided.
         cosines: [L + 1, S] cosine to the first token.
@@ -111,6 +132,7 @@ class SinkAnalysis:
     coverage: np.ndarray
     is_sink: np.ndarray
     peaks: np.ndarray
+    peak_features: np.ndarray
     massive: dict[int, dict[int, tuple[int, ...]]]
     part_peaks: dict[str, np.ndarray]
     cosines: np.ndarray
@@ -137,8 +159,6 @@ class SinkAnalysis:
         layers = np.flatnonzero(self.is_sink[:, index]) + 1
         massive = {layer: found[index] for layer, found in self.massive.items() if index in found}
         features = {feature for found in massive.values() for feature in found}
-        origin = int(np.diff(self.peaks[:, index]).argmax())
-        parts = {part: self.part_peaks[part][origin, index] for part in ("attention", "mlp")}
         return SinkToken(
             index=index,
             label=self.labels[index],
@@ -146,9 +166,23 @@ class SinkAnalysis:
             received=float(self.received[layers - 1, index].mean()),
             massive_layers=tuple(sorted(massive)),
             massive_features=tuple(sorted(features)),
-            origin_layer=origin + 1,
-            origin_part=max(parts, key=lambda part: parts[part]),
+            origins=tuple(self._origins(index, layers.tolist())),
         )
+
+    def _origins(self, index: int, layers: list[int]) -> Iterator[SinkOrigin]:
+        begun = [n for n, layer in enumerate(layers) if not n or layer - layers[n - 1] >= MIN_GAP]
+        ended = 0
+        for start, stop in zip(begun, [*begun[1:], len(layers)], strict=True):
+            first, last = layers[start], layers[stop - 1]
+            layer, part = 0, "input"
+            if first > 1:
+                rises = np.diff(self.peaks[ended:first, index])  # of the layers since the last run
+                layer = ended + 1 + int(rises.argmax())
+                added = {p: self.part_peaks[p][layer - 1, index] for p in ("attention", "mlp")}
+                part = max(added, key=lambda name: added[name])
+            feature = int(self.peak_features[layer, index])
+            yield SinkOrigin(first=first, last=last, layer=layer, part=part, feature=feature)
+            ended = last
 
 
 @torch.no_grad()
@@ -201,6 +235,7 @@ class _Streams:
     """What is noted down of the residual stream, a list entry per layer."""
 
     peaks: list[np.ndarray] = field(default_factory=list)
+    peak_features: list[np.ndarray] = field(default_factory=list)
     cosines: list[np.ndarray] = field(default_factory=list)
     massive: dict[int, dict[int, tuple[int, ...]]] = field(default_factory=dict)
     parts: dict[str, list[np.ndarray]] = field(
@@ -246,7 +281,9 @@ class _Recorder:
     def _note(self, layer: int, value: Tensor) -> None:
         streams = self._streams
         ratios = magnitude_ratios(value, self._mask)[0]
-        streams.peaks.append(ratios.amax(dim=-1).cpu().numpy())
+        largest, features = ratios.max(dim=-1)
+        streams.peaks.append(largest.cpu().numpy())
+        streams.peak_features.append(features.cpu().numpy())
         streams.cosines.append(cosine_to_first(value, self._mask)[0].cpu().numpy())
         massive: dict[int, list[int]] = {}
         for token, feature in (ratios >= self._settings.massive).nonzero().tolist():
@@ -280,6 +317,7 @@ class _Recorder:
             coverage=statistics.coverage()[:, 0].cpu().numpy(),
             is_sink=sinks[:, 0].cpu().numpy(),
             peaks=np.stack(streams.peaks),
+            peak_features=np.stack(streams.peak_features),
             massive=streams.massive,
             part_peaks={name: np.stack(rows) for name, rows in streams.parts.items()},
             cosines=np.stack(streams.cosines),

@@ -4,7 +4,7 @@ Maps use cividis (light is more) or purple-orange around zero; curves differ in 
 Okabe and Ito), line style and marker. Layers count from 1; 0 is the embeddings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from avsr.sinks.analysis import SinkAnalysis
-from avsr.sinks.clip import ClipAnalysis
+from avsr.sinks.piece import PieceAnalysis
 from avsr.sinks.rotation import Rotation
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#707070"
@@ -31,7 +31,7 @@ _LEGEND: dict[str, Any] = {  # above the panel, where it hides nothing
 }
 
 
-def save_figures(piece: ClipAnalysis, folder: Path, stem: str) -> dict[str, Path]:
+def save_figures(piece: PieceAnalysis, folder: Path, stem: str) -> dict[str, Path]:
     """Draw all figures of a piece as PNG files ``STEM-NAME.png``; name -> path, in order.
 
     Figures of maps are left out where the analysis has none.
@@ -47,8 +47,11 @@ def save_figures(piece: ClipAnalysis, folder: Path, stem: str) -> dict[str, Path
     if analysis.attention_map is None:
         del drawings["attention-map"], drawings["token-cosine"]
     figures = {name: draw(analysis) for name, draw in drawings.items()}
-    if rotations := [r for r in (piece.away, piece.towards) if r is not None]:
-        figures["rotation"] = rotation(analysis, rotations)
+    if piece.rotations:
+        figures["rotation"] = rotation(analysis, piece.rotations)
+    if piece.base is not None:
+        figures["base-attention"] = attention_per_token(piece.base)
+        figures["base-activations"] = activations(piece.base)
     paths = {}
     for name, figure in figures.items():
         paths[name] = folder / f"{stem}-{name}.png"
@@ -99,7 +102,7 @@ def activations(analysis: SinkAnalysis) -> Figure:
     layers = np.arange(analysis.n_layers + 1)
     _curves(left, layers, analysis.peaks, analysis)
     left.axhline(analysis.settings.massive, color=GREY, linewidth=1)
-    left.annotate("massive", (layers[-1], analysis.settings.massive), ha="right", va="bottom")
+    left.annotate("massive", (layers[0], analysis.settings.massive), ha="left", va="bottom")
     left.set_yscale("log")
     left.set_ylim(top=max(3 * analysis.settings.massive, 2 * float(analysis.peaks.max())))
     left.set_ylabel("largest activation / median of the layer")
@@ -145,20 +148,21 @@ def token_cosines(analysis: SinkAnalysis) -> Figure:
     return figure
 
 
-def rotation(analysis: SinkAnalysis, rotations: list[Rotation]) -> Figure:
+def rotation(analysis: SinkAnalysis, rotations: Sequence[Rotation]) -> Figure:
     """Attention and activations of each token before and after a hidden state is turned."""
     figure, panels = _figure(10.0, 3.4 * len(rotations), rows=len(rotations), columns=2)
     for (attention, peak), turned in zip(
         np.reshape(panels, (len(rotations), 2)), rotations, strict=True
     ):
         both = (analysis, turned.after)
-        received = [each.received[turned.layer :].mean(axis=0) for each in both]
-        peaks = [each.peaks[turned.layer + 1 :].max(axis=0) for each in both]
+        received = [each.received[turned.first - 1 : turned.last].mean(axis=0) for each in both]
+        peaks = [each.peaks[turned.layer + 1 : turned.last + 1].max(axis=0) for each in both]
         _before_and_after(attention, received, turned.token)
         _before_and_after(peak, peaks, turned.token)
         names = [analysis.labels[index].name for index in (turned.token, turned.towards)]
         place = f"after layer {turned.layer}" if turned.layer else "at the input"
-        attention.set_title(f"{names[0]} turned towards {names[1]} {place}", fontsize=9)
+        layers = f"layers {turned.first} to {turned.last}"
+        attention.set_title(f"{names[0]} turned towards {names[1]} {place}:\n{layers}", fontsize=9)
         attention.set_ylabel("received attention")
         peak.set_ylabel("largest activation / median")
         peak.set_yscale("log")
@@ -190,8 +194,9 @@ def _curves(
     skip_first: bool = False,
 ) -> None:
     """Each of the strongest sinks as a curve; the other tokens as a band with their median."""
-    sinks = [s.index for s in analysis.sinks if not (skip_first and s.index == 0)]
-    strongest = sorted(sinks, key=lambda i: -analysis.coverage[:, i].sum())[:MAX_CURVES]
+    sinks = [s for s in analysis.sinks if not (skip_first and s.index == 0)]
+    sinks = sorted(sinks, key=lambda sink: -sink.received * len(sink.layers))
+    strongest = [sink.index for sink in sinks[:MAX_CURVES]]
     ordinary = ~analysis.is_sink.any(axis=0)
     ordinary[0] &= not skip_first
     if ordinary.any():

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from avsr.sinks.analysis import SinkAnalysis, SinkSettings
-from avsr.sinks.clip import ClipAnalysis
+from avsr.sinks.analysis import SinkAnalysis, SinkSettings, SinkToken
+from avsr.sinks.gates import GateUnit
+from avsr.sinks.piece import PieceAnalysis
 from avsr.sinks.rotation import Rotation
 
 _CAPTIONS = {
@@ -19,6 +20,8 @@ _CAPTIONS = {
     "cosine": "Cosine of hidden states to the first token's. Sinks go where the first token goes.",
     "token-cosine": "Cosine between the hidden states of all tokens after one layer.",
     "rotation": "The rotation test: a hidden state takes another's direction and keeps its norm.",
+    "base-attention": "Received attention before fine-tuning, on the same input.",
+    "base-activations": "Largest activations before fine-tuning, on the same input.",
 }
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 62rem;
@@ -33,7 +36,7 @@ figure { margin: 1.5rem 0 } img { max-width: 100%; height: auto } figcaption { c
 
 
 def report_page(
-    pieces: Sequence[ClipAnalysis], figures: Sequence[dict[str, Path]], model: str
+    pieces: Sequence[PieceAnalysis], figures: Sequence[dict[str, Path]], model: str
 ) -> str:
     """The page as text.
 
@@ -59,10 +62,10 @@ def report_page(
     )
 
 
-def _title(piece: ClipAnalysis) -> str:
-    rates = {"audio rate": piece.route.audio_rate, "video rate": piece.route.video_rate}
-    shown = ", ".join(f"{name} {rate}" for name, rate in rates.items() if rate is not None)
-    return f"{piece.path.name}, {piece.start_s:.1f} to {piece.end_s:.1f} s, {shown}"
+def _title(piece: PieceAnalysis) -> str:
+    if piece.route is None:
+        return piece.path.name
+    return f"{piece.path.name}, {piece.start_s:.1f} to {piece.end_s:.1f} s, {piece.route.in_words}"
 
 
 def _settings(settings: SinkSettings) -> str:
@@ -74,7 +77,7 @@ def _settings(settings: SinkSettings) -> str:
     )
 
 
-def _piece(number: int, piece: ClipAnalysis, figures: dict[str, Path]) -> str:
+def _piece(number: int, piece: PieceAnalysis, figures: dict[str, Path]) -> str:
     analysis = piece.analysis
     parts = [
         f'<section id="input-{number}"><h2>{escape(_title(piece))}</h2>',
@@ -82,9 +85,12 @@ def _piece(number: int, piece: ClipAnalysis, figures: dict[str, Path]) -> str:
         f"{analysis.n_layers} layers. Largest activation: {analysis.peaks[1:].max():.0f} times the "
         f"median. Mean squared cosine to the first token (the decorrelation loss): "
         f"{analysis.decorrelation:.4f}.</p>",
-        _sink_table(analysis),
+        _sink_table("Sinks", analysis),
+        _gate_table(piece),
         _rotation_table(piece),
     ]
+    if piece.base is not None:
+        parts.append(_sink_table("Before fine-tuning, on the same input", piece.base))
     for name, path in figures.items():
         data = base64.b64encode(path.read_bytes()).decode()
         caption = escape(_CAPTIONS[name])
@@ -95,9 +101,9 @@ def _piece(number: int, piece: ClipAnalysis, figures: dict[str, Path]) -> str:
     return "\n".join([*parts, "</section>"])
 
 
-def _sink_table(analysis: SinkAnalysis) -> str:
+def _sink_table(caption: str, analysis: SinkAnalysis) -> str:
     if not analysis.sinks:
-        return "<p><strong>No token is a sink.</strong></p>"
+        return f"<p>{escape(caption)}: <strong>No token is a sink.</strong></p>"
     rows = [
         (
             sink.index,
@@ -106,7 +112,7 @@ def _sink_table(analysis: SinkAnalysis) -> str:
             f"{sink.received:.3f}",
             _ranges(sink.massive_layers) or "none",
             ", ".join(map(str, sink.massive_features)) or "none",
-            f"layer {sink.origin_layer}, {sink.origin_part}",
+            _origins(sink),
         )
         for sink in analysis.sinks
     ]
@@ -114,24 +120,55 @@ def _sink_table(analysis: SinkAnalysis) -> str:
         "position", "token", "sink in layers", "received attention", "massive after layers",
         "features", "arises in",
     )  # fmt: skip
-    return _table("Sinks", header, rows)
+    return _table(caption, header, rows)
 
 
-def _rotation_table(piece: ClipAnalysis) -> str:
-    found = {"sink to its nearest non-sink": piece.away, "non-sink to the first": piece.towards}
-    rows = [_rotation_row(name, r, piece.analysis) for name, r in found.items() if r is not None]
-    if not rows:
-        return ""
-    header = ("turned", "token", "after layer", "sink", "received attention", "largest activation")
-    return _table("Rotation test, before → after", header, rows)
+def _origins(sink: SinkToken) -> str:
+    return "; ".join(
+        f"layer {o.layer}, {o.part}, feature {o.feature} (sink from {o.first})"
+        if o.layer
+        else "the input"
+        for o in sink.origins
+    )
 
 
-def _rotation_row(name: str, rotation: Rotation, analysis: SinkAnalysis) -> tuple:
+def _gate_table(piece: PieceAnalysis) -> str:
+    rows = [_gate_row(unit, piece.analysis) for unit in piece.gates]
+    header = (
+        "token", "layer", "feature", "hidden unit", "share of what the MLP adds", "gate",
+        "elsewhere",
+    )  # fmt: skip
+    return _table("Hidden units behind them: projections on their gates", header, rows) * bool(rows)
+
+
+def _gate_row(unit: GateUnit, analysis: SinkAnalysis) -> tuple:
+    return (
+        analysis.labels[unit.token].name,
+        unit.layer,
+        unit.feature,
+        unit.unit,
+        f"{unit.share:.0%}",
+        f"{unit.gate:.1f}",
+        f"{unit.others:.1f}",
+    )
+
+
+def _rotation_table(piece: PieceAnalysis) -> str:
+    rows = [_rotation_row(rotation, piece.analysis) for rotation in piece.rotations]
+    header = (
+        "token", "turned towards", "after layer", "looked at in layers", "sink",
+        "received attention", "largest activation",
+    )  # fmt: skip
+    return _table("Rotation test, before → after", header, rows) * bool(rows)
+
+
+def _rotation_row(rotation: Rotation, analysis: SinkAnalysis) -> tuple:
     yes = {True: "yes", False: "no"}
     return (
-        name,
         analysis.labels[rotation.token].name,
+        analysis.labels[rotation.towards].name,
         rotation.layer,
+        f"{rotation.first}-{rotation.last}",
         f"{yes[rotation.was_sink]} → {yes[rotation.is_sink]}",
         f"{rotation.received[0]:.3f} → {rotation.received[1]:.3f}",
         f"{rotation.peak[0]:.1f} → {rotation.peak[1]:.1f}",

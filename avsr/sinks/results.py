@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from avsr.sinks.analysis import SinkAnalysis, SinkToken
-from avsr.sinks.clip import ClipAnalysis
+from avsr.sinks.gates import GateUnit
+from avsr.sinks.piece import PieceAnalysis
 from avsr.sinks.rotation import Rotation
 from avsr.version import __version__
 
 _DIGITS = 5
 
 
-def to_dict(pieces: Sequence[ClipAnalysis], model: str) -> dict[str, Any]:
+def to_dict(pieces: Sequence[PieceAnalysis], model: str) -> dict[str, Any]:
     """Everything but the maps, as plain values; the same input gives the same values.
 
     Args:
@@ -29,17 +30,19 @@ def to_dict(pieces: Sequence[ClipAnalysis], model: str) -> dict[str, Any]:
     }
 
 
-def _piece(piece: ClipAnalysis) -> dict[str, Any]:
+def _piece(piece: PieceAnalysis) -> dict[str, Any]:
     return {
         "path": str(piece.path),
         "start": round(piece.start_s, 3),
         "end": round(piece.end_s, 3),
-        "modality": piece.route.modality,
-        "audio_rate": piece.route.audio_rate,
-        "video_rate": piece.route.video_rate,
+        "modality": piece.route.modality if piece.route else None,
+        "audio_rate": piece.route.audio_rate if piece.route else None,
+        "video_rate": piece.route.video_rate if piece.route else None,
         "text": piece.text,
         **analysis_to_dict(piece.analysis),
-        "rotation": {"away": _rotation(piece.away), "towards": _rotation(piece.towards)},
+        "gates": [_gate(unit) for unit in piece.gates],
+        "rotations": [_rotation(rotation) for rotation in piece.rotations],
+        "base": None if piece.base is None else analysis_to_dict(piece.base),
     }
 
 
@@ -71,13 +74,17 @@ def _sink(sink: SinkToken) -> dict[str, Any]:
     return {"index": values.pop("index"), **label, **values, "received": _rounded(sink.received)}
 
 
-def _rotation(rotation: Rotation | None) -> dict[str, Any] | None:
-    if rotation is None:
-        return None
+def _gate(unit: GateUnit) -> dict[str, Any]:
+    measured = {name: _rounded(getattr(unit, name)) for name in ("share", "gate", "others")}
+    return asdict(unit) | measured
+
+
+def _rotation(rotation: Rotation) -> dict[str, Any]:
     return {
         "token": rotation.token,
         "towards": rotation.towards,
         "after_layer": rotation.layer,
+        "layers": [rotation.first, rotation.last],
         "was_sink": rotation.was_sink,
         "is_sink": rotation.is_sink,
         "received_before_after": _rounded(np.array(rotation.received)),

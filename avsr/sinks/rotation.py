@@ -2,7 +2,8 @@
 
 The test of arXiv 2510.22603: before the layer in which a sink arises, its hidden state is replaced
 by its nearest non-sink's direction at its own norm, and the sink should vanish; a token that is
-none is turned towards the first token, and should become one.
+none is turned towards the first token, and should become one. A token that becomes a sink more than
+once is turned before each of these layers.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from avsr.sinks.analysis import LayerEdit, SinkAnalysis
+from avsr.sinks.analysis import LayerEdit, SinkAnalysis, SinkOrigin
 
 Analyse = Callable[[LayerEdit], SinkAnalysis]
 
@@ -24,16 +25,20 @@ class Rotation:
         token: the position that was turned.
         towards: the position that gave the direction.
         layer: turned after this layer; 0: the embeddings.
-        was_sink: whether the token was a sink before (in any later layer).
+        first: first of the layers that are looked at: those in which the sink in question is one.
+        last: last of them.
+        was_sink: whether the token was a sink before in at least half of these layers.
         is_sink: whether it is one now.
-        received: attention it gets, mean over the later layers, before and after.
-        peak: its largest activation over the median in the later layers, before and after.
+        received: attention it gets, mean over these layers, before and after.
+        peak: its largest activation over the median after these layers, before and after.
         after: the whole analysis with the token turned.
     """
 
     token: int
     towards: int
     layer: int
+    first: int
+    last: int
     was_sink: bool
     is_sink: bool
     received: tuple[float, float]
@@ -41,9 +46,7 @@ class Rotation:
     after: SinkAnalysis
 
 
-def rotation_test(
-    before: SinkAnalysis, analyse: Analyse
-) -> tuple[Rotation | None, Rotation | None]:
+def rotation_test(before: SinkAnalysis, analyse: Analyse) -> tuple[Rotation, ...]:
     """Turn the strongest sink away, and an ordinary token towards the first.
 
     Args:
@@ -51,23 +54,23 @@ def rotation_test(
         analyse: repeats it with an edit.
 
     Returns:
-        A sink turned to its nearest non-sink, and a non-sink turned to the first token; each None
-        where there is no such token.
+        For each origin of the strongest sink it turned to its nearest non-sink; then, for each
+        origin of the first token, a non-sink turned to that. Nothing where there is no such token.
     """
+    sinks = {sink.index: sink for sink in before.sinks}
     any_layer = before.is_sink.any(axis=0)
-    sinks = np.flatnonzero(any_layer)
     others = np.flatnonzero(~any_layer & _judged(before))
     if not len(others):
-        return None, None
-    away = None
-    if len(sinks):
-        strongest = int(sinks[before.coverage[:, sinks].sum(axis=0).argmax()])
+        return ()
+    turns: list[tuple[int, int, SinkOrigin]] = []
+    if sinks:
+        strongest = max(sinks, key=lambda i: sinks[i].received * len(sinks[i].layers))
         nearest = int(others[np.abs(others - strongest).argmin()])
-        away = _turn(before, analyse, strongest, nearest, _layer_before(before, strongest))
+        turns += [(strongest, nearest, origin) for origin in sinks[strongest].origins]
     chosen = int(others[len(others) // 3])
-    if chosen == 0:
-        return away, None
-    return away, _turn(before, analyse, chosen, 0, _layer_before(before, 0))
+    if 0 in sinks and chosen:
+        turns += [(chosen, 0, origin) for origin in sinks[0].origins]
+    return tuple(_turn(before, analyse, *turn) for turn in turns)
 
 
 def _judged(analysis: SinkAnalysis) -> np.ndarray:
@@ -75,14 +78,11 @@ def _judged(analysis: SinkAnalysis) -> np.ndarray:
     return np.arange(n_tokens) < n_tokens - analysis.settings.min_later
 
 
-def _layer_before(analysis: SinkAnalysis, token: int) -> int:
-    """The last layer before the token is a sink or has massive activations."""
-    layers = (np.flatnonzero(analysis.is_sink[:, token]) + 1).tolist()
-    layers += [layer for layer, found in analysis.massive.items() if token in found]
-    return min(layers, default=2) - 1
+def _turn(
+    before: SinkAnalysis, analyse: Analyse, token: int, towards: int, origin: SinkOrigin
+) -> Rotation:
+    layer = max(0, origin.layer - 1)
 
-
-def _turn(before: SinkAnalysis, analyse: Analyse, token: int, towards: int, layer: int) -> Rotation:
     def edit(number: int, value: Tensor) -> Tensor | None:
         if number != layer:
             return None
@@ -91,15 +91,19 @@ def _turn(before: SinkAnalysis, analyse: Analyse, token: int, towards: int, laye
         return turned
 
     after = analyse(edit)
-    later = slice(layer, None)  # attention of layers layer + 1 .. L; outputs likewise
-    both = (before, after)
+    run = slice(origin.first - 1, origin.last)
+    was_sink, is_sink = (bool(a.is_sink[run, token].mean() >= 0.5) for a in (before, after))
+    attention = [float(a.received[run, token].mean()) for a in (before, after)]
+    peaks = [float(a.peaks[layer + 1 : origin.last + 1, token].max()) for a in (before, after)]
     return Rotation(
         token=token,
         towards=towards,
         layer=layer,
-        was_sink=bool(before.is_sink[later, token].any()),
-        is_sink=bool(after.is_sink[later, token].any()),
-        received=tuple(float(a.received[later, token].mean()) for a in both),  # pyright: ignore
-        peak=tuple(float(a.peaks[layer + 1 :, token].max()) for a in both),  # pyright: ignore
+        first=origin.first,
+        last=origin.last,
+        was_sink=was_sink,
+        is_sink=is_sink,
+        received=(attention[0], attention[1]),
+        peak=(peaks[0], peaks[1]),
         after=after,
     )

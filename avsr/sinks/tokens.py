@@ -13,7 +13,7 @@ class TokenLabel:
     """The name of one position.
 
     Attributes:
-        kind: "bos", "marker", "audio", "video", "prompt", "text" or "token".
+        kind: "bos", "marker", "audio", "video", "prompt", "draft", "text" or "token".
         name: what is shown, such as ``"audio 0.08-0.16 s"``.
     """
 
@@ -26,6 +26,7 @@ def label_tokens(
     route: Route,
     n_tokens: dict[str, int],
     prompt: Sequence[str] = (),
+    draft: Sequence[str] = (),
     text: Sequence[str] = (),
     start_s: float = 0.0,
 ) -> tuple[TokenLabel, ...]:
@@ -36,6 +37,7 @@ def label_tokens(
         route: modality and rates.
         n_tokens: compressed tokens of "audio" and "video".
         prompt: the prompt's pieces.
+        draft: the pieces of the draft that follows, and of the words around it.
         text: the text's pieces, EOS included.
         start_s: where the clip begins in its file.
     """
@@ -52,10 +54,17 @@ def label_tokens(
             first, last = (start_s + edge * rate / fps for edge in (index, index + 1))
             labels.append(TokenLabel(kind=stream, name=f"{stream} {first:.2f}-{last:.2f} s"))
         labels.append(TokenLabel(kind="marker", name=f"</{stream}>"))
-    labels += [TokenLabel(kind="prompt", name=f"prompt {_shown(piece)}") for piece in prompt]
-    labels += [TokenLabel(kind="text", name=f"text {_shown(piece)}") for piece in text]
+    for kind, pieces in (("prompt", prompt), ("draft", draft), ("text", text)):
+        labels += label_pieces(kind, pieces)
     return tuple(labels)
 
 
+def label_pieces(kind: str, pieces: Sequence[str]) -> tuple[TokenLabel, ...]:
+    """Name the pieces of a text, as a tokenizer calls them."""
+    return tuple(TokenLabel(kind=kind, name=f"{kind} {_shown(piece)}") for piece in pieces)
+
+
 def _shown(piece: str) -> str:
+    if piece == "Ċ":  # a line break in vocabularies of bytes
+        return r'"\n"'
     return f'"{piece.replace("▁", " ").replace("Ġ", " ").strip() or piece}"'

@@ -29,7 +29,7 @@ def build_cell_model(cell: Cell, polished: Any, language_model_dir: Path) -> Any
     settings = polished.config.to_dict()
     for name in ("transformers_version", "architectures", "dtype", "model_type"):
         settings.pop(name, None)
-    audio_rates, video_rates = (sorted({p[i] for p in cell.rate_pairs}) for i in (0, 1))
+    audio_rates, video_rates = cell.rates("audio"), cell.rates("video")
     settings |= {
         "text_config": base.config,
         "modalities": ["video", "av"],

@@ -53,8 +53,10 @@ def train_cell(
         generator = np.random.default_rng((cell.seed, step, 11))
         chunk = chunks[generator.integers(len(chunks))]
         rows = generator.choice(len(chunk["labels"]), settings.batch_size, replace=False)
-        rates = [sorted({pair[stream] for pair in cell.rate_pairs}) for stream in (0, 1)]
-        pair = (int(generator.choice(rates[0])), int(generator.choice(rates[1])))
+        audio_rate, video_rate = (
+            int(generator.choice(rates)) for rates in (cell.rates("audio"), cell.rates("video"))
+        )
+        pair = (audio_rate, video_rate)
         audio, video = (torch.from_numpy(chunk[s][rows]).float() for s in ("audio", "video"))
         streams = EncodedStreams.whole(audio=audio, video=video)
         labels = torch.from_numpy(chunk["labels"][rows])

@@ -39,13 +39,13 @@ GPU_OPERATIONS_PER_S = 1.5e14  # reached on an H100 in bf16 with short sequences
 
 def overrides(cell: Cell, base: TrainConfig) -> list[str]:
     """Settings of ``avsr train`` that make the base file this cell."""
-    rates = [sorted({pair[stream] for pair in cell.rate_pairs}) for stream in (0, 1)]
+    audio_rates, video_rates = cell.rates("audio"), cell.rates("video")
     norm = str(cell.layer_norm).lower()
     return [
         f"output={base.output}/{cell.name}",
         f"seed={cell.seed}",
-        f"model.audio_rates={rates[0]}",
-        f"model.video_rates={rates[1]}",
+        f"model.audio_rates={audio_rates}",
+        f"model.video_rates={video_rates}",
         f"objective.decorrelation.weight={cell.weight:g}",
         f"model.audio_projector_layer_norm={norm}",
         f"model.video_projector_layer_norm={norm}",
@@ -59,8 +59,11 @@ def gpu_hours(cell: Cell, size: str, epochs: float) -> float:
         per_second += 2 * weights * FRAMES_PER_S[stream]
     tokens = []
     for audio, video in cell.rate_pairs:
-        lips = FRAMES_PER_S["video"] / video + TEXT_TOKENS_PER_S
-        tokens.append(2 * lips + FRAMES_PER_S["audio"] / audio)  # a video and an av pass
+        sound, lips = (
+            FRAMES_PER_S[stream] / rate if rate else 0.0
+            for stream, rate in (("audio", audio), ("video", video))
+        )
+        tokens.append(2 * (lips + TEXT_TOKENS_PER_S) + sound)  # a video and an av pass
     per_second += 6 * LANGUAGE_MODEL_WEIGHTS[size] * float(np.mean(tokens))
     return per_second * SPEECH_H * 3600 * epochs / GPU_OPERATIONS_PER_S / 3600
 

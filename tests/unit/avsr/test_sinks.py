@@ -8,7 +8,14 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausalLM
 
 from avsr.route import Route
-from avsr.sinks import SinkSettings, analyse_prefix, analyse_sinks, label_tokens, rotation_test
+from avsr.sinks import (
+    SinkSettings,
+    analyse_prefix,
+    analyse_sinks,
+    gate_units,
+    label_tokens,
+    rotation_test,
+)
 from avsr.sinks.results import analysis_to_dict
 from tests.planted import marked_embeddings, planted_model
 from tests.tiny import PROMPT_IDS, tiny_config, tiny_model, tiny_streams
@@ -32,7 +39,10 @@ def test_planted_sinks_are_found_exactly(planted, features, born_in, attended_in
         assert sink.layers == attended_in
         assert sink.massive_features == features
         assert sink.massive_layers == tuple(range(born_in, analysis.n_layers + 1))
-        assert (sink.origin_layer, sink.origin_part) == (born_in, "mlp")
+        (origin,) = sink.origins
+        assert (origin.first, origin.last) == (attended_in[0], attended_in[-1])
+        assert (origin.layer, origin.part) == (born_in, "mlp")
+        assert origin.feature in features
     massive_tokens = {token for found in analysis.massive.values() for token in found}
     assert massive_tokens == set(planted)
 
@@ -96,17 +106,69 @@ def test_rotation_makes_sinks_vanish_and_appear():
     embeds = marked_embeddings(N_TOKENS, (0, 7))
     before = analyse_prefix(model, embeds)
     away, towards = rotation_test(before, lambda edit: analyse_prefix(model, embeds, edit=edit))
-    assert away is not None
     assert away.token in (0, 7)
-    assert (away.layer, away.was_sink, away.is_sink) == (1, True, False)
+    assert (away.layer, away.first, away.last) == (1, 3, 4)
+    assert (away.was_sink, away.is_sink) == (True, False)
     assert away.peak[1] < 1000 < away.peak[0]
-    assert towards is not None
     assert towards.token not in (0, 7)
     assert (towards.towards, towards.was_sink, towards.is_sink) == (0, False, True)
     assert towards.peak[0] < 1000 < towards.peak[1]
     assert [s.index for s in towards.after.sinks] == sorted([0, 7, towards.token])
     again = analyse_prefix(model, embeds)  # nothing of the test stays behind
     np.testing.assert_array_equal(again.received, before.received)
+
+
+def test_a_sink_that_is_erased_and_made_again_has_two_origins():
+    model = planted_model((5, 11), 2, (3,), n_layers=9)
+    layers: Any = model.model.layers
+    with torch.no_grad():  # layer 4 takes away what layer 2 has made; layer 6 makes it anew
+        for number, sign in ((4, -1), (6, 1)):
+            for name in ("gate_proj", "up_proj", "down_proj"):
+                source = layers[1].mlp.get_submodule(name).weight
+                factor = sign if name == "down_proj" else 1
+                layers[number - 1].mlp.get_submodule(name).weight.copy_(factor * source)
+        for name in ("q_proj", "k_proj"):
+            for layer in layers[6:8]:
+                for part in ("weight", "bias"):
+                    source = getattr(layers[2].self_attn.get_submodule(name), part)
+                    getattr(layer.self_attn.get_submodule(name), part).copy_(source)
+    embeds = marked_embeddings(N_TOKENS, (0, 7))
+    before = analyse_prefix(model, embeds)
+    for sink in before.sinks:
+        assert sink.layers == (3, 7, 8)
+        assert [(o.first, o.last, o.layer) for o in sink.origins] == [(3, 3, 2), (7, 8, 6)]
+    turned = rotation_test(before, lambda edit: analyse_prefix(model, embeds, edit=edit))
+    assert [(r.layer, r.was_sink, r.is_sink) for r in turned] == [
+        (1, True, False), (5, True, False), (1, False, True), (5, False, True),
+    ]  # fmt: skip
+
+
+def test_the_hidden_unit_that_makes_planted_sinks_is_named():
+    model = planted_model((5, 11), 2, (3, 4))
+    embeds = marked_embeddings(N_TOKENS, (0, 7))
+
+    def run():
+        model(inputs_embeds=embeds, use_cache=False)
+
+    analysis = analyse_sinks(model, run)
+    units = gate_units(model, run, analysis)
+    strongest = [unit for unit in units if unit.share > 0.5]
+    assert [(u.token, u.layer, u.unit) for u in strongest] == [(0, 2, 0), (7, 2, 0)]
+    for unit in strongest:
+        assert unit.feature in (5, 11)
+        assert unit.share == pytest.approx(1, abs=0.01)
+        assert unit.others < 0 < unit.gate
+    torch.manual_seed(0)
+    ungated = GPT2LMHeadModel(GPT2Config(n_embd=24, n_layer=3, n_head=4, vocab_size=40)).eval()
+    rows = torch.randn(1, 30, 24)
+    all_sinks = SinkSettings(factor=0.1, coverage=0.1)  # every token is called one
+
+    def run_ungated():
+        ungated(inputs_embeds=rows, use_cache=False)
+
+    found = analyse_sinks(ungated, run_ungated, settings=all_sinks)
+    assert found.sinks
+    assert gate_units(ungated, run_ungated, found) == ()
 
 
 @pytest.mark.parametrize("family", ["qwen2", "gpt2"])
@@ -133,7 +195,7 @@ def test_labels_name_every_token_of_the_whole_model():
     route = Route(modality="av", **rates)
     n_tokens = {"audio": 50 // 4, "video": 25 // 5}
     prompt = [f"p{i}" for i in PROMPT_IDS["av"]]
-    labels = label_tokens(model.config, route, n_tokens, prompt, ["▁bin", "</s>"], start_s=2.0)
+    labels = label_tokens(model.config, route, n_tokens, prompt, text=["▁bin", "</s>"], start_s=2.0)
     assert labels[0].name == "BOS"
     assert labels[2].name == "audio 2.00-2.08 s"
     assert labels[-1].name == 'text "</s>"'

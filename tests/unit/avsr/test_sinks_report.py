@@ -6,25 +6,38 @@ import pytest
 
 from avsr.cli import run
 from avsr.route import Route
-from avsr.sinks import ClipAnalysis, SinkSettings, analyse_prefix, rotation_test
+from avsr.sinks import (
+    PieceAnalysis,
+    SinkSettings,
+    analyse_prefix,
+    analyse_sinks,
+    gate_units,
+    rotation_test,
+)
 from avsr.sinks.figures import save_figures
 from avsr.sinks.page import report_page
 from avsr.sinks.results import to_dict
+from tests.english import write_tiny_english
 from tests.planted import marked_embeddings, planted_model
 
 
-def planted_piece(maps: bool, planted: tuple[int, ...] = (0, 7)) -> ClipAnalysis:
+def planted_piece(maps: bool, planted: tuple[int, ...] = (0, 7)) -> PieceAnalysis:
     model = planted_model((5, 11), 2, (3, 4) if planted else ())
     embeds = marked_embeddings(40, planted)
     settings = SinkSettings(maps=maps)
-    analysis = analyse_prefix(model, embeds, settings=settings)
-    away, towards = rotation_test(
+
+    def run():
+        model(inputs_embeds=embeds, use_cache=False)
+
+    analysis = analyse_sinks(model, run, settings=settings)
+    turned = rotation_test(
         analysis, lambda edit: analyse_prefix(model, embeds, settings=settings, edit=edit)
     )
-    return ClipAnalysis(
+    return PieceAnalysis(
         path=Path("<b>clip</b>.mp4"), start_s=0.0, end_s=3.0,
         route=Route(modality="audio", audio_rate=4), text="a < b", analysis=analysis,
-        away=away, towards=towards,
+        gates=gate_units(model, run, analysis), rotations=turned,
+        base=analyse_prefix(model, marked_embeddings(40, ()), settings=settings),
     )  # fmt: skip
 
 
@@ -33,7 +46,8 @@ def test_figures_and_a_page_that_opens_offline(tmp_path, maps):
     piece = planted_piece(maps)
     figures = save_figures(piece, tmp_path, "clip")
     assert ("attention-map" in figures) == ("token-cosine" in figures) == maps
-    assert {"attention", "activations", "cosine", "rotation"} <= set(figures)
+    named = {"attention", "activations", "cosine", "rotation", "base-attention"}
+    assert named <= set(figures)
     for path in figures.values():
         assert path.read_bytes().startswith(b"\x89PNG")
     page = report_page([piece], [figures], "model")
@@ -43,6 +57,8 @@ def test_figures_and_a_page_that_opens_offline(tmp_path, maps):
     assert "a &lt; b" in page
     assert "no → yes" in page
     assert "yes → no" in page
+    assert "Before fine-tuning, on the same input: <strong>No token is a sink" in page
+    assert "<td>100%</td>" in page  # the hidden unit that was planted
 
 
 def test_a_model_without_sinks_has_a_report_too(tmp_path):
@@ -51,7 +67,8 @@ def test_a_model_without_sinks_has_a_report_too(tmp_path):
     assert "No token is a sink" in page
     values = to_dict([piece], "model")
     assert values["inputs"][0]["sinks"] == []
-    assert values["inputs"][0]["rotation"]["away"] is None
+    assert values["inputs"][0]["rotations"] == values["inputs"][0]["gates"] == []
+    assert values["inputs"][0]["base"]["sinks"] == []
     assert values["settings"]["factor"] == 5.0
 
 
@@ -82,3 +99,38 @@ def test_wrong_requests(tmp_path, capsys):
     assert "x.mp4" in capsys.readouterr().err
     clip = "demo/samples/clean.mp4"
     assert run(["sinks", clip, "--audio-rate", "7", "-o", str(tmp_path)]) == 2
+
+
+def test_any_language_model_reads_a_text(tmp_path, capsys):
+    write_tiny_english(tmp_path)
+    capsys.readouterr()
+    model = str(tmp_path / "bases" / "tiny-llama")
+    text, empty = tmp_path / "text.txt", tmp_path / "empty.txt"
+    text.write_text("good morning everyone thank you for coming today\n")
+    empty.write_text("\n")
+    out = ["-o", str(tmp_path / "out")]
+    assert run(["sinks", str(text), str(empty), "--language-model", model, *out]) == 1
+    captured = capsys.readouterr()
+    assert "empty.txt: has 0 tokens; give 1 to" in captured.err
+    assert "Loading" not in captured.err
+    values = json.loads((tmp_path / "out" / "sinks.json").read_text())
+    (piece,) = values["inputs"]
+    assert [token["name"] for token in piece["tokens"][-2:]] == ['token "coming"', 'token "today"']
+    assert (piece["modality"], piece["base"], piece["n_layers"]) == (None, None, 3)
+    assert run(["sinks", str(text), "--language-model", model, "--base", *out]) == 2
+    assert "leave out --language-model" in capsys.readouterr().err
+    assert run(["sinks", str(text), "--language-model", str(tmp_path / "wheels"), *out]) == 2
+    assert "is no language model" in capsys.readouterr().err
+
+
+def test_drafts_and_the_language_model_before_fine_tuning(tmp_path, monkeypatch):
+    write_tiny_english(tmp_path).install(monkeypatch, reachable=True)
+    monkeypatch.setenv("AVSR_CACHE", str(tmp_path / "cache"))
+    arguments = ["sinks", "demo/samples/clean.mp4", "-m", "english", "--modality", "audio"]
+    assert run([*arguments, "--base", "-o", str(tmp_path / "out")]) == 0
+    (piece,) = json.loads((tmp_path / "out" / "sinks.json").read_text())["inputs"]
+    kinds = [token["kind"] for token in piece["tokens"]]
+    assert kinds.index("prompt") < kinds.index("draft") < kinds.index("text")
+    assert piece["base"]["n_tokens"] == piece["n_tokens"] == len(kinds)
+    assert piece["base"]["tokens"] == piece["tokens"]
+    assert piece["base"]["received_attention"] != piece["received_attention"]

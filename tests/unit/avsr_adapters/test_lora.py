@@ -170,3 +170,18 @@ def test_linear_layers_of_a_language_model():
 def test_scaling_does_not_depend_on_rank():
     _, lora = adapted(rank=7, scaling=0.1)
     assert {scale for layer in lora.layers for scale in layer.scaling.values()} == {0.1}
+
+
+def test_off_is_the_base_model_and_all_is_as_before_afterwards():
+    model, lora = adapted()
+    lora.activate(("own",))
+    for parameter in lora.parameters("shared"):
+        parameter.requires_grad_(False)
+    flags = [parameter.requires_grad for parameter in lora.parameters()]
+    before = logits(model)
+    lora.fold(("own",))
+    with lora.off():
+        assert torch.equal(logits(model), logits(language_model()))
+    assert torch.equal(logits(model), before)
+    assert [parameter.requires_grad for parameter in lora.parameters()] == flags
+    assert lora.folded is None

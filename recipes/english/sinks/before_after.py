@@ -1,0 +1,88 @@
+"""Which tokens are sinks before and after fine-tuning, over many clips.
+
+    python recipes/english/sinks/before_after.py --features DIR --out FILE
+
+The bundled English model reads clips of sound with and without its LoRA: the same input, with the
+true text and no draft. Writes, for each state, rate and token, the share of clips in which it is a
+sink of at least two layers, and the attention it gets in layers 3 to 10 and 13 to L.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cell_clips import read_clips
+from train_cells import model_folder
+
+from avsr import AvsrForConditionalGeneration, AvsrProcessor, Route
+from avsr.atomic import write_text_atomically
+from avsr.sinks import analyse_sinks, label_tokens
+
+EARLY, LATE = slice(2, 10), slice(12, None)  # layers 3 to 10, 13 to L
+LEAST_LAYERS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--features", required=True, type=Path)
+    parser.add_argument("--model", default="english", help="bundled model, or folder of one")
+    parser.add_argument("--rates", nargs="+", type=int, default=[4, 16])
+    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--out", required=True, type=Path)
+    args = parser.parse_args()
+    if args.out.exists():
+        return
+    torch.set_num_threads(1)
+    folder = model_folder(args.model)
+    processor = AvsrProcessor.from_pretrained(folder)
+    tokenizer = processor.tokenizer
+    model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
+    clips = read_clips(args.features, tokenizer, int(tokenizer.eos_token_id))
+    prompt = tokenizer.convert_ids_to_tokens(list(model.config.prompt_ids["audio"]))
+    found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for rate in args.rates:
+        route = Route(modality="audio", audio_rate=rate)
+        for row in range(min(args.clips, len(clips))):
+            streams, labels = clips.batch([row])
+            n_sound = {"audio": len(clips.features[row]) // rate}
+            names = label_tokens(
+                model.config, route, n_sound, prompt, text=["text"] * labels.numel()
+            )
+
+            def run(streams: Any = streams, labels: Any = labels, route: Route = route) -> None:
+                kept = labels.shape[1] + 1
+                model(streams=streams, route=route, labels=labels, logits_to_keep=kept)
+
+            for state in ("before", "after"):
+                with model.lora.off() if state == "before" else nullcontext():
+                    analysis = analyse_sinks(model.language_model, run, names)
+                tokens: dict[str, list[int]] = defaultdict(list)
+                for index, label in enumerate(names):
+                    name = label.kind if label.kind in ("audio", "text") else label.name
+                    tokens[name].append(index)
+                layers = analysis.is_sink.sum(axis=0) >= LEAST_LAYERS
+                for name, where in tokens.items():
+                    cell = found[f"{state} A{rate} {name}"]
+                    cell["sinks"].append(int(layers[where].sum()))
+                    for part, some in (("early", EARLY), ("late", LATE)):
+                        most = analysis.received[some][:, where].max(axis=1)
+                        cell[part].append(float(most.mean()) if most.size else 0.0)
+                total = found[f"{state} A{rate} loss"]
+                inner = analysis.cosines[2 : analysis.n_layers, 1 : -labels.numel()]
+                total["cosine"].append(float(np.square(inner).mean()))
+    means = {
+        name: {key: round(float(np.mean(values)), 4) for key, values in cell.items()}
+        for name, cell in found.items()
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(args.out, json.dumps(means, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Tables of what needs no training, out of the files of before_after.py and training_free.py."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avsr.scoring.significance import bootstrap_intervals
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def before_after_table(file: Path) -> str:
+    """Tokens that are sinks before and after fine-tuning."""
+    found: dict[str, dict[str, float]] = json.loads(file.read_text())
+    places = {name.partition(" ")[2] for name in found}
+    rows = []
+    for place in sorted(places):
+        states = [found[f"{state} {place}"] for state in ("before", "after")]
+        rate, _, token = place.partition(" ")
+        if token == "loss":
+            values = [f"{state['cosine']:.3f}" for state in states]
+            rows.append([rate, "mean cos², layers 2 to L-1", *values, "", "", "", ""])
+        elif max(state["sinks"] for state in states) >= 0.2:
+            rows.append([
+                rate, f"`{token}`",
+                *(f"{state[key]:.2f}" for key in ("sinks", "early", "late") for state in states),
+            ])  # fmt: skip
+    header = [
+        "rate", "token", "sinks a clip, before", "after", "attention in 3-10, before", "after",
+        "in 13-30, before", "after",
+    ]  # fmt: skip
+    return table(header, rows)
+
+
+def free_table(file: Path) -> str:
+    """Each variant against the plain reading at its rate; reductions also against rate 16."""
+    found: dict[str, Any] = json.loads(file.read_text())
+    units, seconds = np.array(found["n_tokens"]), sum(found["seconds"])
+    variants = {name: np.array(v["nll"]) for name, v in found["variants"].items()}
+    reduced = ("merged", "diverse", "pooled")
+    rows = []
+    for name, nats in variants.items():
+        rate, _, variant = name.partition(" ")
+        per_s = sum(found["variants"][name]["n_sound"]) / seconds
+        bases = {} if variant == "plain" else {"plain": f"{rate} plain"}
+        if variant.startswith(reduced) and "A16 plain" in variants:
+            bases["A16"] = "A16 plain"
+        changes = [_change(nats - variants[base], units) for base in bases.values()]
+        low, high = bootstrap_intervals(nats[None], units)[0]
+        value = f"{nats.sum() / units.sum():.3f} ({low:.3f}-{high:.3f})"
+        errors = found["variants"][name].get("errors")
+        wer = f"{100 * sum(errors) / sum(found['n_words']):.1f}" if errors else "-"
+        rows.append([rate, variant, f"{per_s:.1f}", value, *[*changes, "", ""][:2], wer])
+    header = [
+        "rate",
+        "variant",
+        "tokens/s",
+        "nats per token",
+        "against plain",
+        "against A16",
+        "WER %",
+    ]
+    return table(header, rows)
+
+
+def _change(nats: np.ndarray, units: np.ndarray) -> str:
+    low, high = bootstrap_intervals(nats[None], units)[0]
+    return f"{nats.sum() / units.sum():+.3f} ({low:+.3f} to {high:+.3f})"

@@ -1,0 +1,65 @@
+"""Measure on test clips what was chosen on development clips: called by run.py, once.
+
+    python recipes/english/sinks/test_cells.py --cells DIR --test DIR
+
+Reads the trained weights of the cells with weight 0 and with the chosen weight, of either training.
+Results go to ``tests`` beside the cells; what is there is not measured again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from cell_clips import read_clips
+from cell_measures import measure
+from cell_results import Results
+from safetensors.torch import load_file
+from train_cells import Start, model_folder, trained_parameters
+
+from avsr import AvsrProcessor
+from avsr.atomic import write_text_atomically
+from avsr.trained_route import trained_route
+
+
+def load_cell(start: Start, weights: Path) -> Any:
+    """The English model with what a cell has trained."""
+    model = start.begin(0)
+    parameters = trained_parameters(model)
+    with torch.no_grad():
+        for name, value in load_file(weights).items():
+            parameters[name].copy_(value)
+    return model.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", required=True, type=Path)
+    parser.add_argument("--test", required=True, type=Path, help="folder of features")
+    parser.add_argument("--model", default="english", help="bundled model, or folder of one")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = model_folder(args.model)
+    processor = AvsrProcessor.from_pretrained(folder)
+    clips = read_clips(args.test, processor.tokenizer, int(processor.tokenizer.eos_token_id))
+    chosen = Results(args.cells).chosen_weights()
+    print(f"chosen: {chosen}", flush=True)
+    out = args.cells.parent / "tests"
+    out.mkdir(exist_ok=True)
+    start = Start(folder)
+    for path in sorted(args.cells.glob("*.json")):
+        cell = json.loads(path.read_text())["cell"]
+        wanted = cell["weight"] in (0, chosen[cell["training"]]) and cell["layers"] == "paper"
+        if not wanted or (out / path.name).exists():
+            continue
+        model = load_cell(start, path.with_suffix(".safetensors"))
+        routes = [trained_route(model.config, "audio", *pair) for pair in cell["rate_pairs"]]
+        rows = [measure(model, processor, clips, route, with_words=True) for route in routes]
+        results = {"cell": cell, "settings": {"clips": len(clips)}, "log": [], "rows": rows}
+        write_text_atomically(out / path.name, json.dumps(results) + "\n")
+        print(path.stem, flush=True)
+
+
+if __name__ == "__main__":
+    main()

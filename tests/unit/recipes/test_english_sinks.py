@@ -1,0 +1,174 @@
+"""The experiment on the English model: reductions, tables, and a cell that gives the same twice."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from avsr.sinks.experiment import load_experiment
+from tests.english import write_tiny_english
+
+RECIPE_FOLDERS = ("english", "english/sinks")
+DEFINITION = Path(__file__).parents[3] / "recipes" / "english" / "sinks" / "experiment.yaml"
+
+
+def test_the_definition_asks_for_sound_alone() -> None:
+    cells = {cell.name: cell for cell in load_experiment(DEFINITION, "small").cells}
+    both, coarse = cells["matryoshka-w100-norm-s0"], cells["fixed-a16-w100-norm-s0"]
+    assert both.rate_pairs == ((4, None), (16, None))
+    assert coarse.rate_pairs == ((16, None),)
+    assert cells["matryoshka-w100-norm-released-s0"].layers == "released"
+    assert {cell.weight for cell in cells.values()} == {0, 1, 10, 100, 10000}
+    for cell in cells.values():
+        assert cell.layers == "paper" or cell.seed == 0  # once only
+    for weight in (0, 1, 10, 100):
+        for training in ("matryoshka", "fixed"):
+            seeds = [c.seed for c in cells.values() if (c.training, c.weight) == (training, weight)]
+            assert {0, 1, 2} <= set(seeds)
+
+
+def test_reductions_keep_time_and_what_differs(recipe) -> None:
+    reduction = recipe("token_reduction")
+    a, b, c = torch.eye(3)
+    tokens = torch.stack([a, a * 2, b, b, b, c])
+    merged = reduction.merge_similar(tokens, 3)
+    torch.testing.assert_close(merged, torch.stack([a * 1.5, b, c]))
+    two = reduction.merge_similar(torch.stack([a, a, a, a + 0.1 * b, c]), 2)
+    torch.testing.assert_close(two, torch.stack([a + 0.025 * b, c]))  # weighted by frames
+    kept = reduction.choose_diverse(tokens, 3)
+    assert kept[:, 0].tolist() == [1, 0, 0]
+    assert kept[-1].tolist() == c.tolist()
+    assert kept[1].tolist() == b.tolist()
+    pooled = reduction.mean_of_groups(tokens, 2)
+    torch.testing.assert_close(pooled[0], (3 * a + b) / 3)
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randn(11, 5, generator=generator)
+    for each in reduction.REDUCTIONS.values():
+        assert [len(each(random, n)) for n in (1, 4, 11)] == [1, 4, 11]
+        torch.testing.assert_close(each(random, 11), random)
+
+
+def fake_cell(folder: Path, training: str, weight: float, seed: int, nats: list[float]) -> None:
+    folder.mkdir(exist_ok=True)
+    names = ("first_attention", "first_is_sink", "sinks_marker", "sinks_audio", "sinks_prompt",
+             "peak", "peak_others", "cosine", "cosine_released")  # fmt: skip
+    described = dict.fromkeys(names, 1.0)
+    rates = (4, 16) if training == "matryoshka" else (16,)
+    rows = [
+        {"modality": "audio", "audio_rate": rate, "video_rate": None, "nll": nats,
+         "n_tokens": [2] * len(nats), **described}
+        for rate in rates
+    ]  # fmt: skip
+    cell = {"training": training, "weight": weight, "layers": "paper", "seed": seed}
+    log = [{"step": 1, "rate": 16, "text": 1.0, "decorrelation": 0.2}]
+    if weight:
+        log[0] |= {"share": 0.25, "likeness": 0.5}
+    values = {"cell": cell, "settings": {"steps": 1}, "log": log, "rows": rows}
+    (folder / f"{training}-{weight:g}-{seed}.json").write_text(json.dumps(values))
+
+
+def test_tables_pair_clips_and_seeds_and_choose_on_whole_sets(recipe, tmp_path, monkeypatch):
+    cells = tmp_path / "cells"
+    for training in ("matryoshka", "fixed"):
+        for seed in (0, 1):
+            fake_cell(cells, training, 0, seed, [4.0, 6.0])
+            fake_cell(cells, training, 10, seed, [3.0 + seed, 5.0])
+    fake_cell(cells, "fixed", 100, 0, [0.1, 0.1])  # best, but one seed only: not to be compared
+    results = recipe("cell_results").Results(cells)
+    assert results.chosen_weights() == {"matryoshka": 10, "fixed": 10}
+    key = next(k for k in results.conditions if (k.training, k.weight, k.rate) == ("fixed", 10, 16))
+    assert results.value(key, "nll")[0] == pytest.approx((8 + 9) / 2 / 4)
+    change = results.change(key, key._replace(weight=0.0), "nll")
+    assert change.seeds == pytest.approx((-0.5, -0.25))
+    assert change.low == pytest.approx(-0.5, abs=0.13)
+    assert change.mean == pytest.approx(-0.375)
+    assert results.change(key, key._replace(weight=3.0), "nll") is None
+    monkeypatch.setattr("sys.argv", ["cell_tables", "--work", str(tmp_path)])
+    recipe("cell_tables").main()
+    text = (tmp_path / "results.md").read_text()
+    assert "| fixed | 10 | A16 | weight 0 | -0.375 (" in text
+    assert "0.250 (A16)" in text
+    assert "Test clips" not in text
+    assert (tmp_path / "weights.png").read_bytes().startswith(b"\x89PNG")
+
+
+def tiny_clips(recipe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny English model in the bundled one's place, and four clips for it."""
+    tiny = write_tiny_english(folder)
+    tiny.install(monkeypatch, reachable=True)
+    monkeypatch.setenv("AVSR_CACHE", str(folder / "cache"))
+    rng = np.random.default_rng(0)
+    width = tiny.model.config.audio_config.d_model
+    values = [rng.normal(size=(n, width)).astype(np.float16) for n in (32, 40, 48, 64)]
+    texts = ["good morning", "thank you"] * 2
+    recipe("shards").write_shard(folder / "clips" / "a.npz", values, texts)
+
+
+def test_what_needs_no_training_is_measured_and_shown(recipe, tmp_path, monkeypatch):
+    tiny_clips(recipe, tmp_path, monkeypatch)
+    clips = str(tmp_path / "clips")
+    for script, name in (("training_free", "free_dev"), ("before_after", "before_after")):
+        words = [script, "--features", clips, "--out", str(tmp_path / f"{name}.json")]
+        words += ["--words"] * (script == "training_free")
+        monkeypatch.setattr("sys.argv", words)
+        recipe(script).main()
+    found = json.loads((tmp_path / "free_dev.json").read_text())
+    assert found["seconds"] == [0.64, 0.8, 0.96, 1.28]
+    variants = found["variants"]
+    assert variants["A4 plain"]["n_sound"] == [8, 10, 12, 16]
+    assert variants["A4 merged-4"]["n_sound"] == [2, 2, 3, 4]
+    assert variants["A16 plain"]["n_sound"] == [2, 2, 3, 4]
+    assert "A16 merged-4" not in variants
+    for name, variant in variants.items():
+        assert len(variant["nll"]) == len(variant["errors"]) == 4
+        # the tiny model has no sinks but BOS, if any: only these variants must differ
+        if name.startswith("A4") and name.endswith(("register", "merged-4", "diverse-4")):
+            assert variant["nll"] != variants["A4 plain"]["nll"]
+    tables = recipe("free_tables")
+    shown = tables.free_table(tmp_path / "free_dev.json")
+    plain = next(line for line in shown.splitlines() if line.startswith("| A4 | plain |"))
+    nats = sum(variants["A4 plain"]["nll"]) / sum(found["n_tokens"])
+    assert f"| {nats:.3f} (" in plain
+    assert "| mean cos², layers 2 to L-1 |" in tables.before_after_table(
+        tmp_path / "before_after.json"
+    )
+
+
+def test_a_cell_run_twice_gives_the_same_bytes(recipe, tmp_path, monkeypatch):
+    tiny_clips(recipe, tmp_path, monkeypatch)
+    definition = yaml.safe_load(DEFINITION.read_text()) | {"seeds": [0]}
+    definition["blocks"] = [
+        {"name": "a", "scales": ["small"], "training": ["matryoshka"], "weight": [0, 10],
+         "layer_norm": [True]}
+    ]  # fmt: skip
+    small = tmp_path / "small.yaml"
+    small.write_text(yaml.safe_dump(definition))
+    clips = str(tmp_path / "clips")
+    words = ["train_cells", "--definition", str(small), "--train", clips, "--dev", clips]
+    words += ["--steps", "3", "--batch-size", "2"]
+    for run in ("one", "two"):
+        monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / run / "cells")])
+        recipe("train_cells").main()
+    files = sorted(path.name for path in (tmp_path / "one" / "cells").iterdir())
+    assert len(files) == 4
+    for name in files:
+        first, second = ((tmp_path / run / "cells" / name).read_bytes() for run in ("one", "two"))
+        assert first == second
+    plain, weighted = (
+        json.loads((tmp_path / "one" / "cells" / name).read_text())
+        for name in files
+        if name.endswith(".json")
+    )
+    assert [line["rate"] for line in plain["log"]] == [line["rate"] for line in weighted["log"]]
+    assert plain["log"][0]["text"] == weighted["log"][0]["text"]  # they begin alike
+    assert plain["rows"][0]["nll"] != weighted["rows"][0]["nll"]
+    assert 0 < weighted["log"][-1]["share"] < 1
+    monkeypatch.setattr("sys.argv", ["test_cells", "--cells", str(tmp_path / "one" / "cells"),
+                                     "--test", clips])  # fmt: skip
+    recipe("test_cells").main()
+    measured = json.loads((tmp_path / "one" / "tests" / "matryoshka-w0-norm-s0.json").read_text())
+    assert measured["rows"][0]["nll"] == plain["rows"][0]["nll"]  # what was trained was kept
+    assert len(measured["rows"][0]["errors"]) == 4
