@@ -71,6 +71,7 @@ class TinyEnglish:
     def install(self, monkeypatch: pytest.MonkeyPatch, *, reachable: bool) -> None:
         """Put it in the place of what comes with the package; pip finds its wheels or nothing."""
         monkeypatch.setattr(bundled, "BUNDLED_FOLDER", self.bundled)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")  # as in a process of its own
         for package in self.packages:
             monkeypatch.setitem(BASE_PACKAGES, package.name, package)
         monkeypatch.setenv("PIP_NO_INDEX", "1")

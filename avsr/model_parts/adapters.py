@@ -11,6 +11,12 @@ from avsr.model_parts.parts import ModelParts
 from avsr.route import Route, nearest_rate
 from avsr_adapters import active_adapters
 
+__all__ = [
+    "adapter_groups",
+    "adapters_of",
+    "score_sequence",
+]
+
 
 def adapters_of(config: AvsrConfig, route: Route) -> tuple[str, ...]:
     """Names of the adapters that serve a route; empty without LoRA.

@@ -15,6 +15,12 @@ from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.streams import EncodedStream, EncodedStreams
 from avsr.route import Route, Stream, nearest_rate
 
+__all__ = [
+    "Drafts",
+    "build_prefix",
+    "shorten",
+]
+
 Drafts = Sequence[Sequence[int] | None]  # token ids of each clip's draft; None for no draft
 
 

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+__all__ = [
+    "N_BOOTSTRAP",
+    "N_PERMUTATIONS",
+    "PairedTest",
+    "bootstrap_intervals",
+    "paired_test",
+]
+
 N_BOOTSTRAP = 2000  # draws for an interval
 N_PERMUTATIONS = 10_000  # draws for a p-value: the smallest it can be is 1e-4
 _CELLS_AT_ONCE = 4_000_000  # bounds the memory of the draws

@@ -123,7 +123,7 @@ def test_what_is_no_face_or_region_is_wrong_usage(
     assert _run(tiny_folder, couple, option, value) == 2
     complaint = capsys.readouterr().err
     assert f"'{value}' is no " in complaint
-    assert complaint.endswith(f" ({option})\n")
+    assert complaint.endswith(f" ({option}). See avsr transcribe --help.\n")
 
 
 def test_saved_lips_are_whole_or_not_there(

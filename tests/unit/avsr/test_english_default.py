@@ -249,7 +249,7 @@ def test_models_list_download_show_and_doctor_tell_whether_it_is_ready(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")  # as in a process of its own
     assert run(["doctor"]) == 0
     assert (
-        "model english   not ready: avsr models download english fetches tiny-whisper (1 MB), "
+        "model english    not ready: avsr models download english fetches tiny-whisper (1 MB), "
         "tiny-llama (1 MB)" in capsys.readouterr().out
     )
     assert run(["models", "download", "english"]) == 0
@@ -263,7 +263,7 @@ def test_models_list_download_show_and_doctor_tell_whether_it_is_ready(
     assert "needs     tiny-whisper, tiny-llama" in shown
     assert "state     here" in shown
     assert run(["doctor"]) == 0
-    assert "ok     model english   ready" in capsys.readouterr().out
+    assert "ok     model english    ready" in capsys.readouterr().out
 
 
 def test_the_default_can_be_changed_and_opened_again(
