@@ -204,7 +204,7 @@ def test_interruption_keeps_what_is_done(
     original = Recognizer.transcribe
 
     def interrupted(self: Recognizer, source: object, **options: object) -> object:
-        if Path(getattr(source, "path", source)).name == "mute.mp4":
+        if Path(str(getattr(source, "path", source))).name == "mute.mp4":
             raise KeyboardInterrupt
         return original(self, source, **options)  # pyright: ignore[reportArgumentType]
 
