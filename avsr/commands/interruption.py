@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
 
@@ -44,6 +45,7 @@ def watch() -> None:
     waker.setblocking(False)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
         signal.signal(signal.SIGINT, _interrupt_once)
+        sys.unraisablehook = _tell_unraisable
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_answer, args=(woken, waker), daemon=True).start()
 
@@ -65,6 +67,12 @@ def _interrupt_once(number: int, frame: FrameType | None) -> None:
     if _advice:
         signal.signal(number, lambda *_: None)
     signal.default_int_handler(number, frame)
+
+
+def _tell_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """As usual, but for an interrupt that came while an object was deleted: it is answered."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
 
 
 def _acknowledge() -> None:

@@ -62,3 +62,22 @@ def test_transcribe_stops_while_it_loads(media: Path, tmp_path: Path, wait_s: fl
     assert "stopping; what is done is kept\n" in messages
     assert messages.count("avsr: stopped; the same command with --skip-existing") == 1
     assert "Traceback" not in messages
+
+
+def test_an_interrupt_while_an_object_is_deleted_shows_no_traceback() -> None:
+    code = (
+        "import signal\n"
+        "from avsr.commands import interruption\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "interruption.watch()\n"
+        "class Deleted:\n"
+        "    def __init__(self, error): self.error = error\n"
+        "    def __del__(self): raise self.error\n"
+        "Deleted(KeyboardInterrupt())\n"
+        "Deleted(ValueError('told'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stderr.count("Traceback") == 1
+    assert "ValueError: told" in done.stderr
