@@ -25,13 +25,13 @@ from torch import Tensor
 from avsr.decoding.ctc_scores import ClipScores
 from avsr.decoding.options import SearchOptions
 from avsr.model_files.fusion import FUSION_NAMES, FusionWeights
-from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.ctc import ctc_heads, ctc_scores
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.recognition.sound_offset import in_step
-from avsr.route import MODALITIES, Modality, Route
+from avsr.route import MODALITIES, Modality
 
 __all__ = [
     "HeadOpinion",
@@ -121,7 +121,7 @@ def _fused_rows(
             modality: found[row] for modality, found in read.items()
         }
         texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
-        judgement = judgement_of(loaded, job.streams.rows([row]), job.route, texts)
+        judgement = judgement_of(loaded, job.streams.rows([row]), texts)
         fused.append(fuse(readings, judgement, loaded.fusion))
     return fused
 
@@ -176,14 +176,13 @@ def signs_of(
 
 @torch.inference_mode()
 def judgement_of(
-    loaded: LoadedModel, streams: EncodedStreams, route: Route, texts: Sequence[tuple[int, ...]]
+    loaded: LoadedModel, streams: EncodedStreams, texts: Sequence[tuple[int, ...]]
 ) -> Judgement:
-    """Ask the heads about one clip, a batch of one, and about texts for it."""
-    heads = clip_scores(loaded.model, streams, [route])[0]
-    names = [encoded.stream for encoded in streams.present]
+    """Ask the heads about sound and lips of one clip, a batch of one, and about texts for it."""
+    scores = {one.stream: ctc_scores(loaded.model, one) for one in streams.present}
     return Judgement(
-        opinions={name: _opinion(head, texts) for name, head in zip(names, heads, strict=True)},
-        in_step=in_step(loaded, streams),
+        opinions={name: _opinion(head.of_clip(0), texts) for name, head in scores.items()},
+        in_step=in_step(scores["audio"], scores["video"]),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from avsr.model_parts.ctc import CtcScores, ctc_heads, ctc_scores
-from avsr.model_parts.streams import EncodedStream, EncodedStreams
+from avsr.model_parts.streams import EncodedStream
 from avsr.pretrained import LoadedModel
 from avsr_frontends.rates import VIDEO_FPS
 
@@ -85,25 +85,21 @@ def agreement(heard: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return found
 
 
-@torch.inference_mode()
-def in_step(loaded: LoadedModel, streams: EncodedStreams) -> float:
+def in_step(heard: CtcScores, seen: CtcScores) -> float:
     """Whether sound and lips of one clip go together: 0, of different sentences, to 1.
 
     What the heads of both say at the same moments (0.12 s to either side), as a share of what they
     say at all; 1 where they say unlike units, which cannot be compared.
 
     Args:
-        loaded: a model with both CTC heads that say the same units.
-        streams: sound and lips of one clip, a batch of one.
+        heard: scores of the sound's head for one clip, a batch of one.
+        seen: likewise of the lips'.
     """
-    assert streams.audio is not None
-    assert streams.video is not None
-    scores = [ctc_scores(loaded.model, one) for one in (streams.audio, streams.video)]
-    if scores[0].units is not scores[1].units:
+    if heard.units is not seen.units:
         return 1.0
-    heard, seen = (_probabilities(one, 0) for one in scores)
-    said = np.sqrt(heard.sum() * seen.sum())
-    near = agreement(heard, seen)[np.abs(_LAGS) <= _TOGETHER]
+    sound, lips = _probabilities(heard, 0), _probabilities(seen, 0)
+    said = np.sqrt(sound.sum() * lips.sum())
+    near = agreement(sound, lips)[np.abs(_LAGS) <= _TOGETHER]
     return float(min(1.0, near.max() / said)) if said > 0 else 0.0
 
 

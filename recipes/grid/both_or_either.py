@@ -139,7 +139,7 @@ def _case(loaded: LoadedModel, streams: EncodedStreams, condition: str, spoken: 
         condition=condition,
         spoken=spoken,
         readings=readings,
-        judgement=judgement_of(loaded, streams, BOTH, texts),
+        judgement=judgement_of(loaded, streams, texts),
     )
 
 
