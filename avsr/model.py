@@ -16,7 +16,7 @@ from transformers.utils.generic import ModelOutput
 from avsr.config import AvsrConfig
 from avsr.decoding.generation import AvsrGeneration
 from avsr.decoding.options import SearchOptions, take_search
-from avsr.decoding.search import SearchSettings
+from avsr.decoding.search_settings import SearchSettings
 from avsr.decoding.sequence import TokenSequence, append_text, strip_bos, text_cross_entropy
 from avsr.model_files.checkpoint import load_model, save_model
 from avsr.model_parts.adapters import adapters_of, score_sequence

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from avsr.decoding.options import SearchOptions
-from avsr.decoding.search import SearchSettings
+from avsr.decoding.search_settings import SearchSettings
 from avsr.decoding.sequence import TokenSequence
 from avsr.pretrained import LoadedModel
 from avsr.route import Route

@@ -6,6 +6,7 @@ reads the same alone and in any batch.
 Shapes: A clips still read, K beams, C candidates, L new tokens, V vocabulary.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,9 @@ from torch import Tensor
 
 from avsr.decoding.beams import beam_reader
 from avsr.decoding.ctc_scores import CtcRescorer
-from avsr.decoding.search import BatchSearch, SearchResult, SearchSettings
+from avsr.decoding.rivals import Rivals, Texts
+from avsr.decoding.search import BatchSearch
+from avsr.decoding.search_settings import SearchResult, SearchSettings
 from avsr.decoding.sequence import TokenSequence
 
 _IMPOSSIBLE = -1.0e9  # score of what must not be chosen; finite, so that differences stay numbers
@@ -79,11 +82,8 @@ class _Texts:
 class BeamSearch(BatchSearch):
     """The text of the highest mean log-probability found with K unfinished ones in sight.
 
-    Args:
-        language_model: any causal language model.
-        prefix: of all clips.
-        settings: of the search.
-        rescorer: where given, the text of the highest joint score with CTC heads instead.
+    With CTC heads it is the text of the highest joint score instead, see
+    :attr:`~avsr.decoding.rivals.Rivals.rescorer`.
     """
 
     def __init__(
@@ -91,20 +91,54 @@ class BeamSearch(BatchSearch):
         language_model: Any,
         prefix: TokenSequence,
         settings: SearchSettings,
-        rescorer: CtcRescorer | None = None,
+        rivals: Rivals | None = None,
     ) -> None:
-        super().__init__(prefix, settings)
+        super().__init__(language_model, prefix, settings, rivals)
         self.reader = beam_reader(language_model, settings.num_beams)
-        self._rescorer = rescorer
+        self._rescorer = self.rivals.rescorer
 
     def run(self) -> SearchResult:
         """Search until no clip can find a better text within its budget."""
-        n_clips, longest = self.tokens.shape
-        none = _Texts.none(n_clips, self.num_beams, longest, self.tokens.device)
-        scores = self.reader.read_prefix(self.prefix).expand(-1, self.num_beams, -1)
+        first = self._hear_rivals(self.reader.read_prefix(self.prefix))
+        if len(self.clips):
+            self._search(first)
+        return self.result()
+
+    def _hear_rivals(self, first: Tensor) -> Tensor:
+        """Judge the rivals, drafts before others; leave clips that nothing else can win.
+
+        Args:
+            first: [A, 1, V] scores behind the prefixes.
+
+        Returns:
+            Those of the clips that are still to be searched.
+        """
+        rounds: tuple[Callable[[int], Texts], ...] = (
+            self.rivals.drafts,
+            self.rivals.texts_of_heads,
+        )
+        for texts_of in rounds:
+            self.rivals.judge_each(self.clips.tolist(), texts_of, self.reader.read_texts)
+            going = [not self.rivals.is_settled(clip) for clip in self.clips.tolist()]
+            if not all(going):
+                rows = torch.tensor(going, device=first.device).nonzero()[:, 0]
+                first = first[rows]
+                self._keep(rows)
+        return first
+
+    def _keep(self, rows: Tensor) -> None:
+        """Go on with some clips only."""
+        self.clips, self.budgets = self.clips[rows], self.budgets[rows]
+        if len(rows):
+            self.reader.keep_rows(rows)
+
+    def _search(self, first: Tensor) -> None:
+        longest = self.tokens.shape[1]
+        none = _Texts.none(len(self.clips), self.num_beams, longest, self.tokens.device)
+        scores = first.expand(-1, self.num_beams, -1)
         unfinished, finished = replace(none, scores=none.scores.clone()), none
         unfinished.scores[:, 0] = 0.0  # beams are still equal: only the first is continued
-        n_tokens = n_longest = 0
+        n_tokens = 0
         while True:
             candidates, parents, ended = self._continue(unfinished, scores, n_tokens)
             n_tokens += 1
@@ -113,13 +147,12 @@ class BeamSearch(BatchSearch):
             going = self._can_improve(finished, unfinished, n_tokens) & ~ended.all(dim=1)
             rows = going.nonzero()[:, 0]
             if len(rows) < len(going):
-                n_longest = max(n_longest, self._write_down(finished, ~going))
+                self._write_down(finished, ~going)
                 if len(rows) == 0:
-                    return self.result(n_longest)
+                    return
                 unfinished, finished = unfinished.of_clips(rows), finished.of_clips(rows)
                 parents = parents[rows]
-                self.reader.keep_rows(rows)
-                self.clips, self.budgets = self.clips[rows], self.budgets[rows]
+                self._keep(rows)
             scores = self.reader.read_beams(unfinished.tokens[:, :, n_tokens - 1], parents)
 
     def _continue(
@@ -201,22 +234,30 @@ class BeamSearch(BatchSearch):
         self, rescorer: CtcRescorer, finished: _Texts, unfinished: _Texts, n_tokens: int
     ) -> Tensor:
         """Which clips [A] have a beam that the heads' view of its beginning leaves a hope."""
-        hopeful = (1 - rescorer.weight) * unfinished.scores > finished.scores[:, :1]  # [A, K]
-        for row in (hopeful & (finished.lengths[:, :1] > 0)).any(dim=1).nonzero()[:, 0].tolist():
+        rivals = [self.rivals.to_beat(clip) for clip in self.clips.tolist()]
+        to_beat = finished.scores[:, 0].maximum(finished.scores.new_tensor(rivals))
+        is_known = (finished.lengths[:, 0] > 0) | (to_beat > _IMPOSSIBLE)
+        hopeful = (1 - rescorer.weight) * unfinished.scores > to_beat[:, None]  # [A, K]
+        for row in (hopeful & is_known[:, None]).any(dim=1).nonzero()[:, 0].tolist():
             beams = hopeful[row].nonzero()[:, 0]
             bounds = rescorer.joint_bounds(
                 int(self.clips[row]),
                 unfinished.tokens[row, beams, :n_tokens].tolist(),
                 unfinished.scores[row, beams],
             )
-            hopeful[row, beams] = bounds > finished.scores[row, 0]
+            hopeful[row, beams] = bounds > to_beat[row]
         return hopeful.any(dim=1)
 
-    def _write_down(self, finished: _Texts, done: Tensor) -> int:
-        """Keep the best text of the clips that are done; returns the tokens of the longest."""
+    def _write_down(self, finished: _Texts, done: Tensor) -> None:
+        """Keep the best text of the clips that are done."""
         best, clips = finished.of_clips(done), self.clips[done]
         lengths = best.lengths[:, 0]
         real = torch.arange(self.tokens.shape[1], device=lengths.device) < lengths[:, None]
         self.tokens[clips] = torch.where(real, best.tokens[:, 0], self.tokens[clips])
         self.log_probs[clips] = torch.where(real, best.log_probs[:, 0], 0.0)
-        return int(lengths.max())
+        self.lengths[clips] = lengths
+        scores = best.scores[:, 0] * (1 if self._rescorer else lengths)
+        for clip, length, score in zip(
+            clips.tolist(), lengths.tolist(), scores.tolist(), strict=True
+        ):
+            self.scores[clip] = score if length else -torch.inf

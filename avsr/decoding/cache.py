@@ -46,7 +46,7 @@ class ReservedLayer(DynamicLayer):
         keys, values = self._buffers()
         end = self._length + key_states.shape[-2]
         if end > keys.shape[-2]:
-            self._reserve(max(end - keys.shape[-2], self._n_reserved, _GROWTH))
+            self._reserve(max(end - self._length, self._n_reserved, _GROWTH))
             keys, values = self._buffers()
         keys[:, :, self._length : end] = key_states
         values[:, :, self._length : end] = value_states
@@ -55,6 +55,10 @@ class ReservedLayer(DynamicLayer):
 
     def get_seq_length(self) -> int:
         return self._length
+
+    def crop(self, max_length: int) -> None:
+        """Forget what lies behind the first ``max_length`` positions."""
+        self._length = min(self._length, max_length)
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep some rows."""

@@ -16,7 +16,9 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from avsr.decoding.incremental import IncrementalReader
-from avsr.decoding.search import BatchSearch, SearchResult, SearchSettings
+from avsr.decoding.rivals import Rivals
+from avsr.decoding.search import BatchSearch
+from avsr.decoding.search_settings import SearchResult, SearchSettings
 from avsr.decoding.sequence import TokenSequence
 
 
@@ -52,6 +54,7 @@ class DraftSearch(BatchSearch):
         settings: of one beam.
         drafts: proposed token ids of each clip.
         embed: embeds token ids, [B, n] to [B, n, D].
+        rivals: what competes with the texts that are found; None for nothing.
 
     Raises:
         ValueError: a model that forgets what it has read.
@@ -64,9 +67,9 @@ class DraftSearch(BatchSearch):
         settings: SearchSettings,
         drafts: Sequence[Sequence[int]],
         embed: Callable[[Tensor], Tensor],
+        rivals: Rivals | None = None,
     ) -> None:
-        super().__init__(prefix, settings)
-        self.settings = settings
+        super().__init__(language_model, prefix, settings, rivals)
         self.reader = IncrementalReader(language_model, max(settings.budgets))
         if not self.reader.keeps_all_positions:
             raise ValueError("a draft needs a language model whose layers attend to everything")
@@ -76,14 +79,12 @@ class DraftSearch(BatchSearch):
             list(draft[: budget - 1])
             for draft, budget in zip(drafts, settings.budgets, strict=True)
         ]
-        self._is_whole = [len(a) == len(b) for a, b in zip(shortened, drafts, strict=True)]
         self._rows = [
             _Row(clip=clip, budget=settings.budgets[clip], draft=draft, rest=draft)
             for clip, draft in enumerate(shortened)
         ]
         self._n_drafted = torch.tensor([len(row.draft) for row in self._rows])
         self._n_accepted = torch.zeros_like(self._n_drafted)
-        self._n_longest = 0  # tokens of the longest finished text
 
     def run(self) -> SearchResult:
         """Search until every clip has ended or used up its budget."""
@@ -95,24 +96,23 @@ class DraftSearch(BatchSearch):
             mask=None if mask is None else functional.pad(mask, (0, n_proposed), value=True),
         )
         scores = self.reader.read_prefix(sequence, n_scored=n_proposed + 1)
-        draft_log_probs = tuple(map(self._of_draft, self._rows, scores))
+        for row, own in zip(self._rows, scores, strict=True):
+            self._judge_draft(row, own)
         self._verify(scores, n_proposed)
         while self._rows:
             proposed = self._proposals()
             self._verify(self.reader.read(proposed), proposed.shape[1])
-        return replace(
-            self.result(self._n_longest),
-            n_drafted=self._n_drafted,
-            n_accepted=self._n_accepted,
-            draft_log_probs=draft_log_probs,
-        )
+        return replace(self.result(), n_drafted=self._n_drafted, n_accepted=self._n_accepted)
 
-    def _of_draft(self, row: _Row, scores: Tensor) -> Tensor | None:
-        """[L] log-probability of a row's whole draft and its end, by the first scores [n, V]."""
-        if not self._is_whole[row.clip] or not self.settings.end_ids:
-            return None
-        text = scores.new_tensor([*row.draft, self.settings.end_ids[0]], dtype=torch.long)
-        return scores[: len(text)].log_softmax(dim=-1).gather(-1, text[:, None])[:, 0]
+    def _judge_draft(self, row: _Row, scores: Tensor) -> None:
+        """Judge what stands in a row's prompt; the first scores [n, V] tell if that is proposed."""
+        rivals = self.rivals.drafts(row.clip)
+        if rivals == [[*row.draft, *self.settings.end_ids[:1]]]:
+            text = scores.new_tensor(rivals[0], dtype=torch.long)[:, None]
+            log_probs = scores[: len(text)].log_softmax(dim=-1).gather(-1, text)[:, 0]
+            self.rivals.judge(row.clip, rivals, [log_probs])
+        elif rivals:
+            self.rivals.judge(row.clip, rivals, self.read_apart([row.clip], [rivals])[0])
 
     def _proposals(self) -> Tensor:
         """What each row reads next, [A, n]: its own last choice and the rest of its draft."""
@@ -134,7 +134,7 @@ class DraftSearch(BatchSearch):
             kept[number, : n_given + n_accepted] = True
             if ended:
                 self._write_down(row)
-            else:
+            elif not self.rivals.is_settled(row.clip):
                 going.append(number)
         kept = kept.to(scores.device)
         if going:
@@ -147,7 +147,8 @@ class DraftSearch(BatchSearch):
         n_tokens = len(row.tokens)
         self.tokens[row.clip, :n_tokens] = self.tokens.new_tensor(row.tokens)
         self.log_probs[row.clip, :n_tokens] = self.log_probs.new_tensor(row.log_probs)
-        self._n_longest = max(self._n_longest, n_tokens)
+        self.lengths[row.clip] = n_tokens
+        self.scores[row.clip] = sum(row.log_probs)
 
     def _accept(
         self, row: _Row, choices: Sequence[int], log_probs: Sequence[float]

@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from avsr.decoding.beam_search import BeamSearch
-from avsr.decoding.ctc_scores import CtcRescorer
 from avsr.decoding.draft import DraftSearch
+from avsr.decoding.rivals import Rivals
 from avsr.decoding.rows import restore_rows, row_order
-from avsr.decoding.search import GreedySearch, SearchResult, SearchSettings
+from avsr.decoding.search import GreedySearch
+from avsr.decoding.search_settings import SearchResult, SearchSettings
 from avsr.decoding.sequence import TokenSequence
 
 
@@ -30,8 +31,6 @@ class AvsrGeneration:
         lengths: [B] tokens of each row, EOS included.
         n_drafted: [B] tokens that a draft proposed; None without one.
         n_accepted: [B] how many of them the language model chose too; None without a draft.
-        draft_log_probs: of each clip, where its draft was verified, see
-            :class:`~avsr.decoding.search.SearchResult`.
     """
 
     sequences: Tensor
@@ -40,21 +39,17 @@ class AvsrGeneration:
     lengths: Tensor
     n_drafted: Tensor | None = None
     n_accepted: Tensor | None = None
-    draft_log_probs: tuple[Tensor | None, ...] | None = None
 
 
 def generate_tokens(
     language_model: Any,
     prefix: TokenSequence,
     settings: SearchSettings,
-    rescorer: CtcRescorer | None = None,
+    rivals: Rivals | None = None,
 ) -> AvsrGeneration:
-    """Continue each prefix by greedy or beam search; CTC heads may choose among the beams."""
-    if settings.num_beams == 1:
-        search = GreedySearch(language_model, prefix, settings)
-    else:
-        search = BeamSearch(language_model, prefix, settings, rescorer)
-    return _scored(search.run(), settings)
+    """Continue each prefix by greedy or beam search; rivals compete with what is found."""
+    search = GreedySearch if settings.num_beams == 1 else BeamSearch
+    return _scored(search(language_model, prefix, settings, rivals).run())
 
 
 def verify_drafts(
@@ -63,9 +58,10 @@ def verify_drafts(
     settings: SearchSettings,
     drafts: Sequence[Sequence[int]],
     embed: Callable[[Tensor], Tensor],
+    rivals: Rivals | None = None,
 ) -> AvsrGeneration:
     """Continue each prefix by greedy search with proposals, see :mod:`avsr.decoding.draft`."""
-    return _scored(DraftSearch(language_model, prefix, settings, drafts, embed).run(), settings)
+    return _scored(DraftSearch(language_model, prefix, settings, drafts, embed, rivals).run())
 
 
 def merge_generations(parts: list[tuple[list[int], AvsrGeneration]], pad_id: int) -> AvsrGeneration:
@@ -83,7 +79,6 @@ def merge_generations(parts: list[tuple[list[int], AvsrGeneration]], pad_id: int
         lengths=restore_rows([part.lengths for part in generations], order),
         n_drafted=restore_rows(drafted, order) if drafted else None,
         n_accepted=restore_rows(accepted, order) if accepted else None,
-        draft_log_probs=_in_order([part.draft_log_probs for part in generations], order),
     )
 
 
@@ -94,27 +89,15 @@ def real_tokens(sequences: Tensor, end_ids: Sequence[int]) -> Tensor:
     return (ended.cumsum(dim=1) - ended.long()) == 0
 
 
-def _scored(found: SearchResult, settings: SearchSettings) -> AvsrGeneration:
-    budgets = torch.tensor(list(settings.budgets), device=found.sequences.device)
-    columns = torch.arange(found.sequences.shape[1], device=budgets.device)
-    real = real_tokens(found.sequences, settings.end_ids) & (columns < budgets[:, None])
-    lengths = real.sum(dim=1)
+def _scored(found: SearchResult) -> AvsrGeneration:
     return AvsrGeneration(
         sequences=found.sequences,
         token_log_probs=found.token_log_probs,
-        sequence_scores=(found.token_log_probs * real).sum(dim=1) / lengths,
-        lengths=lengths,
+        sequence_scores=found.token_log_probs.sum(dim=1) / found.lengths,
+        lengths=found.lengths,
         n_drafted=found.n_drafted,
         n_accepted=found.n_accepted,
-        draft_log_probs=found.draft_log_probs,
     )
-
-
-def _in_order(
-    parts: list[tuple[Tensor | None, ...] | None], order: Tensor
-) -> tuple[Tensor | None, ...] | None:
-    joined = [one for part in parts if part is not None for one in part]
-    return tuple(joined[row] for row in order.tolist()) if joined else None
 
 
 def _join(parts: list[Tensor], order: Tensor, fill: float) -> Tensor:

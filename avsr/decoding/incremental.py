@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import Cache
 
 from avsr.decoding.cache import attends_to_everything, join_caches, reserve_cache
@@ -129,3 +130,17 @@ def like_lengths(lengths: Sequence[int]) -> list[list[int]]:
         else:
             groups.append([row])
     return groups
+
+
+def text_log_probs(
+    language_model: Any, prefix: TokenSequence, texts: Sequence[Sequence[int]]
+) -> list[Tensor]:
+    """[L] log-probability of each token of each text behind one prefix, which is read once."""
+    rows = [torch.tensor(list(text), device=prefix.embeds.device) for text in texts]
+    token_ids = pad_sequence(rows, batch_first=True)
+    reader = IncrementalReader(language_model, token_ids.shape[1])
+    first = reader.read_prefix(prefix.without_padding())  # [1, 1, V]
+    reader.repeat(len(texts))
+    scores = torch.cat([first.expand(len(texts), -1, -1), reader.read(token_ids)[:, :-1]], dim=1)
+    picked = scores.log_softmax(dim=-1).gather(-1, token_ids[..., None])[..., 0]
+    return [row[: len(text)] for row, text in zip(picked, texts, strict=True)]

@@ -25,7 +25,7 @@ class SearchOptions:
         ctc_weight: 0 to 1, weight of the CTC heads of the streams used in choosing among the texts
             that the beams have found, see :mod:`avsr.decoding.ctc_scores`.
         ctc_texts: so many of the most probable texts of each CTC head compete with what the beams
-            have found, where the heads have a weight, see :mod:`avsr.model_parts.candidates`.
+            have found, where the heads have a weight, see :mod:`avsr.decoding.rivals`.
         draft: what proposes a text to the language model. None: the audio encoder's own decoder,
             where the model takes its drafts in the prompt, else nothing; "none": nothing; "ctc":
             the encoder's CTC head proposes and the language model verifies, which gives the tokens

@@ -11,10 +11,10 @@ from avsr.decoding.generation import (
 )
 from avsr.decoding.incremental import IncrementalReader
 from avsr.decoding.options import SearchOptions
-from avsr.decoding.search import SearchSettings
+from avsr.decoding.rivals import Rivals
+from avsr.decoding.search_settings import SearchSettings
 from avsr.decoding.sequence import TokenSequence, token_budget
 from avsr.model_parts.adapters import adapter_groups
-from avsr.model_parts.candidates import choose_candidates
 from avsr.model_parts.ctc import clip_scores, ctc_heads
 from avsr.model_parts.parts import ModelParts
 from avsr.model_parts.prefix import Drafts, build_prefix
@@ -61,16 +61,19 @@ def generate(
         model.activate(adapters)
         part = prefix if len(groups) == 1 else prefix.rows(rows)
         chosen = settings.of_clips(rows)
+        rivals = Rivals(
+            chosen,
+            None if drafts is None else [drafts[row] for row in rows],
+            None if rescorer is None else rescorer.of_clips(rows),
+        )
         if proposals is None:
-            helper = None if rescorer is None else rescorer.of_clips(rows)
-            found = generate_tokens(model.language_model, part, chosen, helper)
+            found = generate_tokens(model.language_model, part, chosen, rivals)
         else:
             embed = model.get_input_embeddings()
             proposed = [proposals[row] for row in rows]
-            found = verify_drafts(model.language_model, part, chosen, proposed, embed)
+            found = verify_drafts(model.language_model, part, chosen, proposed, embed, rivals)
         parts.append((rows, found))
-    found = merge_generations(parts, settings.pad_id)
-    return choose_candidates(model, prefix, routes, drafts, found, settings, rescorer)
+    return merge_generations(parts, settings.pad_id)
 
 
 def _proposals(
