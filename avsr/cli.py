@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that ``avsr --help`` is immediate; each comma
 needs when it runs.
 """
 
+import gc
 import os
 import sys
 import traceback
@@ -133,4 +134,6 @@ def main() -> None:
     exit_code = run(sys.argv[1:])
     if exit_code == interruption.EXIT_CODE:
         os._exit(exit_code)  # threads at work are not waited for
+    gc.disable()
+    gc.freeze()  # the end of the process frees everything: half a second less
     sys.exit(exit_code)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from avsr.commands.delivery import Outcome, attempt
-from avsr.commands.quick_start import import_sparingly
+from avsr.commands.quick_start import import_sparingly, without_collection
 from avsr.commands.results import RESULT, ResultFiles
 from avsr.errors import ModelUnavailableError
 from avsr.inputs import InputFile
@@ -96,8 +96,9 @@ class _Reading:
 
     def _loaded(self) -> "Recognizer":
         if self._recognizer is None:
-            import_sparingly()
-            self._recognizer = self._engine.load(say=say_nothing)
+            with without_collection():
+                import_sparingly()
+                self._recognizer = self._engine.load(say=say_nothing)
             name = self._recognizer.loaded.name
             if name != self._model:  # where nodes of a cluster have other defaults
                 message = f"reads with {name} here, and with {self._model} where the run began"

@@ -1,7 +1,10 @@
 """What reading files needs nothing of, though the libraries that it needs import it."""
 
+import gc
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from avsr_frontends.lazy_import import import_lazily
 
@@ -27,3 +30,14 @@ def import_sparingly() -> None:
     )
     import_lazily("torch.fx.experimental.symbolic_shapes", functions=("statically_known_true",))
     import_lazily("scipy.optimize", functions=("linear_sum_assignment",))
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Load what stays to the end, with no look for garbage in it, neither now nor later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

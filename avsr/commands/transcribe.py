@@ -33,7 +33,7 @@ from avsr.commands.options import (
 )
 from avsr.commands.output_names import Destination
 from avsr.commands.parallel import Engine, in_order, read_elsewhere
-from avsr.commands.quick_start import import_sparingly
+from avsr.commands.quick_start import import_sparingly, without_collection
 from avsr.commands.results import (
     ResultFiles,
     check_results,
@@ -253,31 +253,6 @@ def transcribe(
     )
     events.loading()
     total = Timings()
-    with total.measure("imports"):
-        import_sparingly()
-        from avsr.decoding.options import SearchOptions
-        from avsr.recognition.request import Request  # transformers: seconds
-        from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
-        from avsr.rendering import SubtitleStyle
-
-        request = Request(
-            modality=modality,
-            audio_rate=audio_rate,
-            video_rate=video_rate,
-            search=SearchOptions(
-                num_beams=beam, ctc_weight=ctc_weight, ctc_texts=ctc_texts, draft=draft
-            ),
-            start=start,
-            end=end,
-            keep_unsure=keep_unsure,
-            face=parse_face(face),
-            roi=None if roi is None else parse_roi(roi),
-            quality=quality,
-            max_tokens_per_second=max_tokens_per_second,
-            auto_rate=rate == "auto",
-            audio_track=None if audio_track is None else parse_audio_track(audio_track),
-        )
-        begun = begin_early(inputs[0], results[0], request) if is_alone else None
     engine = Engine(
         model=model,
         device=device,
@@ -286,9 +261,35 @@ def transcribe(
         allow_untrained_rate=allow_untrained_rate,
         threads=threads,
     )
-    after_imports = time.perf_counter()
-    with total.measure("model"):
-        recognizer = _loaded(engine, request, begun, events)
+    with without_collection():
+        with total.measure("imports"):
+            import_sparingly()
+            from avsr.decoding.options import SearchOptions
+            from avsr.recognition.request import Request  # transformers: seconds
+            from avsr.recognition.request_texts import parse_audio_track, parse_face, parse_roi
+            from avsr.rendering import SubtitleStyle
+
+            request = Request(
+                modality=modality,
+                audio_rate=audio_rate,
+                video_rate=video_rate,
+                search=SearchOptions(
+                    num_beams=beam, ctc_weight=ctc_weight, ctc_texts=ctc_texts, draft=draft
+                ),
+                start=start,
+                end=end,
+                keep_unsure=keep_unsure,
+                face=parse_face(face),
+                roi=None if roi is None else parse_roi(roi),
+                quality=quality,
+                max_tokens_per_second=max_tokens_per_second,
+                auto_rate=rate == "auto",
+                audio_track=None if audio_track is None else parse_audio_track(audio_track),
+            )
+            begun = begin_early(inputs[0], results[0], request) if is_alone else None
+        after_imports = time.perf_counter()
+        with total.measure("model"):
+            recognizer = _loaded(engine, request, begun, events)
     if recognizer.loaded.note:
         events.tell(recognizer.loaded.note)
     style = SubtitleStyle(
