@@ -85,7 +85,9 @@ class TreeReader(IncrementalReader):
             self._n_read[:, None] + depths.to(device),
             token_ids.to(device),
         )
-        self._cache.crop(before.shape[-1])
+        layers: Any = self._cache.layers
+        for layer in layers:
+            layer.forget_last(n_tokens)
         return scores
 
     def read_beams(self, token_ids: Tensor, parents: Tensor) -> Tensor:

@@ -56,9 +56,9 @@ class ReservedLayer(DynamicLayer):
     def get_seq_length(self) -> int:
         return self._length
 
-    def crop(self, max_length: int) -> None:
-        """Forget what lies behind the first ``max_length`` positions."""
-        self._length = min(self._length, max_length)
+    def forget_last(self, n_positions: int) -> None:
+        """Let the next tokens take the places of the last ones."""
+        self._length -= n_positions
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep some rows."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from avsr.decoding.beams import RepeatingReader, TreeReader, beam_reader
 from avsr.decoding.sequence import TokenSequence
+from avsr.decoding.text_tree import TextTree
 from tests.tiny import tiny_model
 
 N_BEAMS = 3
@@ -73,3 +74,49 @@ def test_nothing_is_kept_twice(language_model: Any, prefix: TokenSequence) -> No
     layer: Any = reader._cache.layers[0]
     assert len(layer.keys) == 3  # a row for each clip, not for each beam
     assert layer.get_seq_length() == 9 + 4 * N_BEAMS
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [TreeReader, RepeatingReader])
+def test_texts_are_looked_at_whole_and_nothing_of_them_stays(
+    language_model: Any, prefix: TokenSequence, kind: Any
+) -> None:
+    texts = [
+        [[4, 5, 6, 2], [4, 5, 7, 8, 2], [4, 5, 6, 2], [9]],
+        [],
+        [list(range(3, 30)) + list(range(3, 30))],  # more than the cache has reserved
+    ]
+    reader = kind(language_model, N_BEAMS)
+    reader.read_prefix(prefix)
+    for _ in range(2):
+        found = reader.read_texts(texts)
+        assert [len(own) for own in found] == [4, 0, 1]
+        for clip, own in enumerate(texts):
+            for text, log_probs in zip(own, found[clip], strict=True):
+                wanted = [
+                    from_the_start(language_model, prefix, clip, torch.tensor(text[:n]).long())
+                    .log_softmax(-1)[token]
+                    .item()
+                    for n, token in enumerate(text)
+                ]
+                assert log_probs.tolist() == pytest.approx(wanted, abs=2e-4)
+    reader.keep_rows(torch.tensor([2]))
+    beams = torch.arange(N_BEAMS)[None]
+    scores = reader.read_beams(beams + 3, beams)
+    for beam in range(N_BEAMS):
+        wanted = from_the_start(language_model, prefix, 2, torch.tensor([beam + 3]))
+        torch.testing.assert_close(scores[0, beam], wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_what_texts_begin_with_is_there_once() -> None:
+    tree = TextTree([[4, 5, 6, 2], [4, 5, 7, 8, 2], [9, 2]])
+    assert tree.tokens == [4, 5, 6, 7, 8, 9]
+    assert tree.paths == [[-1, 0, 1, 2], [-1, 0, 1, 3, 4], [-1, 5]]
+    assert tree.shown().int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 0, 1, 0, 0],
+        [1, 1, 0, 1, 1, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]

@@ -9,9 +9,11 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
+from avsr.decoding.beams import TreeReader
 from avsr.decoding.ctc_scores import ctc_log_probs
 from avsr.decoding.ctc_search import best_unit_texts
 from avsr.decoding.options import SearchOptions
+from avsr.decoding.rivals import Rivals
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_parts.ctc import clip_scores
 from avsr.route import Route
@@ -148,3 +150,79 @@ def test_a_text_that_a_head_is_sure_of_replaces_an_unlikely_one() -> None:
         scores = ctc_log_probs(head.log_probs, [own, other, *spoken])
         assert float(scores[1]) == pytest.approx(float(scores.max()))
         assert float(scores[1]) >= float(scores[0])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+@pytest.mark.parametrize("margin", [-0.5, 0.0, 0.7, 4.0, 8.0, 12.0, 30.0])
+def test_a_search_for_what_beats_the_rivals_finds_what_a_search_for_everything_does(
+    weight: float, margin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(2)
+    config = tiny_config(audio_ctc=True)
+    config.draft_prompt_ids = [[5, 6], [7]]
+    model = AvsrForConditionalGeneration(config).eval()
+    generator = torch.Generator().manual_seed(5)
+    drafts: Any = [
+        torch.randint(3, 26, (1 + n % 9,), generator=generator).tolist() if n % 5 else None
+        for n in range(12)
+    ]
+    search = SearchOptions(
+        num_beams=3, ctc_weight=weight, ctc_texts=2, draft_margin=margin, max_new_tokens=9
+    )
+    given = {"modality": "audio", "search": search, "drafts": drafts}
+    steps: list[int] = []
+    read_beams = TreeReader.read_beams
+
+    def counted(*arguments: Any) -> Any:
+        steps[-1] += len(arguments[1])
+        return read_beams(*arguments)
+
+    monkeypatch.setattr(TreeReader, "read_beams", counted)
+    steps.append(0)
+    found = model.generate_with_scores(**sound_inputs(12), **given)
+    monkeypatch.setattr(Rivals, "to_beat", lambda *_: -math.inf)  # nothing ends a search early
+    judge = Rivals.judge
+
+    def best_of_all(self: Any, clip: int, own: Any, log_probs: Any) -> None:
+        known = [self._best[clip]] if clip in self._best else []
+        for text, one in zip(own, log_probs, strict=True):
+            judge(self, clip, [text], [one])
+            known.append(self._best[clip])
+        if known:
+            self._best[clip] = max(known, key=lambda rival: rival.score)
+
+    monkeypatch.setattr(Rivals, "judge", best_of_all)
+    steps.append(0)
+    everything = model.generate_with_scores(**sound_inputs(12), **given)
+    assert texts(found) == texts(everything)
+    torch.testing.assert_close(found.sequence_scores, everything.sequence_scores)
+    own = [row[:-1] for row in texts(found)]
+    assert steps[0] <= steps[1]
+    if margin >= 12:
+        assert steps[0] < steps[1]
+        assert any(draft == text for draft, text in zip(drafts, own, strict=True))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("beams", [1, 3])
+def test_where_nothing_can_beat_a_draft_the_language_model_reads_once(
+    model: AvsrForConditionalGeneration, beams: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_passes = 0
+    forward = model.language_model.forward
+
+    def counted(**given: Any) -> Any:
+        nonlocal n_passes
+        n_passes += 1
+        return forward(**given)
+
+    monkeypatch.setattr(model.language_model, "forward", counted)
+    drafts = [[9, 8, 4], [5, 5], [3]]
+    search = SearchOptions(num_beams=beams, max_new_tokens=6, draft_margin=20.0)
+    found = model.generate_with_scores(
+        **sound_inputs(3), modality="audio", search=search, drafts=drafts
+    )
+    end = model.config.eos_token_id
+    assert texts(found) == [[*draft, end] for draft in drafts]
+    assert n_passes == (1 if beams == 1 else 2)  # prefix and draft together, or one by one
