@@ -53,7 +53,7 @@ class Pace:
     @property
     def searches(self) -> bool:
         """Whether a sentence that is over is searched for as the request says."""
-        return self.level == 0
+        return self.level <= _SLOW_LEVEL
 
     @property
     def is_slow(self) -> bool:
