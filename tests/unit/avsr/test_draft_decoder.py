@@ -16,6 +16,7 @@ from avsr.text import spoken_form
 from avsr_frontends.audio import log_mel
 from avsr_frontends.whisper import WhisperAudioEncoder
 from tests.tiny import draft_model, sound_inputs, tiny_config
+from tests.unit.avsr.test_imports import modules_after
 
 
 def whisper_config() -> WhisperConfig:
@@ -176,3 +177,8 @@ def test_no_draft_is_a_choice_of_the_search() -> None:
 )
 def test_written_numbers_become_words(written: str, said: str) -> None:
     assert spoken_form(written) == said
+
+
+def test_a_text_without_numbers_needs_no_library() -> None:
+    code = "from avsr.text import spoken_form; assert spoken_form('Good day.') == 'good day'"
+    assert not {"transformers", "torch"} & modules_after(code)

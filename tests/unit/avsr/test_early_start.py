@@ -1,5 +1,6 @@
 """Reading the first file while the model is loaded: the same words, and nothing left behind."""
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from avsr.cli import run
 from avsr.clips.sources import Source
 from avsr.commands.early_start import begin_early
+from avsr.commands.quick_start import without_collection
 from avsr.commands.results import ResultFiles
 from avsr.inputs import InputFile
 from avsr.recognition.request import Request
@@ -94,6 +96,7 @@ from typing import Any
 from avsr.commands.quick_start import import_sparingly
 import_sparingly()
 from avsr.commands.early_start import begin_early
+from avsr.commands.quick_start import without_collection
 from avsr.commands.results import ResultFiles
 from avsr.inputs import InputFile
 from avsr.recognition.request import Request
@@ -107,3 +110,13 @@ assert not late, late
 assert "transformers" not in sys.modules
 """
     assert "mediapipe" in modules_after(code)
+
+
+def test_garbage_is_looked_for_again_once_all_is_loaded() -> None:
+    assert gc.isenabled()
+    try:
+        with without_collection():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
