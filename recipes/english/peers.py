@@ -4,7 +4,8 @@
     python recipes/english/peers.py --manifest F [--whisper DIR] [--snr 0 --babble-from M]
 
 Systems: ``avsr`` (sound alone, its own settings), ``faster-whisper`` with tiny.en (``--whisper``:
-the folder of the CTranslate2 model; greedy), ``pocketsphinx`` (its own English model). Each runs in
+the folder of the CTranslate2 model), as it comes (5 beams, and other temperatures where a text
+repeats itself) and greedy (``faster-whisper-greedy``), ``pocketsphinx`` (its own English model). Each runs in
 a process of its own, on one thread unless told otherwise: WER of lower-case words with numbers as
 words, seconds for a second of sound after loading, and the process's largest memory.
 """
@@ -17,6 +18,7 @@ import sys
 import time
 import wave
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jiwer
@@ -27,7 +29,7 @@ from avsr.noise import Babble, mix_at_snr
 from avsr.text import spoken_form
 from avsr_frontends.media import read_audio
 
-SYSTEMS = ("avsr", "faster-whisper", "pocketsphinx")
+SYSTEMS = ("avsr", "faster-whisper", "faster-whisper-greedy", "pocketsphinx")
 Read = Callable[[np.ndarray], str]
 
 
@@ -51,15 +53,15 @@ def avsr_reader(args: argparse.Namespace) -> Read:
     return read
 
 
-def whisper_reader(args: argparse.Namespace) -> Read:
-    """tiny.en with its own decoder, greedy."""
+def whisper_reader(args: argparse.Namespace, **search: float) -> Read:
+    """tiny.en with its own decoder, as it comes unless a search is given."""
     from faster_whisper import WhisperModel  # pyright: ignore[reportMissingImports] (optional)
 
     name = "tiny.en" if args.whisper is None else str(args.whisper)
     model = WhisperModel(name, device="cpu", compute_type="float32", cpu_threads=args.threads)
 
     def read(sound: np.ndarray) -> str:
-        segments, _ = model.transcribe(sound, language="en", beam_size=1, temperature=0.0)
+        segments, _ = model.transcribe(sound, language="en", **search)
         return " ".join(segment.text for segment in segments)
 
     return read
@@ -85,6 +87,7 @@ def pocketsphinx_reader(_args: argparse.Namespace) -> Read:
 READERS = {
     "avsr": avsr_reader,
     "faster-whisper": whisper_reader,
+    "faster-whisper-greedy": partial(whisper_reader, beam_size=1, temperature=0.0),
     "pocketsphinx": pocketsphinx_reader,
 }
 
