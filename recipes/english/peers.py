@@ -5,9 +5,9 @@
 
 Systems: ``avsr`` (sound alone, its own settings), ``faster-whisper`` with tiny.en (``--whisper``:
 the folder of the CTranslate2 model), as it comes (5 beams, and other temperatures where a text
-repeats itself) and greedy (``faster-whisper-greedy``), ``pocketsphinx`` (its own English model). Each runs in
-a process of its own, on one thread unless told otherwise: WER of lower-case words with numbers as
-words, seconds for a second of sound after loading, and the process's largest memory.
+repeats itself) and greedy (``faster-whisper-greedy``), ``pocketsphinx`` (its own English model).
+Each runs in a process of its own, on one thread unless told otherwise: WER of lower-case words with
+numbers as words, seconds for a second of sound after loading, and the process's largest memory.
 """
 
 import argparse
