@@ -20,7 +20,13 @@ RECIPES = ROOT / "recipes"
 SYSTEMS = sorted((RECIPES / "lrs" / "systems").glob("*.yaml"))
 CORPORA = sorted((RECIPES / "lrs" / "data").glob("*.yaml"))
 LARGER = RECIPES / "lrs" / "llama-3.2-3b.yaml"
-ALONE = ("grid/adapt", "grid/adapters", "lrs/sinks/llama-3.2-1b", "lrs/sinks/llama-3.2-3b")
+ALONE = (
+    "grid/adapt",
+    "grid/adapters",
+    "grid/distrust",
+    "lrs/sinks/llama-3.2-1b",
+    "lrs/sinks/llama-3.2-3b",
+)
 SMALLEST = {
     "output": "run",
     "init": {"model": "grid-tiny"},
