@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from avsr.processing import AvsrProcessor
 from avsr.training.examples import TrainingClip
@@ -27,7 +28,10 @@ class Collator:
         self._every_route = every_route
 
     def __call__(self, clips: Sequence[TrainingClip]) -> dict[str, Any]:
-        """The tensors of :class:`~avsr.processing.AvsrProcessor` and ``routes``."""
+        """The tensors of :class:`~avsr.processing.AvsrProcessor`, ``routes`` and ``lips_readable``.
+
+        The last one, [B] bool, is there only where some clip's lips do not show its text.
+        """
         batch = self._processor(
             audio=_stream([clip.audio for clip in clips]),
             video=_stream([clip.mouth for clip in clips]),
@@ -35,7 +39,9 @@ class Collator:
         )
         pick = clips[0].pick
         routes = self._plan.all() if self._every_route else self._plan.draw(pick.epoch, pick.group)
-        return {**batch, "routes": routes}
+        readable = [clip.lips_readable for clip in clips]
+        some = {} if all(readable) else {"lips_readable": torch.tensor(readable)}
+        return {**batch, **some, "routes": routes}
 
 
 def _stream(arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:

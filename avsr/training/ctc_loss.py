@@ -29,8 +29,10 @@ def ctc_loss(logits: Tensor, lengths: Tensor, texts: Sequence[Sequence[int]]) ->
 
     Returns:
         Scalar float32: minus the log-probability of all texts, over the number of real steps. A
-        text that is longer than its steps allow counts as 0.
+        text that is longer than its steps allow counts as 0, and so does no clip at all.
     """
+    if not texts:
+        return logits.float().sum()  # of nothing: 0
     lengths = lengths.clamp(max=logits.shape[1]).to("cpu")
     units = [unit for text in texts for unit in text]
     total = functional.ctc_loss(
@@ -46,7 +48,10 @@ def ctc_loss(logits: Tensor, lengths: Tensor, texts: Sequence[Sequence[int]]) ->
 
 
 def head_losses(
-    model: AvsrForConditionalGeneration, streams: EncodedStreams, labels: Tensor
+    model: AvsrForConditionalGeneration,
+    streams: EncodedStreams,
+    labels: Tensor,
+    lips_readable: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The loss of each CTC head whose stream is there.
 
@@ -54,9 +59,10 @@ def head_losses(
         model: the model.
         streams: encoded sound and lips of the clips.
         labels: [B, L] text and its end token, which is not spoken; -100 for padding.
+        lips_readable: [B] bool, whose lips show the text and teach their head; None: all.
 
     Returns:
-        Scalars by names of :data:`CTC_LOSSES`.
+        Scalars by names of :data:`CTC_LOSSES`; 0 where no clip can be learned from.
     """
     heads, losses = ctc_heads(model), {}
     texts = [[token for token in row if token >= 0][:-1] for row in labels.tolist()]
@@ -66,5 +72,10 @@ def head_losses(
             spelt = [
                 [unit for units in scores.units.spell(text) for unit in units] for text in texts
             ]
-            losses[f"ctc_{encoded.stream}"] = ctc_loss(scores.logits, scores.lengths, spelt)
+            rows = list(range(len(spelt)))
+            if encoded.stream == "video" and lips_readable is not None:
+                rows = lips_readable.nonzero().flatten().tolist()
+            losses[f"ctc_{encoded.stream}"] = ctc_loss(
+                scores.logits[rows], scores.lengths[rows], [spelt[row] for row in rows]
+            )
     return losses

@@ -1,7 +1,7 @@
 """The clips of a run: manifests, the dev split, and noise."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from avsr.clips.cache import ClipCache
 from avsr.datasets import read_dataset
@@ -12,6 +12,7 @@ from avsr.manifest import Utterance
 from avsr.model_files.vocabulary import unknown_words
 from avsr.progress import Say
 from avsr.training.augmentation import TrainingNoise, build_babble
+from avsr.training.bad_lips import READABLE
 from avsr.training.build import Start
 from avsr.training.examples import (
     Example,
@@ -20,7 +21,7 @@ from avsr.training.examples import (
     carve_dev,
     select_examples,
 )
-from avsr.training.settings import BABBLE, TrainConfig
+from avsr.training.settings import BABBLE, AugmentationSettings, TrainConfig
 from avsr_frontends.media import MediaError, read_audio
 
 
@@ -98,7 +99,7 @@ def build_sets(
         cache,
         sound=sound,
         picture=picture,
-        augmentation=config.augmentation,
+        augmentation=_augmentation(config, modalities),
         noise=noise,
         seed=config.seed,
     )
@@ -146,6 +147,20 @@ def _check_apart(examples: Sequence[Example], dev: Sequence[Example]) -> None:
 def _stretch(example: Example) -> tuple:
     utterance = example.utterance
     return utterance.path.resolve(), utterance.start, utterance.end
+
+
+def _augmentation(config: TrainConfig, modalities: Sequence[str]) -> AugmentationSettings:
+    """The settings, without what a model that lacks the task of sound and lips cannot learn."""
+    settings = config.augmentation
+    if not settings.bad_lips or "av" in modalities:
+        return settings
+    kinds = tuple(kind for kind in settings.bad_lips_kinds if kind in READABLE)
+    if not kinds:
+        raise UsageError(
+            f"augmentation.bad_lips_kinds: {', '.join(settings.bad_lips_kinds)} hide the words, so "
+            f"a model without the task av needs one of {', '.join(sorted(READABLE))} as well"
+        )
+    return replace(settings, bad_lips_kinds=kinds)
 
 
 def _noise(

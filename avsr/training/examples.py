@@ -6,6 +6,7 @@ Shapes: N audio samples at 16 kHz, T video frames at 25 fps.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,15 @@ from avsr.processing import fit_to_lips
 from avsr.progress import Progress, show_nothing
 from avsr.text import normalise
 from avsr.training.augmentation import TrainingNoise, augment_audio, augment_video
+from avsr.training.bad_lips import spoil_lips
+from avsr.training.bad_sound import spoil_sound
 from avsr.training.batching import Pick
 from avsr.training.settings import AugmentationSettings
 from avsr_frontends.media import MediaError
 from avsr_frontends.rates import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 
 LENGTHS_FILE = "lengths.jsonl"  # in the cache folder: what is known of each clip without reading it
+OTHER_TRIES = 10  # to find a clip with another text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +57,14 @@ class TrainingClip:
         audio: [N] float32; None where the model takes no sound.
         mouth: [T, 96, 96] or [T, 96, 96, 3] uint8; None where it takes no picture.
         pick: the place in the epoch.
+        lips_readable: whether the lips show the text.
     """
 
     text: str
     audio: np.ndarray | None
     mouth: np.ndarray | None
     pick: Pick
+    lips_readable: bool = True
 
 
 def select_examples(
@@ -175,15 +181,34 @@ class TrainingSet(Dataset[TrainingClip]):
         mouth = clip.mouth if self._picture else None
         if audio is not None and mouth is not None:
             audio = fit_to_lips(audio, mouth)
+        readable = True
         if self._augmentation is not None:
             # the batch number: a clip that comes twice in an epoch is changed differently
             name = f"{pick.epoch}:{pick.batch}:{example.utterance.id}"
             generator = generator_for(name, self._seed)
+            # of their own: what befalls a stream tells nothing of the other
+            lips_luck = generator_for(f"{name}:lips", self._seed)
+            sound_luck = generator_for(f"{name}:sound", self._seed)
             if mouth is not None:
+                read_other = partial(self._lips_of_another, example, lips_luck)
+                mouth, readable = spoil_lips(mouth, self._augmentation, lips_luck, read_other)
                 mouth = augment_video(mouth, self._augmentation, generator)
             if audio is not None:
                 audio = augment_audio(audio, self._augmentation, self._noise, generator)
-        return TrainingClip(text=example.text, audio=audio, mouth=mouth, pick=pick)
+                audio = spoil_sound(audio, self._augmentation, sound_luck)
+        return TrainingClip(
+            text=example.text, audio=audio, mouth=mouth, pick=pick, lips_readable=readable
+        )
+
+    def _lips_of_another(
+        self, example: Example, generator: np.random.Generator
+    ) -> np.ndarray | None:
+        """Lips of a random clip that says something else; None where none was found."""
+        for _ in range(OTHER_TRIES):
+            other = self.examples[int(generator.integers(len(self.examples)))]
+            if other.text != example.text:
+                return self._cache.clip(other.utterance, sound=False, picture=True).mouth
+        return None
 
 
 class _Lengths:

@@ -3,6 +3,7 @@
 Shapes: B batch, L text tokens, R passes through the language model.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -19,6 +20,8 @@ from avsr.training.ctc_loss import head_losses
 from avsr.training.routes import WeightedRoute
 from avsr.training.settings import ObjectiveSettings
 from avsr_adapters import LoraAdapters, decorrelated_layers
+
+IGNORED = -100  # a label that is not learned
 
 
 class TrainingObjective(nn.Module):
@@ -62,13 +65,19 @@ class TrainingObjective(nn.Module):
         return sorted(named & present)
 
     def forward(
-        self, labels: Tensor, routes: Sequence[WeightedRoute], **tensors: Tensor
+        self,
+        labels: Tensor,
+        routes: Sequence[WeightedRoute],
+        lips_readable: Tensor | None = None,
+        **tensors: Tensor,
     ) -> dict[str, Tensor]:
         """Run all passes.
 
         Args:
             labels: [B, L] text and EOS, -100 for padding.
             routes: the R passes.
+            lips_readable: [B] bool, false for clips whose lips do not show the text, from which
+                lips alone learn nothing; None: all are readable.
             tensors: as the processor makes them (``input_features``, ``audio_lengths``,
                 ``video_values``, ``video_lengths``); streams no route needs are not encoded.
 
@@ -76,22 +85,24 @@ class TrainingObjective(nn.Module):
             ``loss``, a scalar: the weighted sum (with the decorrelation term while training, and
             the CTC term), and, detached and before their weights, ``cross_entropy`` [R],
             ``decorrelation`` [R] where it has a weight, ``ctc_audio`` and ``ctc_video`` for the
-            heads that took part.
+            heads that took part. Where no lips can be read, the cross-entropy of lips alone and
+            ``ctc_video`` are NaN and no part of the loss.
         """
         streams = self._encode(routes, tensors)
         weight = self._decorrelation.weight
         loss = torch.zeros((), device=labels.device)
         cross_entropies, decorrelations = [], []
         for item in routes:
+            learned, counts = _learned_labels(item, labels, lips_readable)
             output = self.model(
                 streams=streams,
                 route=item.route,
-                labels=labels,
+                labels=learned,
                 decorrelation_layers=self._decorrelation.layers if weight else None,
                 logits_to_keep=labels.shape[1] + 1,
             )
-            loss = loss + item.weight * output.loss
-            cross_entropies.append(output.loss.detach())
+            loss = loss + item.weight * output.loss * counts
+            cross_entropies.append(output.loss.detach() if counts else loss.new_tensor(math.nan))
             if output.decorrelation_loss is not None:
                 decorrelations.append(output.decorrelation_loss.detach())
                 if self.training:
@@ -100,18 +111,24 @@ class TrainingObjective(nn.Module):
         if decorrelations:
             result["decorrelation"] = torch.stack(decorrelations)
         if self.ctc_weight:
-            result = self._with_ctc(result, streams, labels)
+            result = self._with_ctc(result, streams, labels, lips_readable)
         return result
 
     def _with_ctc(
-        self, result: dict[str, Tensor], streams: EncodedStreams, labels: Tensor
+        self,
+        result: dict[str, Tensor],
+        streams: EncodedStreams,
+        labels: Tensor,
+        lips_readable: Tensor | None,
     ) -> dict[str, Tensor]:
         """Add the mean loss of the CTC heads, with its weight."""
-        losses = head_losses(self.model, streams, labels)
+        losses = head_losses(self.model, streams, labels, lips_readable)
         if not losses:
             return result
         mean = torch.stack(list(losses.values())).mean()
         found = {name: loss.detach() for name, loss in losses.items()}
+        if "ctc_video" in found and lips_readable is not None and not lips_readable.any():
+            found["ctc_video"] = mean.new_tensor(math.nan)
         return result | {"loss": result["loss"] + self.ctc_weight * mean} | found
 
     def transcribe(
@@ -135,6 +152,17 @@ class TrainingObjective(nn.Module):
         inputs = {"audio": "input_features", "video": "video_values"}
         unused = [name for stream, name in inputs.items() if stream not in used]
         return self.model.encode(**{n: t for n, t in tensors.items() if n not in unused})
+
+
+def _learned_labels(
+    item: WeightedRoute, labels: Tensor, lips_readable: Tensor | None
+) -> tuple[Tensor, bool]:
+    """The labels of one pass, and whether it counts: in a sharded run it has to be made anyway."""
+    if item.route.modality != "video" or lips_readable is None:
+        return labels, True
+    if not lips_readable.any():
+        return labels, False
+    return labels.masked_fill(~lips_readable[:, None], IGNORED), True
 
 
 def checkpoint_language_model(model: AvsrForConditionalGeneration) -> None:

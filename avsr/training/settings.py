@@ -18,6 +18,8 @@ Part = Literal[
 ]
 PARTS: tuple[Part, ...] = get_args(Part)
 ModalityName = Literal["audio", "video", "av"]
+LipsFault = Literal["blurred", "misplaced", "covered", "frozen", "late", "other"]
+SoundFault = Literal["clipped", "muffled", "gaps"]
 
 BABBLE = "babble"  # in augmentation.noise: voices of the training clips
 
@@ -136,6 +138,13 @@ class AugmentationSettings:
         snr_db: ratios of which one is drawn for each clip.
         clean: no noise is one more choice, as likely as each ratio.
         babble_voices: voices at once.
+        bad_lips: probability that a clip's lips deserve no trust, whatever its sound is like.
+        bad_lips_kinds: equally likely: out of focus, cut out beside the mouth, partly hidden, a
+            still picture, up to 0.6 s behind or before the sound, those of another clip. Only what
+            is read by sound and lips together learns from the four that do not show the words; a
+            model without that task is given the others alone.
+        bad_sound: probability that a clip's sound, noise included, is damaged as well.
+        bad_sound_kinds: equally likely: overdriven, without high frequencies, packets lost.
     """
 
     random_crop: bool = True
@@ -146,6 +155,10 @@ class AugmentationSettings:
     snr_db: tuple[float, ...] = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
     clean: bool = True
     babble_voices: int = 8
+    bad_lips: float = 0.0
+    bad_lips_kinds: tuple[LipsFault, ...] = get_args(LipsFault)
+    bad_sound: float = 0.0
+    bad_sound_kinds: tuple[SoundFault, ...] = get_args(SoundFault)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,9 @@ def _objective_conflicts(config: TrainConfig) -> list[str]:
     problems += _ctc_conflicts(config)
     if config.augmentation.noise and not config.augmentation.snr_db:
         problems.append("augmentation.noise needs at least one augmentation.snr_db")
+    for name in ("bad_lips", "bad_sound"):
+        if getattr(config.augmentation, name) and not getattr(config.augmentation, f"{name}_kinds"):
+            problems.append(f"augmentation.{name} needs at least one of {name}_kinds")
     return problems
 
 
@@ -158,8 +161,10 @@ def _range_problems(config: TrainConfig) -> list[str]:
             value = getattr(value, part)
         if isinstance(value, int | float) and value < limit:
             problems.append(f"{name} must be at least {limit:g}, got {value:g}")
-    if not 0 <= config.augmentation.flip <= 1:
-        problems.append(f"augmentation.flip is a probability, got {config.augmentation.flip:g}")
+    for name in ("flip", "bad_lips", "bad_sound"):
+        chance = getattr(config.augmentation, name)
+        if not 0 <= chance <= 1:
+            problems.append(f"augmentation.{name} is a probability, got {chance:g}")
     return problems
 
 

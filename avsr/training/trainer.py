@@ -131,10 +131,11 @@ class AvsrTrainer(Trainer):
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def _note(self, name: str, value: float) -> None:
-        """Add a value to what the next line of the log is the mean of."""
+        """Add a value to what the next line of the log is the mean of; NaN: nothing was learned."""
         entry = self._sums.setdefault(name, [0.0, 0.0])
-        entry[0] += value
-        entry[1] += 1
+        if not math.isnan(value):
+            entry[0] += value
+            entry[1] += 1
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add each task's mean loss since the last line and the speed, over all processes."""
@@ -146,6 +147,7 @@ class AvsrTrainer(Trainer):
             logs |= {
                 name: round(float(total / count), 6)
                 for name, (total, count) in zip(names, values, strict=True)
+                if count
             }
             self._sums.clear()
             speed = self._sum_of_all(torch.tensor(self._speed.take()).to(self.args.device))

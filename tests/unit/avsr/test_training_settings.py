@@ -20,7 +20,13 @@ RECIPES = ROOT / "recipes"
 SYSTEMS = sorted((RECIPES / "lrs" / "systems").glob("*.yaml"))
 CORPORA = sorted((RECIPES / "lrs" / "data").glob("*.yaml"))
 LARGER = RECIPES / "lrs" / "llama-3.2-3b.yaml"
-ALONE = ("grid/adapt", "grid/adapters", "lrs/sinks/llama-3.2-1b", "lrs/sinks/llama-3.2-3b")
+ALONE = (
+    "grid/adapt",
+    "grid/adapters",
+    "grid/distrust",
+    "lrs/sinks/llama-3.2-1b",
+    "lrs/sinks/llama-3.2-3b",
+)
 SMALLEST = {
     "output": "run",
     "init": {"model": "grid-tiny"},
@@ -136,6 +142,9 @@ def test_all_errors_come_at_once_with_the_nearest_name(tmp_path: Path) -> None:
         ({"optimizer": {"max_steps": -1}}, "at least 1, got -1"),
         ({"checkpoint": {"every": 4, "log_every": 0}}, "at least 1, got 0"),
         ({"augmentation": {"noise": ["babble"], "snr_db": []}}, "at least one augmentation.snr_db"),
+        ({"augmentation": {"bad_lips": 1.5}}, "bad_lips is a probability, got 1.5"),
+        ({"augmentation": {"bad_sound": 0.5, "bad_sound_kinds": []}}, "one of bad_sound_kinds"),
+        ({"augmentation": {"bad_lips_kinds": ["blury"]}}, "item one of blurred, misplaced"),
         ({"objective": {"modality_dropout": {"audio_only": 0.6, "video_only": 0.6}}}, "than 1"),
     ],
 )  # fmt: skip
