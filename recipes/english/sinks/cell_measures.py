@@ -22,7 +22,13 @@ KINDS = ("marker", "audio", "video", "prompt")
 
 @torch.inference_mode()
 def measure(
-    model: Any, processor: AvsrProcessor, clips: CellClips, route: Route, *, with_words: bool
+    model: Any,
+    processor: AvsrProcessor,
+    clips: CellClips,
+    route: Route,
+    *,
+    with_words: bool = False,
+    n_described: int = DESCRIBED,
 ) -> dict[str, Any]:
     """One row of results.
 
@@ -32,6 +38,7 @@ def measure(
         clips: to be read without drafts.
         route: modality and rates.
         with_words: also search greedily, which takes several times as long.
+        n_described: clips whose sinks are counted.
 
     Returns:
         The route, and for each clip ``nll`` (nats of its text and end) and ``n_tokens``; with
@@ -63,7 +70,7 @@ def measure(
         counted = [count_word_errors([a], [b]) for a, b in zip(clips.texts, said, strict=True)]
         results["errors"] = [errors.n_errors for errors in counted]
         results["n_words"] = [errors.n_words for errors in counted]
-    return results | describe(model, clips, route, DESCRIBED)
+    return results | (describe(model, clips, route, n_described) if n_described else {})
 
 
 def describe(model: Any, clips: CellClips, route: Route, n_clips: int) -> dict[str, float]:

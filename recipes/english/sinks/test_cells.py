@@ -58,7 +58,7 @@ def main() -> None:
             continue
         model = load_cell(start, cell, path.with_suffix(".safetensors"))
         rows = [
-            measure(model, processor, clips, route, with_words=args.words)
+            measure(model, processor, clips, route, with_words=args.words, n_described=0)
             for route in routes_of(model, cell)
         ]
         results = {"cell": asdict(cell), "settings": {"clips": len(clips)}, "log": [], "rows": rows}

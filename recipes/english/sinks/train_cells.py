@@ -219,10 +219,7 @@ def main() -> None:
         save_file(trained, path.with_suffix(".safetensors"))
         spent = time.process_time() - began
         model.eval()
-        rows = [
-            measure(model, processor, dev, route, with_words=False)
-            for route in routes_of(model, cell)
-        ]
+        rows = [measure(model, processor, dev, route) for route in routes_of(model, cell)]
         results = {"cell": asdict(cell), "settings": settings, "log": log, "rows": rows}
         write_text_atomically(path, json.dumps(results) + "\n")
         total = time.process_time() - began

@@ -57,7 +57,7 @@ def test_cells_with_lips_train_and_measure_what_they_read(recipe, tmp_path) -> N
         streams = {stream for stream in ("audio", "video") if cell.rates(stream)}
         assert changed == {"language_model", *(f"{stream}_projector" for stream in streams)}
         route = train.routes_of(model, cell)[-1]
-        row = recipe("cell_measures").measure(model.eval(), None, clips, route, with_words=False)
+        row = recipe("cell_measures").measure(model.eval(), None, clips, route)
         assert len(row["nll"]) == 2
         assert ("audio_rate" in row, row["video_rate"]) == (True, 5)
     assert drawn["fixed-v5-w0-norm-s0"] == {"V5"}
