@@ -102,9 +102,13 @@ class Results:
         each = scale * changes.sum(axis=1) / units.sum()
         return Change(float(each.mean()), float(low), float(high), tuple(each.tolist()))
 
+    def each(self, key: Condition, name: str) -> list[float]:
+        """A statistic of every seed."""
+        return [self._rows[key][seed][name] for seed in self.seeds(key)]
+
     def mean(self, key: Condition, name: str) -> float:
         """A statistic's mean over seeds."""
-        return float(np.mean([row[name] for row in self._rows[key].values()]))
+        return float(np.mean(self.each(key, name)))
 
     def chosen_weights(self) -> dict[str, float]:
         """For each training the weight above 0 with the lowest nats, all rates together.
