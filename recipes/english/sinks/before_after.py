@@ -2,9 +2,9 @@
 
     python recipes/english/sinks/before_after.py --features DIR --out FILE
 
-The bundled English model reads clips of sound with and without its LoRA: the same input, with the
-true text and no draft. Writes, for each state, rate and token, the share of clips in which it is a
-sink of at least two layers, and the attention it gets in layers 3 to 10 and 13 to L.
+The bundled English model reads clips with and without its LoRA: the same input, with the true text
+and no draft. Writes, for each state, rate and token, the share of clips in which it is a sink of at
+least two layers, and the attention it gets in layers 3 to 10 and 13 to L.
 """
 
 import argparse
@@ -25,14 +25,16 @@ from avsr.sinks import analyse_sinks, label_tokens
 
 EARLY, LATE = slice(2, 10), slice(12, None)  # layers 3 to 10, 13 to L
 LEAST_LAYERS = 2
+ROUTES = [Route.parse("A4"), Route.parse("A16")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", required=True, type=Path)
     parser.add_argument("--model", default="english", help="bundled model, or folder of one")
-    parser.add_argument("--rates", nargs="+", type=int, default=[4, 16])
-    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--lips", type=Path, help="folder of features of lips")
+    parser.add_argument("--routes", nargs="+", type=Route.parse, default=ROUTES, help='as "A4 V2"')
+    parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args()
     if args.out.exists():
@@ -43,16 +45,16 @@ def main() -> None:
     tokenizer = processor.tokenizer
     model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
-    clips = read_clips(args.features, tokenizer, int(tokenizer.eos_token_id))
-    prompt = tokenizer.convert_ids_to_tokens(list(model.config.prompt_ids["audio"]))
+    clips = read_clips(args.features, tokenizer, int(tokenizer.eos_token_id), args.lips)
     found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for rate in args.rates:
-        route = Route(modality="audio", audio_rate=rate)
+    for route in args.routes:
+        asked = list(model.config.prompt_ids[route.modality])
+        prompt = tokenizer.convert_ids_to_tokens(asked)
         for row in range(min(args.clips, len(clips))):
             streams, labels = clips.batch([row])
-            n_sound = {"audio": len(clips.features[row]) // rate}
+            n_tokens = clips.n_tokens(row, route)
             names = label_tokens(
-                model.config, route, n_sound, prompt, text=["text"] * labels.numel()
+                model.config, route, n_tokens, prompt, text=["text"] * labels.numel()
             )
 
             def run(streams: Any = streams, labels: Any = labels, route: Route = route) -> None:
@@ -64,16 +66,16 @@ def main() -> None:
                     analysis = analyse_sinks(model.language_model, run, names)
                 tokens: dict[str, list[int]] = defaultdict(list)
                 for index, label in enumerate(names):
-                    name = label.kind if label.kind in ("audio", "text") else label.name
+                    name = label.kind if label.kind in ("audio", "video", "text") else label.name
                     tokens[name].append(index)
                 layers = analysis.is_sink.sum(axis=0) >= LEAST_LAYERS
                 for name, where in tokens.items():
-                    cell = found[f"{state} A{rate} {name}"]
+                    cell = found[f"{state} {route.text}, {name}"]
                     cell["sinks"].append(int(layers[where].sum()))
                     for part, some in (("early", EARLY), ("late", LATE)):
                         most = analysis.received[some][:, where].max(axis=1)
                         cell[part].append(float(most.mean()) if most.size else 0.0)
-                total = found[f"{state} A{rate} loss"]
+                total = found[f"{state} {route.text}, loss"]
                 inner = analysis.cosines[2 : analysis.n_layers, 1 : -labels.numel()]
                 total["cosine"].append(float(np.square(inner).mean()))
     means = {

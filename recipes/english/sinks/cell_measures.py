@@ -17,11 +17,18 @@ from avsr.text import count_word_errors
 SEARCH = SearchOptions(num_beams=1, draft="none", max_new_tokens=24)
 BATCH = 16
 DESCRIBED = 6  # clips whose sinks are counted
+KINDS = ("marker", "audio", "video", "prompt")
 
 
 @torch.inference_mode()
 def measure(
-    model: Any, processor: AvsrProcessor, clips: CellClips, route: Route, *, with_words: bool
+    model: Any,
+    processor: AvsrProcessor,
+    clips: CellClips,
+    route: Route,
+    *,
+    with_words: bool = False,
+    n_described: int = DESCRIBED,
 ) -> dict[str, Any]:
     """One row of results.
 
@@ -31,6 +38,7 @@ def measure(
         clips: to be read without drafts.
         route: modality and rates.
         with_words: also search greedily, which takes several times as long.
+        n_described: clips whose sinks are counted.
 
     Returns:
         The route, and for each clip ``nll`` (nats of its text and end) and ``n_tokens``; with
@@ -62,7 +70,7 @@ def measure(
         counted = [count_word_errors([a], [b]) for a, b in zip(clips.texts, said, strict=True)]
         results["errors"] = [errors.n_errors for errors in counted]
         results["n_words"] = [errors.n_words for errors in counted]
-    return results | describe(model, clips, route, DESCRIBED)
+    return results | (describe(model, clips, route, n_described) if n_described else {})
 
 
 def describe(model: Any, clips: CellClips, route: Route, n_clips: int) -> dict[str, float]:
@@ -71,7 +79,7 @@ def describe(model: Any, clips: CellClips, route: Route, n_clips: int) -> dict[s
     Returns:
         first_attention: attention that the first token gets, layers 2 on.
         first_is_sink: share of the layers 2 on in which it is a sink.
-        sinks_KIND: tokens of a kind (marker, audio, prompt) that are a sink in any layer.
+        sinks_KIND: tokens of a kind (see ``KINDS``) that are a sink in any layer.
         peak: largest activation over the median of its layer.
         peak_others: the same without the first token.
         cosine: mean squared cosine to the first token in layers 2 to L-1, the paper's loss.
@@ -84,11 +92,14 @@ def describe(model: Any, clips: CellClips, route: Route, n_clips: int) -> dict[s
         def run(streams: Any = streams, labels: Any = labels) -> None:
             model(streams=streams, route=route, labels=labels, logits_to_keep=labels.shape[1] + 1)
 
-        n_tokens = {"audio": len(clips.features[row]) // (route.audio_rate or 1)}
         prompt = (model.config.prompt_ids or {}).get(route.modality, ())
         said = [str(token) for token in clips.ids[row]]
         named = label_tokens(
-            model.config, route, n_tokens, [str(token) for token in prompt], text=said
+            model.config,
+            route,
+            clips.n_tokens(row, route),
+            [str(token) for token in prompt],
+            text=said,
         )
         analysis = analyse_sinks(model.language_model, run, named)
         lines.append(_description(analysis, len(named) - len(said)))
@@ -103,7 +114,7 @@ def _description(analysis: SinkAnalysis, n_prefix: int) -> dict[str, float]:
     squares = np.square(analysis.cosines[: analysis.n_layers, 1:n_prefix])
     counts = {
         f"sinks_{kind}": float(sum(anywhere[i] for i, own in enumerate(kinds) if own == kind))
-        for kind in ("marker", "audio", "prompt")
+        for kind in KINDS
     }
     return {
         "first_attention": float(analysis.received[1:, 0].mean()),

@@ -8,18 +8,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from avsr import Route
 from avsr.scoring.significance import bootstrap_intervals
 
 MEASURES = {"nll": ("nll", "n_tokens", 1.0), "wer": ("errors", "n_words", 100.0)}
 
 
 class Condition(NamedTuple):
-    """What a cell was trained for, and the rate that it is measured at."""
+    """What a cell was trained for, and the rates that it is measured at, 0 without a stream."""
 
     training: str
     weight: float
     layers: str
     rate: int
+    video_rate: int = 0
+
+    @property
+    def rates(self) -> str:
+        """Such as ``A4 V2``."""
+        rates = {"audio_rate": self.rate or None, "video_rate": self.video_rate or None}
+        return Route(modality="av", **rates).text
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,8 @@ class Results:
         for result in self.cells:
             cell = result["cell"]
             for row in result["rows"]:
-                key = Condition(cell["training"], cell["weight"], cell["layers"], row["audio_rate"])
+                rates = (row["audio_rate"] or 0, row["video_rate"] or 0)
+                key = Condition(cell["training"], cell["weight"], cell["layers"], *rates)
                 self._rows[key][cell["seed"]] = row
 
     @property
@@ -93,14 +102,19 @@ class Results:
         each = scale * changes.sum(axis=1) / units.sum()
         return Change(float(each.mean()), float(low), float(high), tuple(each.tolist()))
 
+    def each(self, key: Condition, name: str) -> list[float]:
+        """A statistic of every seed."""
+        return [self._rows[key][seed][name] for seed in self.seeds(key)]
+
     def mean(self, key: Condition, name: str) -> float:
         """A statistic's mean over seeds."""
-        return float(np.mean([row[name] for row in self._rows[key].values()]))
+        return float(np.mean(self.each(key, name)))
 
     def chosen_weights(self) -> dict[str, float]:
-        """For each training the weight (paper's layers) with the lowest nats, all rates together.
+        """For each training the weight above 0 with the lowest nats, all rates together.
 
-        Only weights with all the seeds that weight 0 has are compared.
+        Weights of the paper's layers with all the seeds that weight 0 has are compared; a
+        training without any has none.
         """
         chosen = {}
         for training in {key.training for key in self._rows}:
@@ -108,11 +122,12 @@ class Results:
             for key in self.conditions:
                 whole = self._rows.get(key._replace(weight=0.0, layers="paper"), {}).keys()
                 ours = key.training == training and key.layers == "paper"
-                if ours and self._rows[key].keys() >= whole:
+                if ours and key.weight and self._rows[key].keys() >= whole:
                     nats[key.weight].append(self.value(key, "nll")[0])
-            n_rates = max(map(len, nats.values()))
-            sums = {weight: sum(each) for weight, each in nats.items() if len(each) == n_rates}
-            chosen[training] = min(sums, key=lambda weight: sums[weight])
+            if nats:
+                n_rates = max(map(len, nats.values()))
+                sums = {weight: sum(each) for weight, each in nats.items() if len(each) == n_rates}
+                chosen[training] = min(sums, key=lambda weight: sums[weight])
         return chosen
 
     def _counts(

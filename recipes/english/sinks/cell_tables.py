@@ -1,26 +1,24 @@
-"""Tables and figure of the experiment: python recipes/english/sinks/cell_tables.py --work DIR
+"""Tables and figures of the experiment: python recipes/english/sinks/cell_tables.py --work DIR
 
-Writes ``results.md`` and ``weights.png`` beside the cells, or to ``--out``. Same cells, same bytes.
+Writes ``results.md``, ``weights.png`` and ``tokens.png`` beside the cells, or to ``--out``. Same
+cells, same bytes.
 """
 
 import argparse
+import json
 from pathlib import Path
 
+from cell_figures import draw_tokens, draw_weights
 from cell_results import Condition, Results
 from free_tables import before_after_table, free_table, table
-from matplotlib.figure import Figure
 
-STYLES = (
-    ("#D55E00", "-", "o"),
-    ("#0072B2", "--", "s"),
-    ("#009E73", "-.", "^"),
-    ("#707070", ":", "D"),
-)
+FREE = {"dev": "clean", "dev_babble": "babble, 0 dB"}  # files and what they are called
 SINK_COLUMNS = {  # statistic: heading, digits
     "first_attention": ("attention to BOS", 3),
     "first_is_sink": ("BOS a sink in layers", 2),
     "sinks_marker": ("marker sinks", 2),
     "sinks_audio": ("audio sinks", 2),
+    "sinks_video": ("video sinks", 2),
     "sinks_prompt": ("prompt sinks", 2),
     "peak": ("largest activation", 0),
     "peak_others": ("without BOS", 0),
@@ -31,7 +29,7 @@ SINK_COLUMNS = {  # statistic: heading, digits
 
 def named(key: Condition) -> list[str]:
     layers = "" if key.layers == "paper" else f" ({key.layers} layers)"
-    return [key.training, f"{key.weight:g}{layers}", f"A{key.rate}"]
+    return [key.training, f"{key.weight:g}{layers}", key.rates]
 
 
 def value_table(results: Results) -> str:
@@ -43,7 +41,7 @@ def value_table(results: Results) -> str:
         if results.has_words(key):
             row.append("{:.1f} ({:.1f}-{:.1f})".format(*results.value(key, "wer")))
         rows.append(row)
-    header = ["training", "weight", "rate", "seeds", "nats per token", "WER %"]
+    header = ["training", "weight", "rates", "seeds", "nats per token", "WER %"]
     return table(header[: max(map(len, rows))], rows)
 
 
@@ -59,7 +57,7 @@ def change_table(results: Results) -> str:
             if results.has_words(key) and (wer := results.change(key, base, "wer")) is not None:
                 row.append(wer.shown(1))
             rows.append(row)
-    header = ["training", "weight", "rate", "against", "nats per token", "WER, points"]
+    header = ["training", "weight", "rates", "against", "nats per token", "WER, points"]
     return table(header[: max(map(len, rows), default=5)], rows)
 
 
@@ -80,7 +78,7 @@ def sink_table(results: Results) -> str:
         [*named(key), *(f"{results.mean(key, n):.{d}f}" for n, (_, d) in SINK_COLUMNS.items())]
         for key in results.conditions
     ]
-    header = ["training", "weight", "rate", *(name for name, _ in SINK_COLUMNS.values())]
+    header = ["training", "weight", "rates", *(name for name, _ in SINK_COLUMNS.values())]
     return table(header, rows)
 
 
@@ -90,7 +88,7 @@ def gradient_table(results: Results) -> str:
     for result in results.cells:
         lines = [line for line in result["log"] if "share" in line]
         if lines:
-            shares = [f"{line['share']:.3f} (A{line['rate']})" for line in lines]
+            shares = [f"{line['share']:.3f} ({line['rates']})" for line in lines]
             likeness = [f"{line['likeness']:+.2f}" for line in lines]
             layers = result["cell"]["layers"]
             name = f"{result['cell']['training']} {result['cell']['weight']:g} {layers}"
@@ -100,33 +98,16 @@ def gradient_table(results: Results) -> str:
     return table(["cell", "seed", "share: first, middle, last step", "cosine to the texts'"], rows)
 
 
-def draw(results: Results) -> Figure:
-    """Nats and cosine against the weight."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    lines: dict[tuple[str, int], list[Condition]] = {}
-    for key in results.conditions:
-        if key.layers == "paper":
-            lines.setdefault((key.training, key.rate), []).append(key)
-    for ((training, rate), keys), (colour, style, marker) in zip(
-        sorted(lines.items()), STYLES, strict=False
-    ):
-        weights = [max(key.weight, 0.1) for key in keys]
-        look = {"color": colour, "linestyle": style, "marker": marker, "markersize": 5}
-        values = [results.value(key, "nll") for key in keys]
-        spread = [
-            [mean - low for mean, low, _ in values], [high - mean for mean, _, high in values]
-        ]  # fmt: skip
-        name = f"{training}, A{rate}"
-        left.errorbar(weights, [v[0] for v in values], spread, label=name, capsize=3, **look)
-        right.plot(weights, [results.mean(key, "cosine") for key in keys], label=name, **look)
-    for axes, name in ((left, "nats per token"), (right, "mean cos² to BOS")):
-        axes.set_xscale("log")
-        axes.set_xlabel("weight of the decorrelation loss (0 drawn at 0.1)")
-        axes.set_ylabel(name)
-    right.set_yscale("log")
-    left.legend(fontsize=8, frameon=False)
-    return figure
+def cells_part(results: Results) -> str:
+    """All tables of the cells that were measured on the same development clips."""
+    settings = sorted({str(result["settings"]) for result in results.cells})
+    return (
+        f"Settings: {'; '.join(settings)}\n\n{value_table(results)}"
+        f"### What each choice changes\n\n{change_table(results)}"
+        "### Sinks\n\nMeans over clips; sinks of a kind: tokens that are one in any layer from 2 "
+        f"on.\n\n{sink_table(results)}"
+        f"### The loss's share of the gradient\n\n{gradient_table(results)}"
+    )
 
 
 def main() -> None:
@@ -134,33 +115,33 @@ def main() -> None:
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--out", type=Path, help="default: --work")
     args = parser.parse_args()
-    out = args.out or args.work
-    dev, test = Results(args.work / "cells"), Results(args.work / "tests")
-    settings = sorted({str(result["settings"]) for result in dev.cells})
+    work, out = args.work, args.out or args.work
+    dev, lips, test = (Results(work / name) for name in ("cells", "lips_cells", "tests"))
     text = (
         "# Results\n\nWritten by `cell_tables.py`. 95 % intervals over clips, the mean over seeds; "
-        "of changes, the single seeds follow.\n\n"
-        f"Settings: {'; '.join(settings)}\n\n"
-        f"## Development clips\n\n{value_table(dev)}"
-        f"## What each choice changes\n\n{change_table(dev)}"
-        f"## Sinks\n\nMeans over clips; sinks of a kind: tokens that are one in any layer "
-        f"from 2 on.\n\n{sink_table(dev)}"
-        f"## The loss's share of the gradient\n\n{gradient_table(dev)}"
+        f"of changes, the single seeds follow.\n\n## Sound, development clips\n\n{cells_part(dev)}"
     )
     if test.cells:
         text += (
-            f"## Test clips\n\nWeight 0 and the weights chosen on development clips, once.\n\n"
-            f"{value_table(test)}{change_table(test)}"
+            "## Sound, test clips\n\nWeight 0 and the weight above 0 that is best on development "
+            f"clips, once.\n\n{value_table(test)}{change_table(test)}"
         )
-    if (args.work / "before_after.json").exists():
-        shown = before_after_table(args.work / "before_after.json")
-        text += f"## Before and after fine-tuning\n\n{shown}"
-    for name in ("dev", "test"):
-        if (args.work / f"free_{name}.json").exists():
-            shown = free_table(args.work / f"free_{name}.json")
-            text += f"## Without training: {name} clips\n\n{shown}"
+    if lips.cells:
+        text += f"## Sound and lips, development clips of GRID\n\n{cells_part(lips)}"
+    for name, heading in (("before_after", "sound"), ("lips_before_after", "sound and lips")):
+        if (work / f"{name}.json").exists():
+            shown = before_after_table(work / f"{name}.json")
+            text += f"## Before and after fine-tuning: {heading}\n\n{shown}"
+    free = {}
+    for name, heading in FREE.items():
+        file = work / f"free_{name}.json"
+        if file.exists():
+            text += f"## Without training: {heading}\n\n{free_table(file)}"
+            free[heading] = json.loads(file.read_text())
     (out / "results.md").write_text(text, encoding="utf-8")
-    draw(dev).savefig(out / "weights.png", dpi=160, metadata={"Software": None})
+    draw_weights(dev).savefig(out / "weights.png", dpi=160, metadata={"Software": None})
+    if free:
+        draw_tokens(free).savefig(out / "tokens.png", dpi=160, metadata={"Software": None})
 
 
 if __name__ == "__main__":

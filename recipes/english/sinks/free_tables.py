@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from token_reduction import REDUCTIONS
 
 from avsr.scoring.significance import bootstrap_intervals
 
@@ -22,11 +23,11 @@ def before_after_table(file: Path) -> str:
     rows = []
     for place in sorted(places):
         states = [found[f"{state} {place}"] for state in ("before", "after")]
-        rate, _, token = place.partition(" ")
+        rate, _, token = place.partition(", ")
         if token == "loss":
             values = [f"{state['cosine']:.3f}" for state in states]
             rows.append([rate, "mean cos², layers 2 to L-1", *values, "", "", "", ""])
-        elif max(state["sinks"] for state in states) >= 0.2:
+        elif token.startswith("<") or max(state["sinks"] for state in states) >= 0.2:
             rows.append([
                 rate, f"`{token}`",
                 *(f"{state[key]:.2f}" for key in ("sinks", "early", "late") for state in states),
@@ -39,18 +40,18 @@ def before_after_table(file: Path) -> str:
 
 
 def free_table(file: Path) -> str:
-    """Each variant against the plain reading at its rate; reductions also against rate 16."""
+    """Each variant against the plain reading at its rate; reductions of rate 4 also against what
+    rate 16 makes of the same number of tokens."""
     found: dict[str, Any] = json.loads(file.read_text())
     units, seconds = np.array(found["n_tokens"]), sum(found["seconds"])
     variants = {name: np.array(v["nll"]) for name, v in found["variants"].items()}
-    reduced = ("merged", "diverse", "pooled")
     rows = []
     for name, nats in variants.items():
         rate, _, variant = name.partition(" ")
         per_s = sum(found["variants"][name]["n_sound"]) / seconds
         bases = {} if variant == "plain" else {"plain": f"{rate} plain"}
-        if variant.startswith(reduced) and "A16 plain" in variants:
-            bases["A16"] = "A16 plain"
+        if (equal := equally_long(name)) in variants:
+            bases["A16"] = equal
         changes = [_change(nats - variants[base], units) for base in bases.values()]
         low, high = bootstrap_intervals(nats[None], units)[0]
         value = f"{nats.sum() / units.sum():.3f} ({low:.3f}-{high:.3f})"
@@ -63,10 +64,19 @@ def free_table(file: Path) -> str:
         "tokens/s",
         "nats per token",
         "against plain",
-        "against A16",
+        "against A16 with as many",
         "WER %",
     ]
     return table(header, rows)
+
+
+def equally_long(name: str) -> str:
+    """The variant of rate 16 with as many tokens as a reduction of rate 4; "" for none."""
+    rate, _, variant = name.partition(" ")
+    reduction, _, factor = variant.partition("-")
+    if rate != "A4" or reduction not in REDUCTIONS or factor not in ("4", "8"):
+        return ""
+    return "A16 plain" if factor == "4" else f"A16 {reduction}-2"
 
 
 def _change(nats: np.ndarray, units: np.ndarray) -> str:

@@ -2,9 +2,9 @@
 
     python recipes/english/sinks/run.py --data DATA --work DIR
 
-``DATA`` holds ``speech/speechocean_{train,dev,test}.jsonl`` as for ``recipes/english/run.py``.
-Sound is encoded once; then come the cells on the development clips, the test clips for what was
-chosen on these, and the tables. See README.md.
+``DATA`` is that of ``recipes/english/run.py``, and ``speech/speechocean_test.jsonl``. Stages come
+in the order of their worth: sound is encoded once; cells on the development clips; test clips for
+what was chosen on these; what needs no training, clean and in babble; lips; tables. See README.md.
 """
 
 import argparse
@@ -19,16 +19,20 @@ import av
 from avsr.atomic import write_text_atomically
 from avsr.model_files.base_fetching import fetch_bases
 from avsr.model_files.base_packages import BASE_PACKAGES
+from avsr.model_files.bundled import BUNDLED_ALWAYS, bundled_models
 from avsr.model_files.places import base_store
 
 HERE = Path(__file__).parent
-SETS = {"train": 320, "dev": 64, "test": 120}  # clips of each, spread over its speakers
+SETS = {"train": 320, "dev": 64, "test": 80}  # clips of each, spread over its speakers
+FILMS = {"train": 128, "dev": 48}  # the same of clips with lips
+FREE_CLIPS = 32  # development clips read without training
 LONGEST_S = 3.5
 
 
-def call(script: Path, *words: object) -> None:
-    """Run a script; it finds those of ``recipes/english`` as well."""
-    command = [sys.executable, str(script), *map(str, words)]
+def call(script: Path | str, *words: object) -> None:
+    """Run a script, or a command of avsr; scripts find those of ``recipes/english`` as well."""
+    program = ["-m", "avsr", script] if isinstance(script, str) else [str(script)]
+    command = [sys.executable, *program, *map(str, words)]
     print("$", " ".join(command), file=sys.stderr, flush=True)
     paths = [str(HERE.parent), os.environ.get("PYTHONPATH", "")]
     environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -56,34 +60,86 @@ def duration_s(path: str) -> float:
         return (container.duration or 0) / av.time_base
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="folder with speech/")
-    parser.add_argument("--work", required=True, type=Path, help="folder for everything made")
-    parser.add_argument("--only", nargs="*", default=[], help="names of cells; default: all")
-    args = parser.parse_args()
-    work = args.work
-    fetch_bases(BASE_PACKAGES, say=lambda line: print(line, file=sys.stderr, flush=True))
+def encode_sound(manifest: Path, folder: Path, *more: object) -> Path:
+    """Encoder features of the clips of a manifest."""
+    sound = folder / "sound"
+    call(HERE.parent / "recordings.py", "--manifest", manifest, "--out", sound, *more)
+    return encode(sound, folder / "features")
+
+
+def encode(sound: Path, features: Path) -> Path:
+    """Encoder features of shards of sound."""
     whisper = base_store() / "whisper-tiny.en"
+    call(HERE.parent / "features.py", "--sound", sound, "--out", features, "--whisper", whisper)
+    return features
+
+
+def encode_films(manifest: Path, folder: Path, voices: Path) -> tuple[Path, Path]:
+    """Features of sound, in noise as the reader was trained, and of lips."""
+    prepared = folder / "prepared"
+    call("prepare", manifest, "-o", prepared, "--jobs", 1)
+    lips, sound = folder / "lips", folder / "sound"
+    others = [json.loads(line)["path"] for line in voices.read_text().splitlines()]
+    call(
+        HERE.parent / "lips.py", "--model", bundled_models()[BUNDLED_ALWAYS].folder,
+        "--name", folder.name, "--clips", prepared, "--kinds", "changed", "--sound", sound,
+        "--lips", lips, "--voices", *others[::4],
+    )  # fmt: skip
+    return encode(sound, folder / "features"), lips
+
+
+def run_sound(data: Path, work: Path, only: list[str]) -> None:
+    """All that is heard."""
+    sets = {}
     for name, most in SETS.items():
         manifest = work / f"{name}.jsonl"
-        write_subset(args.data / "speech" / f"speechocean_{name}.jsonl", manifest, most)
-        sound, features = work / name / "sound", work / name / "features"
-        call(HERE.parent / "recordings.py", "--manifest", manifest, "--out", sound)
-        call(HERE.parent / "features.py", "--sound", sound, "--out", features, "--whisper", whisper)
-    cells, clips = work / "cells", ["--train", work / "train" / "features"]
-    clips += ["--dev", work / "dev" / "features"]
-    call(HERE / "train_cells.py", *clips, "--out", cells, *_only(args.only))
-    call(HERE / "test_cells.py", "--cells", cells, "--test", work / "test" / "features")
-    dev, test = work / "dev" / "features", work / "test" / "features"
-    call(HERE / "before_after.py", "--features", dev, "--out", work / "before_after.json")
-    for name, features in (("dev", dev), ("test", test)):
-        call(HERE / "training_free.py", "--features", features, "--out", work / f"free_{name}.json")
-    call(HERE / "cell_tables.py", "--work", work)
+        write_subset(data / "speech" / f"speechocean_{name}.jsonl", manifest, most)
+        sets[name] = encode_sound(manifest, work / name)
+    clips = ["--train", sets["train"], "--dev", sets["dev"]]
+    chosen = ["--only", *only] if only else []
+    call(HERE / "train_cells.py", *clips, "--out", work / "cells", *chosen)
+    call(HERE / "test_cells.py", "--cells", work / "cells", "--test", sets["test"])
+    babble = encode_sound(work / "dev.jsonl", work / "dev_babble", "--babble-db", 0)
+    for name, features in (("dev", sets["dev"]), ("dev_babble", babble)):
+        target = ["--out", work / f"free_{name}.json", "--clips", FREE_CLIPS]
+        call(HERE / "training_free.py", "--features", features, *target)
+    out = work / "before_after.json"
+    call(HERE / "before_after.py", "--features", sets["dev"], "--out", out)
 
 
-def _only(names: list[str]) -> list[str]:
-    return ["--only", *names] if names else []
+def run_lips(data: Path, work: Path) -> None:
+    """All that is heard and seen."""
+    sets = {}
+    for name, most in FILMS.items():
+        manifest = work / f"lips_{name}.jsonl"
+        write_subset(data / "grid" / f"s1_{name}.jsonl", manifest, most)
+        sets[name] = encode_films(manifest, work / f"lips_{name}", work / "train.jsonl")
+    clips = [
+        word
+        for name, (features, lips) in sets.items()
+        for word in (f"--{name}", features, f"--{name}-lips", lips)
+    ]
+    definition = ["--definition", HERE / "lips.yaml"]
+    call(HERE / "train_cells.py", *definition, *clips, "--out", work / "lips_cells")
+    features, lips = sets["dev"]
+    call(
+        HERE / "before_after.py", "--features", features, "--lips", lips,
+        "--routes", "A4 V2", "A16 V5", "--out", work / "lips_before_after.json",
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, type=Path, help="folder with speech/ and grid/")
+    parser.add_argument("--work", required=True, type=Path, help="folder for everything made")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="names of cells of sound; default: all"
+    )
+    args = parser.parse_args()
+    fetch_bases(BASE_PACKAGES, say=lambda line: print(line, file=sys.stderr, flush=True))
+    run_sound(args.data, args.work, args.only)
+    run_lips(args.data, args.work)
+    call(HERE / "cell_tables.py", "--work", args.work)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Train and measure every cell of the experiment: called by run.py, resumes by cell.
 
     python recipes/english/sinks/train_cells.py --train DIR --dev DIR --out DIR
+        [--definition lips.yaml --train-lips DIR --dev-lips DIR]
 
-Every cell begins with the bundled English model's projectors of sound and fresh LoRA in its frozen
-language model, and trains both: clips of one length at one rate a step, drawn (Matryoshka)
-or always the same (fixed), with no draft. The last weights are measured and kept; nothing is chosen
-here. Cells are taken seed by seed, so that a stopped run is a smaller experiment.
+Every cell begins with the bundled English model's projectors and fresh LoRA in its frozen language
+model, and trains both: clips of like lengths at one rate a stream and step, drawn (Matryoshka; the
+two streams' apart) or always the same (fixed), with no draft. The last weights are measured and
+kept; nothing is chosen here. Cells are taken seed by seed, so that a stopped run is a smaller
+experiment.
 """
 
 import argparse
@@ -50,12 +52,14 @@ class Start:
 
     def __init__(self, folder: Path) -> None:
         self.model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        self._projectors = deepcopy(self.model.audio_projector.state_dict())
+        parts = (self.model.audio_projector, self.model.video_projector)
+        self._projectors = [(part, deepcopy(part.state_dict())) for part in parts if part]
 
     def begin(self, seed: int) -> Any:
-        """The model with its own projectors of sound and with LoRA that does nothing yet."""
+        """The model with its own projectors and with LoRA that does nothing yet."""
         self.model.unfold_lora()
-        self.model.audio_projector.load_state_dict(self._projectors)
+        for part, state in self._projectors:
+            part.load_state_dict(state)
         torch.manual_seed(seed)
         for layer in self.model.lora.layers:
             for name in self.model.lora.names:
@@ -63,18 +67,36 @@ class Start:
         return self.model
 
 
-def trained_parameters(model: Any) -> dict[str, Tensor]:
-    """Projectors of sound and LoRA, by name."""
+def trained_parameters(model: Any, cell: Cell) -> dict[str, Tensor]:
+    """LoRA and the projectors of the streams that a cell reads, by name."""
+    streams = [stream for stream in ("audio", "video") if cell.rates(stream)]
+    projectors = tuple(f"{stream}_projector." for stream in streams)
     return {
         name: parameter
         for name, parameter in model.named_parameters()
-        if ".lora_" in name or name.startswith("audio_projector.")
+        if ".lora_" in name or name.startswith(projectors)
     }
 
 
 def routes_of(model: Any, cell: Cell) -> list[Route]:
-    """What a cell is trained and measured at."""
-    return [trained_route(model.config, "audio", *pair) for pair in cell.rate_pairs]
+    """What a cell is measured at."""
+    return [route_of(model, *pair) for pair in cell.rate_pairs]
+
+
+def route_of(model: Any, audio: int | None, video: int | None) -> Route:
+    """The rates with the modality that follows from them."""
+    modality = "audio" if video is None else "video" if audio is None else "av"
+    return trained_route(model.config, modality, audio, video)
+
+
+def draw_route(model: Any, cell: Cell, drawn: int) -> Route:
+    """The rates of a step, those of the two streams independent of each other."""
+    audio, video = cell.rates("audio"), cell.rates("video")
+    return route_of(
+        model,
+        audio[drawn % len(audio)] if audio else None,
+        video[(drawn >> 15) % len(video)] if video else None,
+    )
 
 
 def draw_rows(clips: CellClips, size: int, rng: np.random.Generator) -> list[int]:
@@ -116,18 +138,18 @@ def train_cell(
     model: Any, cell: Cell, clips: CellClips, settings: argparse.Namespace
 ) -> list[dict[str, float]]:
     """Train in place; returns a line of losses for each step."""
-    trained = trained_parameters(model)
+    trained = trained_parameters(model, cell)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)
     parameters = list(trained.values())
     optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.01)
-    routes, lines = routes_of(model, cell), []
+    lines = []
     model.train()
     for step in range(settings.steps):
         rng = np.random.default_rng((cell.seed, step, 17))
         rows = draw_rows(clips, settings.batch_size, rng)
         drawn = int(rng.integers(1 << 30))  # the same clips whatever the cell's rates are
-        route = routes[drawn % len(routes)]
+        route = draw_route(model, cell, drawn)
         streams, labels = clips.batch(rows)
         output = model(
             streams=streams,
@@ -139,7 +161,7 @@ def train_cell(
         weighted = cell.weight * output.decorrelation_loss
         line = {
             "step": step + 1,
-            "rate": route.audio_rate or 0,
+            "rates": route.text,
             "text": round(output.loss.item(), 5),
             "decorrelation": round(output.decorrelation_loss.item(), 6),
         }
@@ -163,6 +185,8 @@ def main() -> None:
     parser.add_argument("--model", default="english", help="bundled model, or folder of one")
     parser.add_argument("--train", required=True, type=Path, help="folder of features")
     parser.add_argument("--dev", required=True, type=Path, help="folder of features")
+    parser.add_argument("--train-lips", type=Path, help="folder of features of lips")
+    parser.add_argument("--dev-lips", type=Path, help="folder of features of lips")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--only", nargs="*", help="names of cells; default: all")
     parser.add_argument("--steps", type=int, default=20)
@@ -173,8 +197,8 @@ def main() -> None:
     folder = model_folder(args.model)
     processor = AvsrProcessor.from_pretrained(folder)
     end = int(processor.tokenizer.eos_token_id)
-    train = read_clips(args.train, processor.tokenizer, end)
-    dev = read_clips(args.dev, processor.tokenizer, end)
+    train = read_clips(args.train, processor.tokenizer, end, args.train_lips)
+    dev = read_clips(args.dev, processor.tokenizer, end, args.dev_lips)
     settings = {"steps": args.steps, "batch": args.batch_size, "lr": args.learning_rate,
                 "train_clips": len(train), "dev_clips": len(dev)}  # fmt: skip
     cells = sorted(load_experiment(args.definition, "small").cells, key=lambda cell: cell.seed)
@@ -191,14 +215,11 @@ def main() -> None:
         began = time.process_time()
         model = start.begin(cell.seed)
         log = train_cell(model, cell, train, args)
-        trained = {name: value.detach() for name, value in trained_parameters(model).items()}
+        trained = {name: value.detach() for name, value in trained_parameters(model, cell).items()}
         save_file(trained, path.with_suffix(".safetensors"))
         spent = time.process_time() - began
         model.eval()
-        rows = [
-            measure(model, processor, dev, route, with_words=False)
-            for route in routes_of(model, cell)
-        ]
+        rows = [measure(model, processor, dev, route) for route in routes_of(model, cell)]
         results = {"cell": asdict(cell), "settings": settings, "log": log, "rows": rows}
         write_text_atomically(path, json.dumps(results) + "\n")
         total = time.process_time() - began

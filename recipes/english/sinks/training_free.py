@@ -3,18 +3,20 @@
     python recipes/english/sinks/training_free.py --features DIR --out FILE [--words]
 
 Reads clips with the bundled English model as it is, without drafts, and writes for each variant and
-clip the nats of the text; goes on where it was stopped. Rates 4 and 16 were trained; reductions
-start from rate 4.
+clip the nats of the text; goes on where it was stopped. Rates 4 and 16 were trained. Tokens of rate
+4 are reduced to a half, a quarter and an eighth, those of rate 16 to a half.
 
 - ``recycled-S``: the share S of what sinks that are neither BOS nor sound get goes to the sound
   (the idea of VAR, arXiv 2503.03321); ``recycled-S-bos``: BOS gives too.
 - ``calibrated-S``: the same share goes to all tokens that are no sinks (the idea of ACT).
 - ``register``: BOS twice.
-- ``merged``, ``diverse``, ``pooled``: see ``token_reduction.py``, to a quarter.
+- ``merged``, ``diverse``, ``pooled``: see ``token_reduction.py``; the number is what tokens are
+  divided by.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ from avsr_adapters import AttentionRecycler, tapped_attention
 
 FIRST_SOUND = 2  # after BOS and <audio>
 SHARES = (1.0,)
-SHORTER = (4,)
+SHORTER = {4: (2, 4, 8), 16: (2,)}  # by rate, what the number of tokens is divided by
 
 
 def prefix_of(model: Any, clips: CellClips, row: int, rate: int) -> tuple[Tensor, int]:
@@ -47,7 +49,7 @@ def prefix_of(model: Any, clips: CellClips, row: int, rate: int) -> tuple[Tensor
     return embeds, max(1, len(clips.features[row]) // rate)
 
 
-def variants(model: Any, embeds: Tensor, n_sound: int, reduce: bool) -> dict[str, Any]:
+def variants(model: Any, embeds: Tensor, n_sound: int, shorter: Sequence[int]) -> dict[str, Any]:
     """For each name the prefix to read and, where attention is moved, its tap."""
     table = model.get_input_embeddings()
     bos = table(torch.tensor([[model.config.bos_token_id]]))
@@ -68,13 +70,12 @@ def variants(model: Any, embeds: Tensor, n_sound: int, reduce: bool) -> dict[str
             (f"calibrated-{share:g}", others, ordinary),
         ):
             found[name] = (embeds, AttentionRecycler(sources, targets, share))
-    if reduce:
-        before, after = embeds[:, :FIRST_SOUND], embeds[:, FIRST_SOUND + n_sound :]
-        tokens = embeds[0, FIRST_SOUND : FIRST_SOUND + n_sound]
-        for name, reduction in REDUCTIONS.items():
-            for factor in SHORTER:
-                fewer = reduction(tokens, max(1, n_sound // factor))[None]
-                found[f"{name}-{factor}"] = (torch.cat([before, fewer, after], dim=1), None)
+    before, after = embeds[:, :FIRST_SOUND], embeds[:, FIRST_SOUND + n_sound :]
+    tokens = embeds[0, FIRST_SOUND : FIRST_SOUND + n_sound]
+    for name, reduction in REDUCTIONS.items():
+        for factor in shorter:
+            fewer = reduction(tokens, max(1, n_sound // factor))[None]
+            found[f"{name}-{factor}"] = (torch.cat([before, fewer, after], dim=1), None)
     return found
 
 
@@ -126,7 +127,7 @@ def main() -> None:
         for rate in args.rates:
             model.fold_lora(adapters_of(model.config, Route(modality="audio", audio_rate=rate)))
             embeds, n_sound = prefix_of(model, clips, row, rate)
-            found = variants(model, embeds, n_sound, rate == min(args.rates))
+            found = variants(model, embeds, n_sound, SHORTER.get(rate, ()))
             for name, (prefix, tap) in found.items():
                 line = results["variants"].setdefault(f"A{rate} {name}", {"nll": [], "n_sound": []})
                 line["nll"].append(round(nats(model, prefix, tap, clips.ids[row]), 4))

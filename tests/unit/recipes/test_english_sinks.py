@@ -1,5 +1,6 @@
 """The experiment on the English model: reductions, tables, and a cell that gives the same twice."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -8,11 +9,15 @@ import pytest
 import torch
 import yaml
 
+from avsr.manifest import Utterance
+from avsr.noise import measured_snr_db
 from avsr.sinks.experiment import load_experiment
 from tests.english import write_tiny_english
+from tests.tiny import tiny_model
 
 RECIPE_FOLDERS = ("english", "english/sinks")
-DEFINITION = Path(__file__).parents[3] / "recipes" / "english" / "sinks" / "experiment.yaml"
+RECIPE = Path(__file__).parents[3] / "recipes" / "english" / "sinks"
+DEFINITION = RECIPE / "experiment.yaml"
 
 
 def test_the_definition_asks_for_sound_alone() -> None:
@@ -28,6 +33,50 @@ def test_the_definition_asks_for_sound_alone() -> None:
         for training in ("matryoshka", "fixed"):
             seeds = [c.seed for c in cells.values() if (c.training, c.weight) == (training, weight)]
             assert {0, 1, 2} <= set(seeds)
+
+
+def test_cells_with_lips_train_and_measure_what_they_read(recipe, tmp_path) -> None:
+    train = recipe("train_cells")
+    tiny_model().save_pretrained(tmp_path)
+    start = train.Start(tmp_path)
+    rng = np.random.default_rng(0)
+    sound, lips = ([rng.normal(size=(n, 16)) for n in (f * 32, f * 32 + 8)] for f in (2, 1))
+    clips = recipe("cell_clips").CellClips(sound, ["a", "b"], [[8, 9, 2], [9, 2]], lips)
+    settings = argparse.Namespace(steps=8, batch_size=2, learning_rate=1e-2)
+    drawn: dict[str, set[str]] = {}
+    for cell in load_experiment(RECIPE / "lips.yaml", "small").cells:
+        model = start.begin(cell.seed)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        log = train.train_cell(model, cell, clips, settings)
+        drawn[cell.name] = {line["rates"] for line in log}
+        changed = {
+            name.partition(".")[0]
+            for name, value in model.state_dict().items()
+            if not torch.equal(value, before[name])
+        }
+        streams = {stream for stream in ("audio", "video") if cell.rates(stream)}
+        assert changed == {"language_model", *(f"{stream}_projector" for stream in streams)}
+        route = train.routes_of(model, cell)[-1]
+        row = recipe("cell_measures").measure(model.eval(), None, clips, route)
+        assert len(row["nll"]) == 2
+        assert ("audio_rate" in row, row["video_rate"]) == (True, 5)
+    assert drawn["fixed-v5-w0-norm-s0"] == {"V5"}
+    assert drawn["fixed-a16v5-w100-norm-s0"] == {"A16 V5"}
+    every = {"A4 V2", "A4 V5", "A16 V2", "A16 V5"}
+    assert drawn["matryoshka-w0-norm-s0"] == drawn["matryoshka-w100-norm-s0"] <= every
+    assert len(drawn["matryoshka-w0-norm-s0"]) > 2
+
+
+def test_babble_is_mixed_at_its_ratio_and_fits(recipe) -> None:
+    recordings = recipe("recordings")
+    rng = np.random.default_rng(0)
+    clips = [0.9 * np.sign(rng.normal(size=800)).astype(np.float32) for _ in range(3)]
+    spoken = [Utterance(id=str(n), path=Path(f"{n}.ogg"), text="a") for n in range(3)]
+    noisy = recordings.in_babble(spoken, clips, 0.0)
+    for clip, mixed in zip(clips, noisy, strict=True):
+        assert np.abs(mixed).max() == pytest.approx(1)
+        scale = np.dot(mixed, clip) / np.dot(clip, clip)  # noise is nearly at right angles
+        assert measured_snr_db(scale * clip, mixed) == pytest.approx(0, abs=1)
 
 
 def test_reductions_keep_time_and_what_differs(recipe) -> None:
@@ -53,8 +102,8 @@ def test_reductions_keep_time_and_what_differs(recipe) -> None:
 
 def fake_cell(folder: Path, training: str, weight: float, seed: int, nats: list[float]) -> None:
     folder.mkdir(exist_ok=True)
-    names = ("first_attention", "first_is_sink", "sinks_marker", "sinks_audio", "sinks_prompt",
-             "peak", "peak_others", "cosine", "cosine_released")  # fmt: skip
+    names = ("first_attention", "first_is_sink", "sinks_marker", "sinks_audio", "sinks_video",
+             "sinks_prompt", "peak", "peak_others", "cosine", "cosine_released")  # fmt: skip
     described = dict.fromkeys(names, 1.0)
     rates = (4, 16) if training == "matryoshka" else (16,)
     rows = [
@@ -63,7 +112,7 @@ def fake_cell(folder: Path, training: str, weight: float, seed: int, nats: list[
         for rate in rates
     ]  # fmt: skip
     cell = {"training": training, "weight": weight, "layers": "paper", "seed": seed}
-    log = [{"step": 1, "rate": 16, "text": 1.0, "decorrelation": 0.2}]
+    log = [{"step": 1, "rates": "A16", "text": 1.0, "decorrelation": 0.2}]
     if weight:
         log[0] |= {"share": 0.25, "likeness": 0.5}
     values = {"cell": cell, "settings": {"steps": 1}, "log": log, "rows": rows}
@@ -76,6 +125,7 @@ def test_tables_pair_clips_and_seeds_and_choose_on_whole_sets(recipe, tmp_path, 
         for seed in (0, 1):
             fake_cell(cells, training, 0, seed, [4.0, 6.0])
             fake_cell(cells, training, 10, seed, [3.0 + seed, 5.0])
+            fake_cell(cells, training, 1, seed, [3.9, 6.0])  # worse than 10; 0 is not chosen
     fake_cell(cells, "fixed", 100, 0, [0.1, 0.1])  # best, but one seed only: not to be compared
     results = recipe("cell_results").Results(cells)
     assert results.chosen_weights() == {"matryoshka": 10, "fixed": 10}
@@ -91,7 +141,7 @@ def test_tables_pair_clips_and_seeds_and_choose_on_whole_sets(recipe, tmp_path, 
     text = (tmp_path / "results.md").read_text()
     assert "| fixed | 10 | A16 | weight 0 | -0.375 (" in text
     assert "0.250 (A16)" in text
-    assert "Test clips" not in text
+    assert "test clips" not in text
     assert (tmp_path / "weights.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -120,7 +170,9 @@ def test_what_needs_no_training_is_measured_and_shown(recipe, tmp_path, monkeypa
     variants = found["variants"]
     assert variants["A4 plain"]["n_sound"] == [8, 10, 12, 16]
     assert variants["A4 merged-4"]["n_sound"] == [2, 2, 3, 4]
+    assert variants["A4 diverse-2"]["n_sound"] == [4, 5, 6, 8]
     assert variants["A16 plain"]["n_sound"] == [2, 2, 3, 4]
+    assert variants["A16 merged-2"]["n_sound"] == variants["A4 merged-8"]["n_sound"] == [1, 1, 1, 2]
     assert "A16 merged-4" not in variants
     for name, variant in variants.items():
         assert len(variant["nll"]) == len(variant["errors"]) == 4
@@ -132,9 +184,15 @@ def test_what_needs_no_training_is_measured_and_shown(recipe, tmp_path, monkeypa
     plain = next(line for line in shown.splitlines() if line.startswith("| A4 | plain |"))
     nats = sum(variants["A4 plain"]["nll"]) / sum(found["n_tokens"])
     assert f"| {nats:.3f} (" in plain
-    assert "| mean cos², layers 2 to L-1 |" in tables.before_after_table(
-        tmp_path / "before_after.json"
-    )
+    nats = [np.array(variants[name]["nll"]) for name in ("A4 merged-8", "A16 merged-2")]
+    change = (nats[0] - nats[1]).sum() / sum(found["n_tokens"])
+    eighth = next(line for line in shown.splitlines() if line.startswith("| A4 | merged-8 |"))
+    assert f"| {change:+.3f} (" in eighth
+    compared = tables.before_after_table(tmp_path / "before_after.json")
+    assert "| A4 | mean cos², layers 2 to L-1 |" in compared
+    assert "| A16 | `<audio>` |" in compared
+    figure = recipe("cell_figures").draw_tokens({"clean": found})
+    assert figure.axes[0].get_xlabel() == "tokens of sound a second"
 
 
 def test_a_cell_run_twice_gives_the_same_bytes(recipe, tmp_path, monkeypatch):
@@ -162,12 +220,12 @@ def test_a_cell_run_twice_gives_the_same_bytes(recipe, tmp_path, monkeypatch):
         for name in files
         if name.endswith(".json")
     )
-    assert [line["rate"] for line in plain["log"]] == [line["rate"] for line in weighted["log"]]
+    assert [line["rates"] for line in plain["log"]] == [line["rates"] for line in weighted["log"]]
     assert plain["log"][0]["text"] == weighted["log"][0]["text"]  # they begin alike
     assert plain["rows"][0]["nll"] != weighted["rows"][0]["nll"]
     assert 0 < weighted["log"][-1]["share"] < 1
     monkeypatch.setattr("sys.argv", ["test_cells", "--cells", str(tmp_path / "one" / "cells"),
-                                     "--test", clips])  # fmt: skip
+                                     "--test", clips, "--words"])  # fmt: skip
     recipe("test_cells").main()
     measured = json.loads((tmp_path / "one" / "tests" / "matryoshka-w0-norm-s0.json").read_text())
     assert measured["rows"][0]["nll"] == plain["rows"][0]["nll"]  # what was trained was kept
