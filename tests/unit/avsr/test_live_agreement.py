@@ -73,6 +73,8 @@ def test_coarse_guesses_that_are_no_quicker_are_given_up() -> None:
             pace.has_guessed(2.0, coarse_s)
         assert pace.guesses_finely != is_worth_it
         assert pace.commits_finely
+        assert pace.searches
+        assert pace.adjust(4.4, 4.0)  # input waits: coarse rates, which no search mends
         assert not pace.searches
 
 
