@@ -11,9 +11,7 @@ and lips too, and prints for each kind how many are doubted. Readings are kept i
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import random
 import sys
 from collections.abc import Iterator
@@ -23,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-import avsr
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_utterance
 from avsr.manifest import read_manifest
@@ -81,31 +78,11 @@ def cases(split: str, arguments: Any) -> Iterator[Any]:
             yield judged.Case(kind=kind, readable=False, clip=dubbed, modalities=("av",))
 
 
-def main() -> None:
-    """Measure, fit, measure again."""
-    parser = argparse.ArgumentParser(description="Set and test by what a text is doubted.")
-    parser.add_argument("--grid", type=Path, required=True, help="folder of the GRID manifests")
-    parser.add_argument("--speech", type=Path, required=True, help="folder of recordings")
-    parser.add_argument("--texts", type=Path, required=True, help="sentences.tsv.gz")
-    parser.add_argument("--noise", type=Path, required=True, help="folder of noise (.flac)")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--model", default="english")
-    arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    recognizer = avsr.load(arguments.model)
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for split in ("dev", "test"):
-        kept = arguments.work / f"{split}.jsonl"
-        if not kept.is_file():
-            judged.measure(recognizer, cases(split, arguments), kept)
-        rows[split] = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-    sound = judged.fit([row for row in rows["dev"] if row["modality"] == "audio"])["audio"]
-    weights = {"audio": sound, "av": sound}
-    file = arguments.work / "readability.json"
-    file.write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
-    for split in ("dev", "test"):
-        print(f"\n{split}:\n", *judged.table(rows[split], weights), sep="\n")
+def fitted(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """The weights of sound, for sound and lips too."""
+    sound = judged.fit([row for row in rows if row["modality"] == "audio"])["audio"]
+    return {"audio": sound, "av": sound}
 
 
 if __name__ == "__main__":
-    main()
+    judged.set_and_test("english", cases, fitted)

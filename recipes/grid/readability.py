@@ -12,9 +12,7 @@ part alone and prints, for each kind of the test part, how many are doubted. Rea
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import random
 import sys
 from collections.abc import Iterator
@@ -24,9 +22,8 @@ from typing import Any
 
 import numpy as np
 from other_speech import LANGUAGES, english_sentences
-from readability_cases import Case, fit, measure, table
+from readability_cases import Case, fit, set_and_test
 
-import avsr
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_utterance
 from avsr.manifest import Utterance, read_manifest
@@ -127,30 +124,5 @@ def grid_cases(
     yield Case(kind=f"{name}, dubbed", readable=False, clip=dubbed, modalities=("av",))
 
 
-def main() -> None:
-    """Measure, fit, measure again."""
-    parser = argparse.ArgumentParser(description="Set and test by what a text is doubted.")
-    parser.add_argument("--grid", type=Path, required=True, help="folder of the GRID manifests")
-    parser.add_argument("--speech", type=Path, required=True, help="folder of other recordings")
-    parser.add_argument("--texts", type=Path, required=True, help="sentences.tsv.gz")
-    parser.add_argument("--noise", type=Path, required=True, help="folder of noise (.flac)")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--model", default="grid-tiny")
-    arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    recognizer = avsr.load(arguments.model)
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for split in ("dev", "test"):
-        kept = arguments.work / f"{split}.jsonl"
-        if not kept.is_file():
-            measure(recognizer, cases(split, arguments), kept)
-        rows[split] = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-    weights = fit(rows["dev"])
-    file = arguments.work / "readability.json"
-    file.write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
-    for split in ("dev", "test"):
-        print(f"\n{split}:\n", *table(rows[split], weights), sep="\n")
-
-
 if __name__ == "__main__":
-    main()
+    set_and_test("grid-tiny", cases, fit)

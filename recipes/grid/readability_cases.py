@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,38 @@ def table(rows: list[dict[str, Any]], weights: dict[str, dict[str, float]]) -> I
     for (_, kind, modality), found in sorted(doubted.items(), key=lambda item: not item[0][0]):
         share = f"{sum(found)} ({100 * np.mean(found):.1f} %)"
         yield f"| {kind} | {modality} | {len(found)} | {share} |"
+
+
+def set_and_test(
+    model: str,
+    cases: Callable[[str, argparse.Namespace], Iterable[Case]],
+    fitted: Callable[[list[dict[str, Any]]], dict[str, dict[str, float]]],
+) -> None:
+    """The command of a recipe: measure, fit on the development part, measure again.
+
+    Args:
+        model: what is read with, unless the command says otherwise.
+        cases: gives those of a split, by the command's arguments.
+        fitted: gives weights for the readings of the development part.
+    """
+    parser = argparse.ArgumentParser(description="Set and test by what a text is doubted.")
+    parser.add_argument("--grid", type=Path, required=True, help="folder of the GRID manifests")
+    parser.add_argument("--speech", type=Path, required=True, help="folder of other recordings")
+    parser.add_argument("--texts", type=Path, required=True, help="sentences.tsv.gz")
+    parser.add_argument("--noise", type=Path, required=True, help="folder of noise (.flac)")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default=model)
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    recognizer = avsr.load(arguments.model)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for split in ("dev", "test"):
+        kept = arguments.work / f"{split}.jsonl"
+        if not kept.is_file():
+            measure(recognizer, cases(split, arguments), kept)
+        rows[split] = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    weights = fitted(rows["dev"])
+    file = arguments.work / "readability.json"
+    file.write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
+    for split in ("dev", "test"):
+        print(f"\n{split}:\n", *table(rows[split], weights), sep="\n")
