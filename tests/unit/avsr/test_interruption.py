@@ -50,9 +50,16 @@ def test_an_interrupt_is_answered_at_once_and_over_soon(deaf: bool, n_signals: i
 
 
 @pytest.mark.parametrize("wait_s", [1.0, 3.0])
-def test_transcribe_stops_while_it_loads(media: Path, tmp_path: Path, wait_s: float) -> None:
-    command = [sys.executable, "-m", "avsr", "transcribe", "-m", "grid-tiny", "-o", str(tmp_path)]
-    process = subprocess.Popen([*command, str(media / "av.mp4")], stderr=subprocess.PIPE, text=True)
+def test_transcribe_stops_while_it_loads_or_reads(
+    media: Path, tmp_path: Path, wait_s: float
+) -> None:
+    files = [tmp_path / f"{number}.mp4" for number in range(60)]  # more than anyone reads by then
+    for file in files:
+        file.symlink_to(media / "av.mp4")
+    command = [sys.executable, "-m", "avsr", "transcribe", "-m", "grid-tiny"]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "out"), *map(str, files)], stderr=subprocess.PIPE, text=True
+    )
     time.sleep(wait_s)
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
