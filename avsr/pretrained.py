@@ -12,6 +12,7 @@ import torch
 
 from avsr.config import AvsrConfig
 from avsr.errors import ModelUnavailableError, UsageError, one_line
+from avsr.memory import keep_few_shapes
 from avsr.model import AvsrForConditionalGeneration
 from avsr.model_files.base_fetching import fetch_bases
 from avsr.model_files.fusion import FusionWeights, read_fusion
@@ -151,6 +152,7 @@ def load_model(
         ModelUnavailableError: if there is no such model or it cannot be loaded.
         UsageError: if the device does not exist.
     """
+    keep_few_shapes()
     chosen = choose_device(device)
     place, warnings = _complete_place(name_or_folder, offline, say, progress)
     try:
