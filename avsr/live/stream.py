@@ -18,6 +18,7 @@ from avsr.live.incoming import IncomingPictures, IncomingSound
 from avsr.live.pace import LEVELS, Pace
 from avsr.live.reader import LiveReader
 from avsr.live.window import KEPT_BEFORE, LiveWindow, next_sentence
+from avsr.memory import release_memory
 from avsr.recognition.speech_evidence import Evidence
 from avsr.route import Modality
 from avsr.transcription import Word
@@ -28,6 +29,7 @@ from avsr_frontends.rates import VIDEO_FPS
 __all__ = ["LiveStream", "LiveUpdate"]
 
 _LEAST = 10  # frames: less is not read
+_TIDIED_S = 60.0  # at most so often, and only while nobody speaks: it takes up to 0.2 s
 _PAUSE_BEGINS = 7  # frames without a sign of speech: more will follow, and a sentence be over
 
 
@@ -74,6 +76,7 @@ class LiveStream:
         self._lips = LiveLips() if reader.can_see else None
         self._n_pictures = 0
         self._n_heard = 0  # frames of sound
+        self._tidied_s = 0.0  # when what nothing uses any more was given back
         self._shown: np.ndarray | None = None  # as pictures are skipped
         self._last = LiveUpdate()
         reader.warm_up()
@@ -210,6 +213,7 @@ class LiveStream:
         if sentence is None:
             window.drop(window.n_frames - KEPT_BEFORE)
             ends, self._words = bool(self._words.committed), LocalAgreement()
+            self._tidy()
             return LiveUpdate(sentence_ends=ends)
         first, last = sentence.span
         piece, signs = clip.cut(first / VIDEO_FPS, last / VIDEO_FPS), signs.cut(first, last)
@@ -225,6 +229,13 @@ class LiveStream:
         if sentence.is_over:
             window.drop(last)
         return update
+
+    def _tidy(self) -> None:
+        """Give memory back: mediapipe leaves a class for each picture, decoders fragments."""
+        now_s = self._window.first / VIDEO_FPS
+        if now_s - self._tidied_s >= _TIDIED_S:
+            self._tidied_s = now_s
+            release_memory()
 
     def _guess(
         self, piece: Clip, signs: Evidence, modality: Modality, start_s: float

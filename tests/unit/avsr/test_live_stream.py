@@ -166,3 +166,20 @@ def test_what_makes_no_sense_live_is_told(recognizer: Recognizer) -> None:
         recognizer.stream(start=1.0)
     with pytest.raises(TypeError, match="no option"):
         recognizer.stream(colour="red")
+
+
+def test_memory_is_given_back_once_a_minute_while_nobody_speaks(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back_s: list[float] = []
+    second = np.zeros(16_000, dtype=np.float32)
+    with recognizer.stream(modality="audio") as stream:
+        for now in range(1, 131):
+            monkeypatch.setattr(
+                "avsr.live.stream.release_memory", lambda now=now: given_back_s.append(now)
+            )
+            stream.add_sound(second, 16_000)
+            stream.read(float(now))
+    assert len(given_back_s) == 2
+    assert 60 <= given_back_s[0] <= 62
+    assert 120 <= given_back_s[1] <= 124
