@@ -24,7 +24,7 @@ from avsr.model_files.places import base_store
 
 HERE = Path(__file__).parent
 SETS = {"train": 320, "dev": 64, "test": 80}  # clips of each, spread over its speakers
-FILMS = {"train": 128, "dev": 48}  # the same of clips with lips
+FILMS = {"train": 128, "dev": 48, "test": 80}  # the same of clips with lips
 FREE_CLIPS = 32  # development clips read without training
 LONGEST_S = 3.5
 
