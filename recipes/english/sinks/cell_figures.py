@@ -91,7 +91,7 @@ def _draw_tokens(axes: Axes, free: dict[str, Any]) -> None:
         values = np.array([variant["nll"] for variant in there])
         means = values.sum(axis=1) / units.sum()
         low, high = bootstrap_intervals(values, units).T
-        across = [sum(variant["n_sound"]) / seconds for variant in there]
+        across = [sum(variant["n_streamed"]) / seconds for variant in there]
         return across, means.tolist(), [(means - low).tolist(), (high - means).tolist()]
 
     curves = {"trained rates": ["A4 plain", "A16 plain"]}

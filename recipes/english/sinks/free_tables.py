@@ -18,7 +18,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def before_after_table(file: Path) -> str:
     """Tokens that are sinks before and after fine-tuning."""
-    found: dict[str, dict[str, float]] = json.loads(file.read_text())
+    found: dict[str, dict[str, Any]] = json.loads(file.read_text())
     places = {name.partition(" ")[2] for name in found}
     rows = []
     for place in sorted(places):
@@ -26,17 +26,30 @@ def before_after_table(file: Path) -> str:
         rate, _, token = place.partition(", ")
         if token == "loss":
             values = [f"{state['cosine']:.3f}" for state in states]
-            rows.append([rate, "mean cos², layers 2 to L-1", *values, "", "", "", ""])
+            rows.append([rate, "mean cos², layers 2 to L-1", *values, *[""] * 6])
         elif token.startswith("<") or max(state["sinks"] for state in states) >= 0.2:
             rows.append([
                 rate, f"`{token}`",
                 *(f"{state[key]:.2f}" for key in ("sinks", "early", "late") for state in states),
+                *(layers_of(state["layers"]) for state in states),
             ])  # fmt: skip
     header = [
         "rate", "token", "sinks a clip, before", "after", "attention in 3-10, before", "after",
-        "in 13-30, before", "after",
+        "in 13-30, before", "after", "layers, before", "after",
     ]  # fmt: skip
     return table(header, rows)
+
+
+def layers_of(shares: list[float]) -> str:
+    """The layers in which a token is a sink in at least half of the clips, such as ``3-10, 13``."""
+    layers = [layer for layer, share in enumerate(shares, start=1) if share >= 0.5]
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and runs[-1][-1] == layer - 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def free_table(file: Path) -> str:
@@ -47,8 +60,8 @@ def free_table(file: Path) -> str:
     variants = {name: np.array(v["nll"]) for name, v in found["variants"].items()}
     rows = []
     for name, nats in variants.items():
-        rate, _, variant = name.partition(" ")
-        per_s = sum(found["variants"][name]["n_sound"]) / seconds
+        rate, _, variant = name.rpartition(" ")
+        per_s = sum(found["variants"][name]["n_streamed"]) / seconds
         bases = {} if variant == "plain" else {"plain": f"{rate} plain"}
         if (equal := equally_long(name)) in variants:
             bases["A16"] = equal
@@ -72,7 +85,7 @@ def free_table(file: Path) -> str:
 
 def equally_long(name: str) -> str:
     """The variant of rate 16 with as many tokens as a reduction of rate 4; "" for none."""
-    rate, _, variant = name.partition(" ")
+    rate, _, variant = name.rpartition(" ")
     reduction, _, factor = variant.partition("-")
     if rate != "A4" or reduction not in REDUCTIONS or factor not in ("4", "8"):
         return ""

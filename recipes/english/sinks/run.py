@@ -74,15 +74,13 @@ def encode(sound: Path, features: Path) -> Path:
     return features
 
 
-def encode_films(manifest: Path, folder: Path, voices: Path) -> tuple[Path, Path]:
-    """Features of sound, in noise as the reader was trained, and of lips."""
-    prepared = folder / "prepared"
-    call("prepare", manifest, "-o", prepared, "--jobs", 1)
+def encode_films(prepared: Path, folder: Path, voices: Path, kind: str) -> tuple[Path, Path]:
+    """Features of sound and of lips of one kind of copies, see ``lips.py``."""
     lips, sound = folder / "lips", folder / "sound"
     others = [json.loads(line)["path"] for line in voices.read_text().splitlines()]
     call(
         HERE.parent / "lips.py", "--model", bundled_models()[BUNDLED_ALWAYS].folder,
-        "--name", folder.name, "--clips", prepared, "--kinds", "changed", "--sound", sound,
+        "--name", folder.name, "--clips", prepared, "--kinds", kind, "--sound", sound,
         "--lips", lips, "--voices", *others[::4],
     )  # fmt: skip
     return encode(sound, folder / "features"), lips
@@ -98,7 +96,8 @@ def run_sound(data: Path, work: Path, only: list[str]) -> None:
     clips = ["--train", sets["train"], "--dev", sets["dev"]]
     chosen = ["--only", *only] if only else []
     call(HERE / "train_cells.py", *clips, "--out", work / "cells", *chosen)
-    call(HERE / "test_cells.py", "--cells", work / "cells", "--test", sets["test"])
+    call(HERE / "test_cells.py", "--cells", work / "cells", "--test", sets["test"],
+         "--out", work / "tests")  # fmt: skip
     babble = encode_sound(work / "dev.jsonl", work / "dev_babble", "--babble-db", 0)
     for name, features in (("dev", sets["dev"]), ("dev_babble", babble)):
         target = ["--out", work / f"free_{name}.json", "--clips", FREE_CLIPS]
@@ -108,24 +107,37 @@ def run_sound(data: Path, work: Path, only: list[str]) -> None:
 
 
 def run_lips(data: Path, work: Path) -> None:
-    """All that is heard and seen."""
-    sets = {}
+    """All that is heard and seen; cells in noise and distorted, as the reader was trained."""
+    sets, voices = {}, work / "train.jsonl"
     for name, most in FILMS.items():
-        manifest = work / f"lips_{name}.jsonl"
+        manifest, folder = work / f"lips_{name}.jsonl", work / f"lips_{name}"
         write_subset(data / "grid" / f"s1_{name}.jsonl", manifest, most)
-        sets[name] = encode_films(manifest, work / f"lips_{name}", work / "train.jsonl")
+        call("prepare", manifest, "-o", folder / "prepared", "--jobs", 1)
+        sets[name] = encode_films(folder / "prepared", folder, voices, "changed")
     clips = [
         word
-        for name, (features, lips) in sets.items()
-        for word in (f"--{name}", features, f"--{name}-lips", lips)
+        for name in ("train", "dev")
+        for word in (f"--{name}", sets[name][0], f"--{name}-lips", sets[name][1])
     ]
-    definition = ["--definition", HERE / "lips.yaml"]
-    call(HERE / "train_cells.py", *definition, *clips, "--out", work / "lips_cells")
+    cells = work / "lips_cells"
+    call(HERE / "train_cells.py", "--definition", HERE / "lips.yaml", *clips, "--out", cells)
+    test, test_lips = sets["test"]
+    call(
+        HERE / "test_cells.py", "--cells", cells, "--test", test, "--test-lips", test_lips,
+        "--out", work / "lips_tests",
+    )  # fmt: skip
     features, lips = sets["dev"]
     call(
         HERE / "before_after.py", "--features", features, "--lips", lips,
         "--routes", "A4 V2", "A16 V5", "--out", work / "lips_before_after.json",
     )  # fmt: skip
+    for kind in ("plain", "babble"):
+        folder = work / f"lips_dev_{kind}"
+        features, lips = encode_films(work / "lips_dev" / "prepared", folder, voices, kind)
+        call(
+            HERE / "training_free.py", "--features", features, "--lips", lips, "--routes",
+            "A4 V2", "--out", work / f"lips_free_{kind}.json", "--clips", FREE_CLIPS,
+        )  # fmt: skip
 
 
 def main() -> None:
