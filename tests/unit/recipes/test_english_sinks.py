@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from avsr import Route
 from avsr.manifest import Utterance
 from avsr.noise import measured_snr_db
 from avsr.sinks.experiment import load_experiment
@@ -165,6 +166,32 @@ def test_a_budget_goes_where_a_head_is_sure(recipe) -> None:
     assert budget.split_budget(30, 20, 25, 1.0) == (24, 1)
     assert budget.split_budget(10, 20, 25, 1.0) == (10, 15)
     assert budget.split_budget(30, 20, 25, 0.0) == (5, 20)
+
+
+@torch.no_grad()
+def test_sound_and_lips_are_read_without_training(recipe) -> None:
+    model = tiny_model(audio_ctc=True, video_ctc=True)
+    rng = np.random.default_rng(0)
+    sound, lips = [rng.normal(size=(64, 16))], [rng.normal(size=(32, 16))]
+    clips = recipe("cell_clips").CellClips(sound, ["a"], [[9, 2]], lips)
+    prefix = recipe("clip_prefix").prefix_of(model, clips, 0, Route.parse("A4 V2"))
+    assert prefix.spans == {"audio": slice(2, 18), "video": slice(20, 36)}
+    table = model.get_input_embeddings()
+    markers = [prefix.embeds[0, at] for at in (1, 18, 19, 36)]
+    torch.testing.assert_close(torch.stack(markers), table(torch.tensor([28, 29, 30, 31])))
+    assert 0 < prefix.sound_share < 1
+    free = recipe("training_free")
+    found = free.variants(model, prefix, (2,))
+    shorter = {
+        name: prefix.embeds.shape[1] - embeds.shape[1] for name, (embeds, _) in found.items()
+    }
+    for name in ("diverse-2", "split-sound", "split-lips", "split-measured"):
+        assert shorter[name] == 16  # half of 32
+    assert shorter["late-10-0.5"] == 0
+    kept, _ = found["split-lips"]  # BOS, <audio>, one of sound, </audio>, <video>, 15 of lips
+    expected = prefix.embeds[0, [0, 1, 2, 18, 19, 20]]
+    torch.testing.assert_close(kept[0, :6], expected, atol=0.0, rtol=0.0)
+    torch.testing.assert_close(kept[0, 20:], prefix.embeds[0, 36:], atol=0.0, rtol=0.0)
 
 
 def test_layers_are_shown_as_runs(recipe) -> None:
