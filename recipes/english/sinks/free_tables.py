@@ -53,8 +53,8 @@ def layers_of(shares: list[float]) -> str:
 
 
 def free_table(file: Path) -> str:
-    """Each variant against the plain reading at its rate; reductions of rate 4 also against what
-    rate 16 makes of the same number of tokens."""
+    """Each variant against the plain reading at its rate, and against another one with as many
+    tokens where there is one, see :func:`equally_long`."""
     found: dict[str, Any] = json.loads(file.read_text())
     units, seconds = np.array(found["n_tokens"]), sum(found["seconds"])
     variants = {name: np.array(v["nll"]) for name, v in found["variants"].items()}
@@ -64,7 +64,7 @@ def free_table(file: Path) -> str:
         per_s = sum(found["variants"][name]["n_streamed"]) / seconds
         bases = {} if variant == "plain" else {"plain": f"{rate} plain"}
         if (equal := equally_long(name)) in variants:
-            bases["A16"] = equal
+            bases["equal"] = equal
         changes = [_change(nats - variants[base], units) for base in bases.values()]
         low, high = bootstrap_intervals(nats[None], units)[0]
         value = f"{nats.sum() / units.sum():.3f} ({low:.3f}-{high:.3f})"
@@ -77,19 +77,25 @@ def free_table(file: Path) -> str:
         "tokens/s",
         "nats per token",
         "against plain",
-        "against A16 with as many",
+        "against as many tokens of A16 or of equal halves",
         "WER %",
     ]
     return table(header, rows)
 
 
 def equally_long(name: str) -> str:
-    """The variant of rate 16 with as many tokens as a reduction of rate 4; "" for none."""
+    """Another variant with as many tokens; "" for none.
+
+    For a reduction of rate 4 what rate 16 makes, for halves split between sound and lips those in
+    which each stream is halved.
+    """
     rate, _, variant = name.rpartition(" ")
-    reduction, _, factor = variant.partition("-")
-    if rate != "A4" or reduction not in REDUCTIONS or factor not in ("4", "8"):
+    kind, _, factor = variant.partition("-")
+    if kind == "split":
+        return f"{rate} diverse-2"
+    if rate != "A4" or kind not in REDUCTIONS or factor not in ("4", "8"):
         return ""
-    return "A16 plain" if factor == "4" else f"A16 {reduction}-2"
+    return "A16 plain" if factor == "4" else f"A16 {kind}-2"
 
 
 def _change(nats: np.ndarray, units: np.ndarray) -> str:

@@ -194,6 +194,16 @@ def test_sound_and_lips_are_read_without_training(recipe) -> None:
     torch.testing.assert_close(kept[0, 20:], prefix.embeds[0, 36:], atol=0.0, rtol=0.0)
 
 
+def test_variants_are_compared_with_others_as_long(recipe) -> None:
+    equally_long = recipe("free_tables").equally_long
+    assert equally_long("A4 merged-4") == "A16 plain"
+    assert equally_long("A4 diverse-8") == "A16 diverse-2"
+    assert equally_long("A4 V2 split-measured") == "A4 V2 diverse-2"
+    assert not any(
+        map(equally_long, ("A4 plain", "A4 V2 diverse-2", "A4 late-20-1", "A16 merged-2"))
+    )
+
+
 def test_layers_are_shown_as_runs(recipe) -> None:
     layers_of = recipe("free_tables").layers_of
     assert layers_of([0, 0.5, 1, 1, 0.4, 1]) == "2-4, 6"
