@@ -4,7 +4,8 @@
 
 ``DATA`` is that of ``recipes/english/run.py``, and ``speech/speechocean_test.jsonl``. Stages come
 in the order of their worth: sound is encoded once; cells on the development clips; test clips for
-what was chosen on these; what needs no training, clean and in babble; lips; tables. See README.md.
+what was chosen on these; what needs no training, clean and in babble; the same of films; tables.
+See README.md.
 """
 
 import argparse
@@ -129,7 +130,8 @@ def run_lips(data: Path, work: Path) -> None:
     features, lips = sets["dev"]
     call(
         HERE / "before_after.py", "--features", features, "--lips", lips,
-        "--routes", "A4 V2", "A16 V5", "--out", work / "lips_before_after.json",
+        "--routes", "A4 V2", "A16 V5", "V2", "V5", "--clips", FILMS["dev"],
+        "--out", work / "lips_before_after.json",
     )  # fmt: skip
     for kind in ("plain", "babble"):
         folder = work / f"lips_dev_{kind}"
