@@ -16,7 +16,12 @@ from matplotlib.figure import Figure
 
 CLEAN, BABBLE = "clean", "babble, 0 dB"
 SOUND = {"free_dev": CLEAN, "free_dev_babble": BABBLE}  # files and what they are called
-LIPS = {"lips_free_plain": CLEAN, "lips_free_babble": BABBLE}
+LIPS = {
+    "lips_free_plain": CLEAN,
+    "lips_free_babble": BABBLE,
+    "s31_free_plain": f"speaker 31, {CLEAN}",
+    "s31_free_babble": f"speaker 31, {BABBLE}",
+}
 INTRODUCTION = (
     "Written by `cell_tables.py`. 95 % intervals over clips, the mean over seeds; of changes, the "
     "single seeds follow."

@@ -26,6 +26,7 @@ from avsr.model_files.places import base_store
 HERE = Path(__file__).parent
 SETS = {"train": 320, "dev": 64, "test": 80}  # clips of each, spread over its speakers
 FILMS = {"train": 128, "dev": 48, "test": 80}  # the same of clips with lips
+HELD_OUT = "s31"  # speaker of films that the reader was not trained on
 FREE_CLIPS = 32  # development clips read without training
 LONGEST_S = 3.5
 
@@ -40,14 +41,22 @@ def call(script: Path | str, *words: object) -> None:
     subprocess.run(command, check=True, env=environment)
 
 
-def write_subset(manifest: Path, target: Path, most: int) -> None:
-    """Short clips from all over a manifest, as a manifest elsewhere; kept where it is there."""
+def write_subset(manifest: Path, target: Path, most: int, speaker: str | None = None) -> None:
+    """Short clips from all over a manifest, as a manifest elsewhere; kept where it is there.
+
+    Args:
+        manifest: JSON lines.
+        target: what is written.
+        most: clips.
+        speaker: whose they are; anybody's for None.
+    """
     if target.exists():
         return
     clips = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     for clip in clips:
         clip["path"] = str((manifest.parent / clip["path"]).resolve())
-    short = [clip for clip in clips if duration_s(clip["path"]) <= LONGEST_S]
+    own = [clip for clip in clips if speaker in (None, clip["speaker"])]
+    short = [clip for clip in own if duration_s(clip["path"]) <= LONGEST_S]
     n_chosen = min(most, len(short))
     chosen = [short[number * len(short) // n_chosen] for number in range(n_chosen)]
     lines = "".join(f"{json.dumps(clip)}\n" for clip in chosen)
@@ -133,13 +142,17 @@ def run_lips(data: Path, work: Path) -> None:
         "--routes", "A4 V2", "A16 V5", "V2", "V5", "--clips", FILMS["dev"],
         "--out", work / "lips_before_after.json",
     )  # fmt: skip
-    for kind in ("plain", "babble"):
-        folder = work / f"lips_dev_{kind}"
-        features, lips = encode_films(work / "lips_dev" / "prepared", folder, voices, kind)
-        call(
-            HERE / "training_free.py", "--features", features, "--lips", lips, "--routes",
-            "A4 V2", "--out", work / f"lips_free_{kind}.json", "--clips", FREE_CLIPS,
-        )  # fmt: skip
+    unseen, folder = work / f"{HELD_OUT}.jsonl", work / HELD_OUT
+    write_subset(data / "grid" / "more.jsonl", unseen, FREE_CLIPS, HELD_OUT)
+    call("prepare", unseen, "-o", folder / "prepared", "--jobs", 1)
+    for name, target in (("lips_dev", "lips_free"), (HELD_OUT, f"{HELD_OUT}_free")):
+        for kind in ("plain", "babble"):
+            prepared, copies = work / name / "prepared", work / f"{name}_{kind}"
+            features, lips = encode_films(prepared, copies, voices, kind)
+            call(
+                HERE / "training_free.py", "--features", features, "--lips", lips, "--routes",
+                "A4 V2", "--out", work / f"{target}_{kind}.json", "--clips", FREE_CLIPS,
+            )  # fmt: skip
 
 
 def main() -> None:
