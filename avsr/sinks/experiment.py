@@ -13,7 +13,9 @@ import yaml
 from avsr.errors import UsageError
 from avsr.route import Stream
 
-__all__ = ["Cell", "Experiment", "load_experiment"]
+__all__ = ["Cell", "Experiment", "learning_rate", "load_experiment"]
+
+_WARMUP_SHARE = 0.1  # of the steps of a cell
 
 _FACTORS = ("training", "weight", "layer_norm", "bos", "layers")
 _TRAININGS = ("matryoshka", "fixed")
@@ -80,6 +82,12 @@ class Experiment:
     rate_pairs: tuple[RatePair, ...]
     recycled_shares: tuple[float, ...]
     cells: tuple[Cell, ...]
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Of a cell's step, from 0: rises over the first tenth and falls linearly to nothing."""
+    rise = min(1.0, (step + 1) / max(1.0, _WARMUP_SHARE * steps))
+    return peak * rise * (1 - step / steps)
 
 
 def load_experiment(path: str | Path, scale: str) -> Experiment:

@@ -5,7 +5,8 @@ of espeak-ng (``--texts FILE``, or ``--texts grid`` for GRID's commands). Writes
 and one of lips of the same name, the lips as the model's video encoder sees them (frozen). Copies
 differ in everything but the words: noise, room and microphone of the sound, and, drawn apart from
 them, place, sharpness and light of the pictures. In copies named *spoilt* the lips are worth
-nothing: frozen, blurred, black or late.
+nothing: frozen, blurred, black or late. Copies in *babble* have the lips as they are and the sound
+in voices as loud as it.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import importlib
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,19 @@ import cv2
 import numpy as np
 import torch
 from shards import write_shard
-from sound import disturb
+from sound import babble, disturb
 from speak import SYNTHETIC, draw_texts, read_noise, read_texts
 
 from avsr import AvsrForConditionalGeneration, AvsrProcessor
 from avsr.clips.clip import load_clip
 from avsr.datasets import read_dataset
+from avsr.noise import mix_at_snr
 from avsr_frontends.media import read_audio
 
 PER_SHARD = 256
 BATCH = 16
 NOISY_SHARE = 0.75
+BABBLE_DB = 0.0  # signal-to-noise ratio
 SPOILT = ("frozen", "blurred", "black", "late")
 
 
@@ -140,6 +143,10 @@ def changes(
     def change(film: Film, rng: np.random.Generator) -> Film:
         if kind == "plain":
             return film
+        if kind == "babble":
+            noise = babble(voices, len(film.sound), rng)
+            noisy = mix_at_snr(film.sound, noise, BABBLE_DB)
+            return replace(film, sound=noisy / max(1.0, float(np.abs(noisy).max())))
         sound = disturb(film.sound, voices, recordings, rng, NOISY_SHARE)
         mouth = distort(film.mouth, rng)
         if kind == "spoilt":
@@ -160,7 +167,9 @@ def main() -> None:
     source.add_argument("--texts", help="sentences.tsv.gz, or grid")
     parser.add_argument("--speakers", nargs="*", default=[], help="of --clips; all by default")
     parser.add_argument("--n", type=int, default=PER_SHARD, help="drawn films")
-    parser.add_argument("--kinds", nargs="+", default=["plain"], help="plain, changed, spoilt")
+    parser.add_argument(
+        "--kinds", nargs="+", default=["plain"], help="plain, changed, spoilt, babble"
+    )
     parser.add_argument("--voices", nargs="*", type=Path, default=[], help="sound for babble")
     parser.add_argument("--noise", type=Path, help="folder of noise recordings (.flac)")
     args = parser.parse_args()

@@ -49,10 +49,11 @@ def draw_weights(results: Results) -> Figure:
         means = [change.mean for _, change in changes]
         nats.errorbar([x for x, _ in changes], means, ends, capsize=3, **look)
     nats.axhline(0, color="#707070", linewidth=0.8)
-    nats.set_yscale("symlog", linthresh=1.0)
-    nats.set_ylim(-0.2, 10)
-    ticks = [0, 0.5, 1, 2, 4, 8]
-    nats.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    if nats.get_ylim()[1] > 1:  # else every change is small: a plain axis shows them best
+        nats.set_yscale("symlog", linthresh=1.0)
+        nats.set_ylim(-0.2, 10)
+        ticks = [0, 0.5, 1, 2, 4, 8]
+        nats.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     nats.set_ylabel("nats per token, change against weight 0")
     cosines.set_ylabel("mean cos² to BOS")
     cosines.set_ylim(bottom=0)
@@ -91,7 +92,7 @@ def _draw_tokens(axes: Axes, free: dict[str, Any]) -> None:
         values = np.array([variant["nll"] for variant in there])
         means = values.sum(axis=1) / units.sum()
         low, high = bootstrap_intervals(values, units).T
-        across = [sum(variant["n_sound"]) / seconds for variant in there]
+        across = [sum(variant["n_streamed"]) / seconds for variant in there]
         return across, means.tolist(), [(means - low).tolist(), (high - means).tolist()]
 
     curves = {"trained rates": ["A4 plain", "A16 plain"]}

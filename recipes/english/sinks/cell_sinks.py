@@ -1,6 +1,6 @@
 """Which tokens are sinks in a trained cell: one line for each that is one in three layers or more.
 
-python recipes/english/sinks/cell_sinks.py --cell work/cells/NAME.json --dev DIR
+python recipes/english/sinks/cell_sinks.py --cell work/cells/NAME.json --dev DIR [--dev-lips DIR]
 """
 
 import argparse
@@ -25,13 +25,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cell", required=True, type=Path)
     parser.add_argument("--dev", required=True, type=Path, help="folder of features")
+    parser.add_argument("--dev-lips", type=Path, help="folder of features of lips")
     parser.add_argument("--model", default="english", help="bundled model, or folder of one")
     parser.add_argument("--clips", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(1)
     folder = model_folder(args.model)
     tokenizer = AvsrProcessor.from_pretrained(folder).tokenizer
-    clips = read_clips(args.dev, tokenizer, int(tokenizer.eos_token_id))
+    clips = read_clips(args.dev, tokenizer, int(tokenizer.eos_token_id), args.dev_lips)
     cell = Cell(**json.loads(args.cell.read_text())["cell"])
     model = load_cell(Start(folder), cell, args.cell.with_suffix(".safetensors"))
     for route in routes_of(model, cell):

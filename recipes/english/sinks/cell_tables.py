@@ -1,7 +1,8 @@
 """Tables and figures of the experiment: python recipes/english/sinks/cell_tables.py --work DIR
 
-Writes ``results.md``, ``weights.png`` and ``tokens.png`` beside the cells, or to ``--out``. Same
-cells, same bytes.
+Writes ``results.md``, ``weights.png`` and ``tokens.png`` of sound, and ``lips_results.md`` and
+``lips_weights.png`` of sound and lips, beside the cells or to ``--out``; each only where there is
+something to show. Same cells, same bytes.
 """
 
 import argparse
@@ -11,8 +12,20 @@ from pathlib import Path
 from cell_figures import draw_tokens, draw_weights
 from cell_results import Condition, Results
 from free_tables import before_after_table, free_table, table
+from matplotlib.figure import Figure
 
-FREE = {"dev": "clean", "dev_babble": "babble, 0 dB"}  # files and what they are called
+CLEAN, BABBLE = "clean", "babble, 0 dB"
+SOUND = {"free_dev": CLEAN, "free_dev_babble": BABBLE}  # files and what they are called
+LIPS = {
+    "lips_free_plain": CLEAN,
+    "lips_free_babble": BABBLE,
+    "s31_free_plain": f"speaker 31, {CLEAN}",
+    "s31_free_babble": f"speaker 31, {BABBLE}",
+}
+INTRODUCTION = (
+    "Written by `cell_tables.py`. 95 % intervals over clips, the mean over seeds; of changes, the "
+    "single seeds follow."
+)
 SINK_COLUMNS = {  # statistic: heading, digits
     "first_attention": ("attention to BOS", 3),
     "first_is_sink": ("BOS a sink in layers", 2),
@@ -110,38 +123,59 @@ def cells_part(results: Results) -> str:
     )
 
 
+def document(work: Path, prefix: str, heading: str, free: dict[str, str]) -> str:
+    """All tables of sound, or of sound and lips; empty where nothing was measured.
+
+    Args:
+        work: as ``run.py`` fills it.
+        prefix: of the names there.
+        heading: what was heard and seen.
+        free: files of what needs no training, and what they are called.
+    """
+    dev, test = (Results(work / f"{prefix}{name}") for name in ("cells", "tests"))
+    before_after = work / f"{prefix}before_after.json"
+    text = ""
+    if dev.cells:
+        text += f"## {heading}, development clips\n\n{cells_part(dev)}"
+    if test.cells:
+        text += (
+            f"## {heading}, test clips\n\nWeight 0 and the weight above 0 that is best on "
+            f"development clips, once.\n\n{value_table(test)}{change_table(test)}"
+        )
+    if before_after.exists():
+        shown = before_after_table(before_after)
+        text += f"## Before and after fine-tuning: {heading.lower()}\n\n{shown}"
+    for name, condition in free.items():
+        if (file := work / f"{name}.json").exists():
+            text += f"## Without training: {condition}\n\n{free_table(file)}"
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--out", type=Path, help="default: --work")
     args = parser.parse_args()
     work, out = args.work, args.out or args.work
-    dev, lips, test = (Results(work / name) for name in ("cells", "lips_cells", "tests"))
-    text = (
-        "# Results\n\nWritten by `cell_tables.py`. 95 % intervals over clips, the mean over seeds; "
-        f"of changes, the single seeds follow.\n\n## Sound, development clips\n\n{cells_part(dev)}"
-    )
-    if test.cells:
-        text += (
-            "## Sound, test clips\n\nWeight 0 and the weight above 0 that is best on development "
-            f"clips, once.\n\n{value_table(test)}{change_table(test)}"
-        )
-    if lips.cells:
-        text += f"## Sound and lips, development clips of GRID\n\n{cells_part(lips)}"
-    for name, heading in (("before_after", "sound"), ("lips_before_after", "sound and lips")):
-        if (work / f"{name}.json").exists():
-            shown = before_after_table(work / f"{name}.json")
-            text += f"## Before and after fine-tuning: {heading}\n\n{shown}"
-    free = {}
-    for name, heading in FREE.items():
-        file = work / f"free_{name}.json"
-        if file.exists():
-            text += f"## Without training: {heading}\n\n{free_table(file)}"
-            free[heading] = json.loads(file.read_text())
-    (out / "results.md").write_text(text, encoding="utf-8")
-    draw_weights(dev).savefig(out / "weights.png", dpi=160, metadata={"Software": None})
-    if free:
-        draw_tokens(free).savefig(out / "tokens.png", dpi=160, metadata={"Software": None})
+    parts = (("", "Sound", SOUND), ("lips_", "Sound and lips", LIPS))
+    for prefix, heading, free in parts:
+        if text := document(work, prefix, heading, free):
+            target = out / f"{prefix}results.md"
+            target.write_text(f"# Results\n\n{INTRODUCTION}\n\n{text}", encoding="utf-8")
+        cells = Results(work / f"{prefix}cells")
+        if cells.cells:
+            _save(draw_weights(cells), out / f"{prefix}weights.png")
+    found = {
+        condition: json.loads(file.read_text())
+        for name, condition in SOUND.items()
+        if (file := work / f"{name}.json").exists()
+    }
+    if found:
+        _save(draw_tokens(found), out / "tokens.png")
+
+
+def _save(figure: Figure, target: Path) -> None:
+    figure.savefig(target, dpi=160, metadata={"Software": None})
 
 
 if __name__ == "__main__":

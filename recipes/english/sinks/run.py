@@ -4,7 +4,8 @@
 
 ``DATA`` is that of ``recipes/english/run.py``, and ``speech/speechocean_test.jsonl``. Stages come
 in the order of their worth: sound is encoded once; cells on the development clips; test clips for
-what was chosen on these; what needs no training, clean and in babble; lips; tables. See README.md.
+what was chosen on these; what needs no training, clean and in babble; the same of films; tables.
+See README.md.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from avsr.model_files.places import base_store
 
 HERE = Path(__file__).parent
 SETS = {"train": 320, "dev": 64, "test": 80}  # clips of each, spread over its speakers
-FILMS = {"train": 128, "dev": 48}  # the same of clips with lips
+FILMS = {"train": 128, "dev": 48, "test": 80}  # the same of clips with lips
+HELD_OUT = "s31"  # speaker of films that the reader was not trained on
 FREE_CLIPS = 32  # development clips read without training
 LONGEST_S = 3.5
 
@@ -39,14 +41,22 @@ def call(script: Path | str, *words: object) -> None:
     subprocess.run(command, check=True, env=environment)
 
 
-def write_subset(manifest: Path, target: Path, most: int) -> None:
-    """Short clips from all over a manifest, as a manifest elsewhere; kept where it is there."""
+def write_subset(manifest: Path, target: Path, most: int, speaker: str | None = None) -> None:
+    """Short clips from all over a manifest, as a manifest elsewhere; kept where it is there.
+
+    Args:
+        manifest: JSON lines.
+        target: what is written.
+        most: clips.
+        speaker: whose they are; anybody's for None.
+    """
     if target.exists():
         return
     clips = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     for clip in clips:
         clip["path"] = str((manifest.parent / clip["path"]).resolve())
-    short = [clip for clip in clips if duration_s(clip["path"]) <= LONGEST_S]
+    own = [clip for clip in clips if speaker in (None, clip["speaker"])]
+    short = [clip for clip in own if duration_s(clip["path"]) <= LONGEST_S]
     n_chosen = min(most, len(short))
     chosen = [short[number * len(short) // n_chosen] for number in range(n_chosen)]
     lines = "".join(f"{json.dumps(clip)}\n" for clip in chosen)
@@ -74,15 +84,13 @@ def encode(sound: Path, features: Path) -> Path:
     return features
 
 
-def encode_films(manifest: Path, folder: Path, voices: Path) -> tuple[Path, Path]:
-    """Features of sound, in noise as the reader was trained, and of lips."""
-    prepared = folder / "prepared"
-    call("prepare", manifest, "-o", prepared, "--jobs", 1)
+def encode_films(prepared: Path, folder: Path, voices: Path, kind: str) -> tuple[Path, Path]:
+    """Features of sound and of lips of one kind of copies, see ``lips.py``."""
     lips, sound = folder / "lips", folder / "sound"
     others = [json.loads(line)["path"] for line in voices.read_text().splitlines()]
     call(
         HERE.parent / "lips.py", "--model", bundled_models()[BUNDLED_ALWAYS].folder,
-        "--name", folder.name, "--clips", prepared, "--kinds", "changed", "--sound", sound,
+        "--name", folder.name, "--clips", prepared, "--kinds", kind, "--sound", sound,
         "--lips", lips, "--voices", *others[::4],
     )  # fmt: skip
     return encode(sound, folder / "features"), lips
@@ -98,7 +106,8 @@ def run_sound(data: Path, work: Path, only: list[str]) -> None:
     clips = ["--train", sets["train"], "--dev", sets["dev"]]
     chosen = ["--only", *only] if only else []
     call(HERE / "train_cells.py", *clips, "--out", work / "cells", *chosen)
-    call(HERE / "test_cells.py", "--cells", work / "cells", "--test", sets["test"])
+    call(HERE / "test_cells.py", "--cells", work / "cells", "--test", sets["test"],
+         "--out", work / "tests")  # fmt: skip
     babble = encode_sound(work / "dev.jsonl", work / "dev_babble", "--babble-db", 0)
     for name, features in (("dev", sets["dev"]), ("dev_babble", babble)):
         target = ["--out", work / f"free_{name}.json", "--clips", FREE_CLIPS]
@@ -108,24 +117,42 @@ def run_sound(data: Path, work: Path, only: list[str]) -> None:
 
 
 def run_lips(data: Path, work: Path) -> None:
-    """All that is heard and seen."""
-    sets = {}
+    """All that is heard and seen; cells in noise and distorted, as the reader was trained."""
+    sets, voices = {}, work / "train.jsonl"
     for name, most in FILMS.items():
-        manifest = work / f"lips_{name}.jsonl"
+        manifest, folder = work / f"lips_{name}.jsonl", work / f"lips_{name}"
         write_subset(data / "grid" / f"s1_{name}.jsonl", manifest, most)
-        sets[name] = encode_films(manifest, work / f"lips_{name}", work / "train.jsonl")
+        call("prepare", manifest, "-o", folder / "prepared", "--jobs", 1)
+        sets[name] = encode_films(folder / "prepared", folder, voices, "changed")
     clips = [
         word
-        for name, (features, lips) in sets.items()
-        for word in (f"--{name}", features, f"--{name}-lips", lips)
+        for name in ("train", "dev")
+        for word in (f"--{name}", sets[name][0], f"--{name}-lips", sets[name][1])
     ]
-    definition = ["--definition", HERE / "lips.yaml"]
-    call(HERE / "train_cells.py", *definition, *clips, "--out", work / "lips_cells")
+    cells = work / "lips_cells"
+    call(HERE / "train_cells.py", "--definition", HERE / "lips.yaml", *clips, "--out", cells)
+    test, test_lips = sets["test"]
+    call(
+        HERE / "test_cells.py", "--cells", cells, "--test", test, "--test-lips", test_lips,
+        "--out", work / "lips_tests",
+    )  # fmt: skip
     features, lips = sets["dev"]
     call(
         HERE / "before_after.py", "--features", features, "--lips", lips,
-        "--routes", "A4 V2", "A16 V5", "--out", work / "lips_before_after.json",
+        "--routes", "A4 V2", "A16 V5", "V2", "V5", "--clips", FILMS["dev"],
+        "--out", work / "lips_before_after.json",
     )  # fmt: skip
+    unseen, folder = work / f"{HELD_OUT}.jsonl", work / HELD_OUT
+    write_subset(data / "grid" / "more.jsonl", unseen, FREE_CLIPS, HELD_OUT)
+    call("prepare", unseen, "-o", folder / "prepared", "--jobs", 1)
+    for name, target in (("lips_dev", "lips_free"), (HELD_OUT, f"{HELD_OUT}_free")):
+        for kind in ("plain", "babble"):
+            prepared, copies = work / name / "prepared", work / f"{name}_{kind}"
+            features, lips = encode_films(prepared, copies, voices, kind)
+            call(
+                HERE / "training_free.py", "--features", features, "--lips", lips, "--routes",
+                "A4 V2", "--out", work / f"{target}_{kind}.json", "--clips", FREE_CLIPS,
+            )  # fmt: skip
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Measure on test clips what was chosen on development clips: called by run.py, once.
 
-    python recipes/english/sinks/test_cells.py --cells DIR --test DIR [--words]
+    python recipes/english/sinks/test_cells.py --cells DIR --test DIR --out DIR [--words]
+        [--test-lips DIR]
 
 Reads the trained weights of the cells with weight 0 and with the best weight above 0, of either
-training.
-Results go to ``tests`` beside the cells; what is there is not measured again.
+training. What is in the folder of results is not measured again.
 """
 
 import argparse
@@ -39,22 +39,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", required=True, type=Path)
     parser.add_argument("--test", required=True, type=Path, help="folder of features")
+    parser.add_argument("--test-lips", type=Path, help="folder of features of lips")
+    parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--model", default="english", help="bundled model, or folder of one")
     parser.add_argument("--words", action="store_true", help="also search greedily")
     args = parser.parse_args()
     torch.set_num_threads(1)
     folder = model_folder(args.model)
     processor = AvsrProcessor.from_pretrained(folder)
-    clips = read_clips(args.test, processor.tokenizer, int(processor.tokenizer.eos_token_id))
+    end = int(processor.tokenizer.eos_token_id)
+    clips = read_clips(args.test, processor.tokenizer, end, args.test_lips)
     chosen = Results(args.cells).chosen_weights()
     print(f"chosen: {chosen}", flush=True)
-    out = args.cells.parent / "tests"
-    out.mkdir(exist_ok=True)
+    args.out.mkdir(parents=True, exist_ok=True)
     start = Start(folder)
     for path in sorted(args.cells.glob("*.json")):
         cell = Cell(**json.loads(path.read_text())["cell"])
         wanted = cell.weight in (0, chosen.get(cell.training)) and cell.layers == "paper"
-        if not wanted or (out / path.name).exists():
+        if not wanted or (args.out / path.name).exists():
             continue
         model = load_cell(start, cell, path.with_suffix(".safetensors"))
         rows = [
@@ -62,7 +64,7 @@ def main() -> None:
             for route in routes_of(model, cell)
         ]
         results = {"cell": asdict(cell), "settings": {"clips": len(clips)}, "log": [], "rows": rows}
-        write_text_atomically(out / path.name, json.dumps(results) + "\n")
+        write_text_atomically(args.out / path.name, json.dumps(results) + "\n")
         print(path.stem, flush=True)
 
 

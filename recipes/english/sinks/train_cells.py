@@ -29,11 +29,10 @@ from torch import Tensor
 from avsr import AvsrForConditionalGeneration, AvsrProcessor, Route
 from avsr.atomic import write_text_atomically
 from avsr.model_files.bundled import bundled_models
-from avsr.sinks.experiment import Cell, load_experiment
+from avsr.sinks.experiment import Cell, learning_rate, load_experiment
 from avsr.trained_route import trained_route
 
 HERE = Path(__file__).parent
-WARMUP_SHARE = 0.1
 POOL = 8  # batches that one of clips of like lengths is cut out of
 
 
@@ -168,9 +167,8 @@ def train_cell(
         if cell.weight and step in (0, settings.steps // 2, settings.steps - 1):
             line |= gradient_share(output.loss, weighted, parameters)
         loss = output.loss + weighted if cell.weight else output.loss
-        rise = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.steps))
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rise * (1 - step / settings.steps)
+            group["lr"] = learning_rate(step, settings.steps, settings.learning_rate)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -1,17 +1,21 @@
-"""What needs no training: attention moved from sinks, a register token, fewer tokens.
+"""What needs no training: attention moved from sinks, a register token, fewer tokens, fewer keys.
 
     python recipes/english/sinks/training_free.py --features DIR --out FILE [--words]
+        [--lips DIR --routes "A4 V2"] [--only VARIANT ...]
 
 Reads clips with the bundled English model as it is, without drafts, and writes for each variant and
-clip the nats of the text; goes on where it was stopped. Rates 4 and 16 were trained. Tokens of rate
-4 are reduced to a half, a quarter and an eighth, those of rate 16 to a half.
+clip the nats of the text; goes on where it was stopped. Tokens of rate 4 are reduced to a half, a
+quarter and an eighth, those of rate 16 to a half, sound and lips together to a half.
 
-- ``recycled-S``: the share S of what sinks that are neither BOS nor sound get goes to the sound
-  (the idea of VAR, arXiv 2503.03321); ``recycled-S-bos``: BOS gives too.
+- ``recycled-S``: the share S of what sinks that are neither BOS nor streams get goes to sound and
+  lips (the idea of VAR, arXiv 2503.03321); ``recycled-S-bos``: BOS gives too.
 - ``calibrated-S``: the same share goes to all tokens that are no sinks (the idea of ACT).
 - ``register``: BOS twice.
-- ``merged``, ``diverse``, ``pooled``: see ``token_reduction.py``; the number is what tokens are
-  divided by.
+- ``merged``, ``diverse``, ``pooled``: see ``token_reduction.py``; the number is what the tokens of
+  each stream are divided by.
+- ``split-H``: half of all tokens, the most different ones, split between sound and lips by what
+  their heads are sure of (``measured``), or as many as there are of one (``sound``, ``lips``).
+- ``late-K-S``: from layer K on without the share S of the keys of sound and lips.
 """
 
 import argparse
@@ -22,8 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cell_clips import CellClips, read_clips
-from token_reduction import REDUCTIONS
+from cell_clips import read_clips
+from clip_prefix import Prefix, prefix_of
+from late_keys import LateKeys
+from token_budget import split_budget
+from token_reduction import REDUCTIONS, choose_diverse
 from torch import Tensor
 from torch.nn import functional
 from train_cells import model_folder
@@ -31,52 +38,59 @@ from train_cells import model_folder
 from avsr import AvsrForConditionalGeneration, AvsrProcessor, Route
 from avsr.atomic import write_text_atomically
 from avsr.model_parts.adapters import adapters_of
-from avsr.model_parts.prefix import build_prefix
 from avsr.sinks import analyse_prefix
 from avsr.text import count_word_errors
 from avsr_adapters import AttentionRecycler, tapped_attention
 
-FIRST_SOUND = 2  # after BOS and <audio>
 SHARES = (1.0,)
-SHORTER = {4: (2, 4, 8), 16: (2,)}  # by rate, what the number of tokens is divided by
+SHORTER = {"A4": (2, 4, 8), "A16": (2,), "A4 V2": (2,)}  # what numbers of tokens are divided by
+LATE_LAYERS = (10, 15, 20, 25)
+LATE_SHARES = (0.5, 1.0)
+SPLITS = ("measured", "sound", "lips")
+ROUTES = [Route.parse("A4"), Route.parse("A16")]
 
 
-def prefix_of(model: Any, clips: CellClips, row: int, rate: int) -> tuple[Tensor, int]:
-    """[1, S, D] of one clip, and how many of its tokens are sound."""
-    route = Route(modality="audio", audio_rate=rate)
-    streams, _ = clips.batch([row])
-    embeds = build_prefix(model, streams, [route]).embeds
-    return embeds, max(1, len(clips.features[row]) // rate)
-
-
-def variants(model: Any, embeds: Tensor, n_sound: int, shorter: Sequence[int]) -> dict[str, Any]:
-    """For each name the prefix to read and, where attention is moved, its tap."""
-    table = model.get_input_embeddings()
+def variants(model: Any, prefix: Prefix, shorter: Sequence[int]) -> dict[str, Any]:
+    """For each name the embeddings to read and, where attention is changed, its tap."""
+    table, embeds = model.get_input_embeddings(), prefix.embeds
     bos = table(torch.tensor([[model.config.bos_token_id]]))
     found: dict[str, Any] = {
         "plain": (embeds, None),
         "register": (torch.cat([bos, embeds], dim=1), None),
     }
     sinks = torch.from_numpy(analyse_prefix(model.language_model, embeds).is_sink)[:, None]
-    sound = torch.zeros(embeds.shape[:2], dtype=torch.bool)
-    sound[:, FIRST_SOUND : FIRST_SOUND + n_sound] = True
-    ordinary = ~sinks.any(dim=0)
+    streamed, ordinary = prefix.streamed, ~sinks.any(dim=0)
     for share in SHARES:
         others = sinks.clone()
         others[..., 0] = False
         for name, sources, targets in (
-            (f"recycled-{share:g}", others, sound),
-            (f"recycled-{share:g}-bos", sinks, sound),
+            (f"recycled-{share:g}", others, streamed[None]),
+            (f"recycled-{share:g}-bos", sinks, streamed[None]),
             (f"calibrated-{share:g}", others, ordinary),
         ):
             found[name] = (embeds, AttentionRecycler(sources, targets, share))
-    before, after = embeds[:, :FIRST_SOUND], embeds[:, FIRST_SOUND + n_sound :]
-    tokens = embeds[0, FIRST_SOUND : FIRST_SOUND + n_sound]
+    there = prefix.n_streamed
     for name, reduction in REDUCTIONS.items():
         for factor in shorter:
-            fewer = reduction(tokens, max(1, n_sound // factor))[None]
-            found[f"{name}-{factor}"] = (torch.cat([before, fewer, after], dim=1), None)
+            wanted = {stream: max(1, n // factor) for stream, n in there.items()}
+            found[f"{name}-{factor}"] = (prefix.shortened(reduction, wanted), None)
+    if len(there) == 2:
+        for name in SPLITS:
+            kept = split_of(prefix, name)
+            found[f"split-{name}"] = (prefix.shortened(choose_diverse, kept), None)
+    for layer in LATE_LAYERS:
+        for share in LATE_SHARES:
+            found[f"late-{layer}-{share:g}"] = (embeds, LateKeys(streamed, layer, share))
     return found
+
+
+def split_of(prefix: Prefix, name: str) -> dict[str, int]:
+    """Tokens of sound and lips in half of all."""
+    there = prefix.n_streamed
+    budget = sum(max(1, n // 2) for n in there.values())
+    share = {"measured": prefix.sound_share, "sound": 1.0, "lips": 0.0}[name]
+    kept = split_budget(there["audio"], there["video"], budget, share)
+    return dict(zip(("audio", "video"), kept, strict=True))
 
 
 def nats(model: Any, embeds: Tensor, tap: Any, ids: list[int]) -> float:
@@ -108,7 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", required=True, type=Path)
     parser.add_argument("--model", default="english", help="bundled model, or folder of one")
-    parser.add_argument("--rates", nargs="+", type=int, default=[4, 16])
+    parser.add_argument("--lips", type=Path, help="folder of features of lips")
+    parser.add_argument("--routes", nargs="+", type=Route.parse, default=ROUTES, help='as "A4 V2"')
+    parser.add_argument("--only", nargs="+", help="names of variants; default: all")
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--words", action="store_true", help="also search greedily")
     parser.add_argument("--out", required=True, type=Path)
@@ -118,23 +134,31 @@ def main() -> None:
     processor = AvsrProcessor.from_pretrained(folder)
     model: Any = AvsrForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
-    clips = read_clips(args.features, processor.tokenizer, int(processor.tokenizer.eos_token_id))
-    results: dict[str, Any] = {"n_tokens": [], "n_words": [], "seconds": [], "variants": {}}
+    end = int(processor.tokenizer.eos_token_id)
+    clips = read_clips(args.features, processor.tokenizer, end, args.lips)
+    results: dict[str, Any] = {"n_tokens": [], "n_words": [], "seconds": []}
+    results |= {"sound_share": {}, "variants": {}}
     if args.out.exists():  # a run that was stopped, or had fewer clips
         results = json.loads(args.out.read_text())
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for row in range(len(results["n_tokens"]), min(args.clips, len(clips))):
-        for rate in args.rates:
-            model.fold_lora(adapters_of(model.config, Route(modality="audio", audio_rate=rate)))
-            embeds, n_sound = prefix_of(model, clips, row, rate)
-            found = variants(model, embeds, n_sound, SHORTER.get(rate, ()))
-            for name, (prefix, tap) in found.items():
-                line = results["variants"].setdefault(f"A{rate} {name}", {"nll": [], "n_sound": []})
-                line["nll"].append(round(nats(model, prefix, tap, clips.ids[row]), 4))
-                line["n_sound"].append(n_sound + prefix.shape[1] - embeds.shape[1])
+        for route in args.routes:
+            model.fold_lora(adapters_of(model.config, route))
+            prefix = prefix_of(model, clips, row, route)
+            found = variants(model, prefix, SHORTER.get(route.text, ()))
+            for name, (embeds, tap) in found.items():
+                if args.only and name not in args.only:
+                    continue
+                named = f"{route.text} {name}"
+                line = results["variants"].setdefault(named, {"nll": [], "n_streamed": []})
+                line["nll"].append(round(nats(model, embeds, tap, clips.ids[row]), 4))
+                left = sum(prefix.n_streamed.values()) + embeds.shape[1] - prefix.embeds.shape[1]
+                line["n_streamed"].append(left)
                 if args.words:
-                    errors = words(model, processor, prefix, tap, clips.texts[row])
+                    errors = words(model, processor, embeds, tap, clips.texts[row])
                     line.setdefault("errors", []).append(errors)
+            shares = results["sound_share"].setdefault(route.text, [])
+            shares.append(round(prefix.sound_share, 4))
         results["n_tokens"].append(len(clips.ids[row]))
         results["n_words"].append(len(clips.texts[row].split()))
         results["seconds"].append(len(clips.features[row]) / 50)

@@ -20,9 +20,8 @@ from cell_model import build_cell_model
 
 from avsr import AvsrForConditionalGeneration, AvsrProcessor, EncodedStreams
 from avsr.atomic import write_text_atomically
-from avsr.sinks.experiment import Cell, Experiment, load_experiment
+from avsr.sinks.experiment import Cell, Experiment, learning_rate, load_experiment
 
-WARMUP_SHARE = 0.1
 LOG_EVERY = 20
 
 
@@ -62,9 +61,8 @@ def train_cell(
         labels = torch.from_numpy(chunk["labels"][rows])
         with torch.autocast("cpu", torch.bfloat16):
             loss, values = _loss(model, experiment, streams, labels, pair, cell.weight)
-        warm = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * settings.steps))
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * warm * (1 - step / settings.steps)
+            group["lr"] = learning_rate(step, settings.steps, settings.learning_rate)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from avsr.errors import UsageError
-from avsr.sinks.experiment import load_experiment
+from avsr.sinks.experiment import learning_rate, load_experiment
 
 DEFINITION = Path(__file__).parents[3] / "recipes" / "grid" / "sinks" / "experiment.yaml"
 
@@ -43,3 +43,10 @@ def test_mistakes_in_a_definition(tmp_path):
     wrong.write_text(DEFINITION.read_text().replace("training:", "trainings:"))
     with pytest.raises(UsageError, match="trainings"):
         load_experiment(wrong, "lrs3")
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing():
+    rates = [learning_rate(step, 20, 2.0) for step in range(21)]
+    assert rates[0] == 1.0  # half of the peak: two of twenty steps rise
+    assert rates[1:] == pytest.approx([2.0 * (1 - step / 20) for step in range(1, 21)])
+    assert learning_rate(0, 1, 2.0) == 2.0  # a run too short to rise

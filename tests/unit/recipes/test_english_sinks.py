@@ -9,9 +9,11 @@ import pytest
 import torch
 import yaml
 
+from avsr import Route
 from avsr.manifest import Utterance
 from avsr.noise import measured_snr_db
 from avsr.sinks.experiment import load_experiment
+from avsr_adapters import tapped_attention
 from tests.english import write_tiny_english
 from tests.tiny import tiny_model
 
@@ -44,7 +46,9 @@ def test_cells_with_lips_train_and_measure_what_they_read(recipe, tmp_path) -> N
     clips = recipe("cell_clips").CellClips(sound, ["a", "b"], [[8, 9, 2], [9, 2]], lips)
     settings = argparse.Namespace(steps=8, batch_size=2, learning_rate=1e-2)
     drawn: dict[str, set[str]] = {}
-    for cell in load_experiment(RECIPE / "lips.yaml", "small").cells:
+    cells = load_experiment(RECIPE / "lips.yaml", "small").cells
+    assert {(cell.weight, cell.seed) for cell in cells} >= {(100, 2), (10, 1), (0, 0)}
+    for cell in (cell for cell in cells if cell.seed == 0):
         model = start.begin(cell.seed)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         log = train.train_cell(model, cell, clips, settings)
@@ -79,6 +83,17 @@ def test_babble_is_mixed_at_its_ratio_and_fits(recipe) -> None:
         assert measured_snr_db(scale * clip, mixed) == pytest.approx(0, abs=1)
 
 
+def test_films_in_babble_have_other_sound_and_their_own_lips(recipe) -> None:
+    lips, rng = recipe("lips"), np.random.default_rng(0)
+    film = lips.Film(0.9 * np.sign(rng.normal(size=800)), np.zeros((1, 96, 96), np.uint8), "a")
+    voices = [rng.normal(size=900).astype(np.float32) for _ in range(4)]
+    mixed = lips.changes("babble", voices, [])(film, rng)
+    assert mixed.mouth is film.mouth
+    assert np.abs(mixed.sound).max() == pytest.approx(1)
+    scale = np.dot(mixed.sound, film.sound) / np.dot(film.sound, film.sound)
+    assert measured_snr_db(scale * film.sound, mixed.sound) == pytest.approx(0, abs=1)
+
+
 def test_reductions_keep_time_and_what_differs(recipe) -> None:
     reduction = recipe("token_reduction")
     a, b, c = torch.eye(3)
@@ -98,6 +113,101 @@ def test_reductions_keep_time_and_what_differs(recipe) -> None:
     for each in reduction.REDUCTIONS.values():
         assert [len(each(random, n)) for n in (1, 4, 11)] == [1, 4, 11]
         torch.testing.assert_close(each(random, 11), random)
+
+
+def test_late_layers_do_without_the_keys_that_the_prompt_asks_least(recipe) -> None:
+    streamed = torch.tensor([False, False, True, True, False, False])  # then two of the text
+    tap = recipe("late_keys").LateKeys(streamed, 3, 0.5)
+    weights = torch.full((1, 2, 8, 8), 1 / 8)
+    weights[:, :, 6:, 2] = 0.5  # the text asks 2: that must not count
+    weights[:, :, 4:6, 3] = 0.5
+    assert tap(1, 0, weights) is weights
+    left = tap(2, 0, weights)
+    assert tap.dropped.tolist() == [False, False, True, False, False, False]
+    torch.testing.assert_close(left.sum(dim=-1), torch.ones(1, 2, 8))
+    assert not left[..., 2].any()
+    assert left[0, 0, 4].tolist() == pytest.approx([0.1] * 2 + [0, 0.4] + [0.1] * 4)
+    one = tap(5, 8, weights[:, :, :1, :])  # a later step of a search
+    assert not one[..., 2].any()
+    every = recipe("late_keys").LateKeys(streamed, 2, 1.0)
+    every(0, 0, weights)
+    assert every.dropped.tolist() == streamed.tolist()
+    blocks = recipe("late_keys").LateKeys(streamed, 3, 0.5)
+    for first in range(8):  # attention may come in blocks of queries
+        blocks(1, first, weights[:, :, first : first + 1])
+    assert blocks.dropped.tolist() == tap.dropped.tolist()
+
+
+def test_late_keys_change_what_a_model_reads_from_their_layer_on(recipe) -> None:
+    late, model = recipe("late_keys"), tiny_model(seed=3).eval()
+    embeds = torch.randn(1, 9, model.language_model.config.hidden_size)
+    streamed = torch.zeros(9, dtype=torch.bool)
+    streamed[2:6] = True
+
+    def logits(tap) -> torch.Tensor:
+        with torch.no_grad(), tapped_attention(model.language_model, tap):
+            return model.language_model(inputs_embeds=embeds, use_cache=False).logits[0, 6:]
+
+    plain = logits(lambda layer, first, weights: weights)
+    n_layers = model.language_model.config.num_hidden_layers
+    torch.testing.assert_close(logits(late.LateKeys(streamed, n_layers + 1, 1.0)), plain)
+    changed = logits(late.LateKeys(streamed, 2, 1.0))
+    assert not torch.allclose(changed, plain)
+
+
+def test_a_budget_goes_where_a_head_is_sure(recipe) -> None:
+    budget = recipe("token_budget")
+    sure = torch.tensor([[0.98, 0.01, 0.01]]).log()
+    unsure = torch.tensor([[0.4, 0.35, 0.25], [0.0, 0.0, 1.0]]).clamp(min=1e-9).log()
+    assert 0.85 < budget.sureness(sure) <= 1
+    assert budget.sureness(unsure) == pytest.approx(1 / 2.946, abs=1e-3)  # the blank not counted
+    assert budget.sureness(unsure[1:]) == pytest.approx(1 / 3)
+    assert budget.split_budget(30, 20, 25, 0.5) == (12, 13)
+    assert budget.split_budget(30, 20, 25, 1.0) == (24, 1)
+    assert budget.split_budget(10, 20, 25, 1.0) == (10, 15)
+    assert budget.split_budget(30, 20, 25, 0.0) == (5, 20)
+
+
+@torch.no_grad()
+def test_sound_and_lips_are_read_without_training(recipe) -> None:
+    model = tiny_model(audio_ctc=True, video_ctc=True)
+    rng = np.random.default_rng(0)
+    sound, lips = [rng.normal(size=(64, 16))], [rng.normal(size=(32, 16))]
+    clips = recipe("cell_clips").CellClips(sound, ["a"], [[9, 2]], lips)
+    prefix = recipe("clip_prefix").prefix_of(model, clips, 0, Route.parse("A4 V2"))
+    assert prefix.spans == {"audio": slice(2, 18), "video": slice(20, 36)}
+    table = model.get_input_embeddings()
+    markers = [prefix.embeds[0, at] for at in (1, 18, 19, 36)]
+    torch.testing.assert_close(torch.stack(markers), table(torch.tensor([28, 29, 30, 31])))
+    assert 0 < prefix.sound_share < 1
+    free = recipe("training_free")
+    found = free.variants(model, prefix, (2,))
+    shorter = {
+        name: prefix.embeds.shape[1] - embeds.shape[1] for name, (embeds, _) in found.items()
+    }
+    for name in ("diverse-2", "split-sound", "split-lips", "split-measured"):
+        assert shorter[name] == 16  # half of 32
+    assert shorter["late-10-0.5"] == 0
+    kept, _ = found["split-lips"]  # BOS, <audio>, one of sound, </audio>, <video>, 15 of lips
+    expected = prefix.embeds[0, [0, 1, 2, 18, 19, 20]]
+    torch.testing.assert_close(kept[0, :6], expected, atol=0.0, rtol=0.0)
+    torch.testing.assert_close(kept[0, 20:], prefix.embeds[0, 36:], atol=0.0, rtol=0.0)
+
+
+def test_variants_are_compared_with_others_as_long(recipe) -> None:
+    equally_long = recipe("free_tables").equally_long
+    assert equally_long("A4 merged-4") == "A16 plain"
+    assert equally_long("A4 diverse-8") == "A16 diverse-2"
+    assert equally_long("A4 V2 split-measured") == "A4 V2 diverse-2"
+    assert not any(
+        map(equally_long, ("A4 plain", "A4 V2 diverse-2", "A4 late-20-1", "A16 merged-2"))
+    )
+
+
+def test_layers_are_shown_as_runs(recipe) -> None:
+    layers_of = recipe("free_tables").layers_of
+    assert layers_of([0, 0.5, 1, 1, 0.4, 1]) == "2-4, 6"
+    assert layers_of([0.1, 0.2]) == ""
 
 
 def fake_cell(folder: Path, training: str, weight: float, seed: int, nats: list[float]) -> None:
@@ -145,6 +255,18 @@ def test_tables_pair_clips_and_seeds_and_choose_on_whole_sets(recipe, tmp_path, 
     assert (tmp_path / "weights.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_cells_with_lips_have_a_document_of_their_own(recipe, tmp_path, monkeypatch):
+    fake_cell(tmp_path / "lips_cells", "fixed", 0, 0, [4.0, 6.0])
+    fake_cell(tmp_path / "lips_tests", "fixed", 0, 0, [5.0, 6.0])
+    monkeypatch.setattr("sys.argv", ["cell_tables", "--work", str(tmp_path)])
+    recipe("cell_tables").main()
+    written = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert written == {"lips_results.md", "lips_weights.png"}
+    text = (tmp_path / "lips_results.md").read_text()
+    assert "## Sound and lips, development clips" in text
+    assert "## Sound and lips, test clips" in text
+
+
 def tiny_clips(recipe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny English model in the bundled one's place, and four clips for it."""
     tiny = write_tiny_english(folder)
@@ -168,11 +290,15 @@ def test_what_needs_no_training_is_measured_and_shown(recipe, tmp_path, monkeypa
     found = json.loads((tmp_path / "free_dev.json").read_text())
     assert found["seconds"] == [0.64, 0.8, 0.96, 1.28]
     variants = found["variants"]
-    assert variants["A4 plain"]["n_sound"] == [8, 10, 12, 16]
-    assert variants["A4 merged-4"]["n_sound"] == [2, 2, 3, 4]
-    assert variants["A4 diverse-2"]["n_sound"] == [4, 5, 6, 8]
-    assert variants["A16 plain"]["n_sound"] == [2, 2, 3, 4]
-    assert variants["A16 merged-2"]["n_sound"] == variants["A4 merged-8"]["n_sound"] == [1, 1, 1, 2]
+    assert variants["A4 plain"]["n_streamed"] == [8, 10, 12, 16]
+    assert variants["A4 merged-4"]["n_streamed"] == [2, 2, 3, 4]
+    assert variants["A4 diverse-2"]["n_streamed"] == [4, 5, 6, 8]
+    assert variants["A16 plain"]["n_streamed"] == [2, 2, 3, 4]
+    assert (
+        variants["A16 merged-2"]["n_streamed"]
+        == variants["A4 merged-8"]["n_streamed"]
+        == [1, 1, 1, 2]
+    )
     assert "A16 merged-4" not in variants
     for name, variant in variants.items():
         assert len(variant["nll"]) == len(variant["errors"]) == 4
@@ -224,9 +350,9 @@ def test_a_cell_run_twice_gives_the_same_bytes(recipe, tmp_path, monkeypatch):
     assert plain["log"][0]["text"] == weighted["log"][0]["text"]  # they begin alike
     assert plain["rows"][0]["nll"] != weighted["rows"][0]["nll"]
     assert 0 < weighted["log"][-1]["share"] < 1
-    monkeypatch.setattr("sys.argv", ["test_cells", "--cells", str(tmp_path / "one" / "cells"),
-                                     "--test", clips, "--words"])  # fmt: skip
+    words = ["test_cells", "--cells", str(tmp_path / "one" / "cells"), "--test", clips, "--words"]
+    monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "tests")])
     recipe("test_cells").main()
-    measured = json.loads((tmp_path / "one" / "tests" / "matryoshka-w0-norm-s0.json").read_text())
+    measured = json.loads((tmp_path / "tests" / "matryoshka-w0-norm-s0.json").read_text())
     assert measured["rows"][0]["nll"] == plain["rows"][0]["nll"]  # what was trained was kept
     assert len(measured["rows"][0]["errors"]) == 4
