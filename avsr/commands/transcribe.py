@@ -1,19 +1,17 @@
 """``avsr transcribe``: files in, text out; one bad file never harms the others."""
 
 import time
-from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from avsr.commands.delivery import Outcome, attempt, deliver
+from avsr.commands.delivery import deliver
 from avsr.commands.early_start import begin_early
 from avsr.commands.events import Events
 from avsr.commands.interruption import goes_on
+from avsr.commands.many_files import elsewhere, one_by_one, without_existing
 from avsr.commands.messages import say
 from avsr.commands.options import (
     AllowUntrainedRate,
@@ -32,25 +30,17 @@ from avsr.commands.options import (
     ray_cluster,
 )
 from avsr.commands.output_names import Destination
-from avsr.commands.parallel import Engine, in_order, read_elsewhere
+from avsr.commands.parallel import Engine
 from avsr.commands.quick_start import import_sparingly, without_collection
-from avsr.commands.results import (
-    ResultFiles,
-    check_results,
-    plan_results,
-    split_formats,
-)
+from avsr.commands.results import check_results, plan_results, split_formats
 from avsr.errors import UsageError
-from avsr.inputs import STANDARD_INPUT, InputFile, expand_inputs
-from avsr.memory import release_memory
+from avsr.inputs import STANDARD_INPUT, expand_inputs
 from avsr.timings import Timings
-from avsr.workers import RayCluster, open_workers
 
 if TYPE_CHECKING:
     from avsr.clips.sources import Source
     from avsr.recognition.request import Request
     from avsr.recognizer import Recognizer
-    from avsr.rendering import SubtitleStyle
 
 _Quality = Literal["best", "balanced", "fast"]
 _Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -236,7 +226,7 @@ def transcribe(
         formats=formats, json_lines=json_lines, quiet=quiet, has_files=destination.has_files
     )
     if skip_existing:
-        inputs, results = _without_existing(inputs, results, events)
+        inputs, results = without_existing(inputs, results, events)
         if not inputs:
             return 0
     check_results(inputs, results)
@@ -300,11 +290,11 @@ def transcribe(
     )
     pairs = list(zip(inputs, results, strict=True))
     if is_alone:
-        outcomes = _one_by_one(recognizer, request, style, pairs, events, begun)
+        outcomes = one_by_one(recognizer, request, style, pairs, events, begun)
     else:
         name = recognizer.loaded.name
         del recognizer  # each worker has its own
-        outcomes = _elsewhere(engine, name, request, style, pairs, n_workers, cluster, events)
+        outcomes = elsewhere(engine, name, request, style, pairs, n_workers, cluster, events)
     n_failed = 0
     with closing(outcomes):
         for outcome in outcomes:
@@ -335,61 +325,3 @@ def _loaded(
             begun.close()
         raise
     return recognizer
-
-
-def _one_by_one(
-    recognizer: "Recognizer",
-    request: "Request",
-    style: "SubtitleStyle",
-    files: Sequence[tuple[InputFile, ResultFiles]],
-    events: Events,
-    begun: "Source | None",
-) -> Generator[Outcome, None, None]:
-    """Read one file after the other, of which the first may have been begun."""
-    read = partial(recognizer.transcribe, request=request)
-    for number, (file, where) in enumerate(files, start=1):
-        events.begin(file.path, number, len(files))
-        yield attempt(read, file, where, style, partial(events.progress, file.path), begun)
-        begun = None
-        release_memory()
-
-
-def _elsewhere(
-    engine: Engine,
-    model: str,
-    request: "Request",
-    style: "SubtitleStyle",
-    files: Sequence[tuple[InputFile, ResultFiles]],
-    n_workers: int,
-    cluster: RayCluster | None,
-    events: Events,
-) -> Generator[Outcome, None, None]:
-    import torch
-
-    told = partial(events.files, n_files=len(files))
-    told(0)
-    with open_workers(n_workers, cluster, engine.device, events.note) as workers:
-        engine = replace(
-            engine,
-            device=workers.device(engine.device),
-            threads=engine.threads or workers.share(torch.get_num_threads()),
-        )
-        done = read_elsewhere(engine, model, request, style, files, workers, told)
-        # Over an archive, what is wrong is told at once, where the words are kept or say whose.
-        at_once = cluster is not None and events.names_files
-        for outcome in (one for _, one in done) if at_once else in_order(done):
-            events.words(outcome.path, outcome.segments)
-            yield outcome
-
-
-def _without_existing(
-    files: Sequence[InputFile], results: Sequence[ResultFiles], events: Events
-) -> tuple[list[InputFile], list[ResultFiles]]:
-    """Leave out files whose results are all there."""
-    left: list[tuple[InputFile, ResultFiles]] = []
-    for file, where in zip(files, results, strict=True):
-        if where.exist:
-            events.note(f"{file.path}: skipped, its results are there")
-        else:
-            left.append((file, where))
-    return [file for file, _ in left], [where for _, where in left]
