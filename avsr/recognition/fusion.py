@@ -6,6 +6,7 @@ mean log-probability of each reading that gave it, and by how much less probable
 head than the head's own best path, per token, each head counting as far as it is surer than the
 other. Another person's lips leave both heads sure, and of different things: so what the lips say
 and the lead of the reading of both count as far as both heads say the same at the same moments.
+Lips that stand still (a photo, a call whose picture has frozen) say nothing: the sound is believed.
 The weights come with the model, in ``fusion.json`` of its folder:
 
     {"av": ..., "av_log_prob": ..., "audio_log_prob": ..., "video_log_prob": ...,
@@ -26,7 +27,7 @@ from avsr.decoding.ctc_scores import ClipScores
 from avsr.decoding.options import SearchOptions
 from avsr.model_files.fusion import FUSION_NAMES, FusionWeights
 from avsr.model_parts.ctc import ctc_heads, ctc_scores
-from avsr.model_parts.streams import EncodedStreams
+from avsr.model_parts.streams import EncodedStream, EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
@@ -45,6 +46,9 @@ __all__ = [
 
 _LEAST_LOG_PROB = -3.0  # per token: less counts no less
 _MOST_ENTROPY = 5.0  # of a head that says nothing but blanks
+_LEAST_CHANGE = (
+    1 / 3
+)  # of the power of the lips' features, through a clip: of less they stand still
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +71,12 @@ class Judgement:
     Attributes:
         opinions: of the heads of "audio" and "video".
         in_step: 0 to 1, whether both say the same at the same moments.
+        lips_move: whether the lips do anything at all.
     """
 
     opinions: Mapping[str, HeadOpinion]
     in_step: float
+    lips_move: bool = True
 
 
 def can_fuse(loaded: LoadedModel) -> bool:
@@ -137,9 +143,13 @@ def fuse(
         weights: of the model.
 
     Returns:
-        The reading of the best supported text, that of both where it gave it too; its
-        ``sound_share`` tells which stream carried it. The draft counts are of the reading of both.
+        The reading of the best supported text, that of both where it gave it too, and that of the
+        sound where the lips stand still; its ``sound_share`` tells which stream carried it. The
+        draft counts are of the reading of both.
     """
+    drafts = {"n_drafted": readings["av"].n_drafted, "n_accepted": readings["av"].n_accepted}
+    if not judgement.lips_move:
+        return replace(readings["audio"], sound_share=1.0, **drafts)
     scores = {
         text: sum(weights[name] * value for name, value in found.items())
         for text, found in signs_of(readings, judgement).items()
@@ -148,12 +158,7 @@ def fuse(
     ranked = sorted(readings.items(), key=lambda item: item[0] != "av")
     chosen = next(reading for _, reading in ranked if scores[reading.token_ids] == best)
     lead = scores[readings["audio"].token_ids] - scores[readings["video"].token_ids]
-    return replace(
-        chosen,
-        sound_share=1 / (1 + math.exp(-lead)),
-        n_drafted=readings["av"].n_drafted,
-        n_accepted=readings["av"].n_accepted,
-    )
+    return replace(chosen, sound_share=1 / (1 + math.exp(-lead)), **drafts)
 
 
 def signs_of(
@@ -183,7 +188,18 @@ def judgement_of(
     return Judgement(
         opinions={name: _opinion(head.of_clip(0), texts) for name, head in scores.items()},
         in_step=in_step(scores["audio"], scores["video"]),
+        lips_move=all(_changes(one) for one in streams.present if one.stream == "video"),
     )
+
+
+def _changes(lips: EncodedStream) -> bool:
+    """Whether the encoded lips of one clip, a batch of one, change as those that speak do.
+
+    The encoder's features of a still picture differ by their place in time alone.
+    """
+    features = lips.features[0, : int(lips.lengths[0])].float()
+    change = (features - features.mean(dim=0)).square().sum()
+    return float(change) >= _LEAST_CHANGE * float(features.square().sum())
 
 
 def _opinion(head: ClipScores, texts: Sequence[tuple[int, ...]]) -> HeadOpinion:
