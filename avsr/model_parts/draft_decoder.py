@@ -7,6 +7,7 @@ Shapes: B clips, T encoder frames (50 per second), W width.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,25 @@ from transformers.models.whisper.modeling_whisper import WhisperDecoder
 from avsr.model_parts.streams import EncodedStream
 from avsr_frontends.audio import log_mel
 
-__all__ = [
-    "DraftDecoder",
-]
+__all__ = ["Draft", "DraftDecoder"]
 
 _MOST_TOKENS_PER_S = 8
 _LEAST_TOKENS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What the decoder makes of one clip.
+
+    Attributes:
+        token_ids: its text in its own vocabulary, special tokens left out.
+        log_probs: of each of them, and of the end that follows if the text came to one.
+        no_speech_prob: 0 to 1, how probable it finds that nobody speaks.
+    """
+
+    token_ids: tuple[int, ...]
+    log_probs: tuple[float, ...]
+    no_speech_prob: float
 
 
 class DraftDecoder(nn.Module):
@@ -38,11 +52,13 @@ class DraftDecoder(nn.Module):
         self.decoder = WhisperDecoder(config)
         self.start_ids, self.end_id = list(start_ids), int(config.eos_token_id)
         self.not_first = [*(config.begin_suppress_tokens or ())]
+        # In every vocabulary of Whisper's the token before <|notimestamps|>, as transformers has it.
+        self.no_speech_id = self.start_ids[-1] - 1
         self._silence: Tensor | None = None
 
     @torch.inference_mode()
-    def read(self, encoder: Any, sound: EncodedStream) -> list[list[int]]:
-        """Greedy token ids of each clip, special tokens left out.
+    def read(self, encoder: Any, sound: EncodedStream) -> list[Draft]:
+        """Greedy text of each clip.
 
         The decoder knows the end of a clip by the silence that fills 30 s after it. The encoder
         has seen the clip alone (``audio_context: exact``), so the frames that it makes of silence
@@ -58,15 +74,17 @@ class DraftDecoder(nn.Module):
         for row, digest in enumerate(digests):
             clips.setdefault(digest, row)
         read = dict(zip(clips, self._read(encoder, sound.rows(list(clips.values()))), strict=True))
-        return [list(read[digest]) for digest in digests]
+        return [read[digest] for digest in digests]
 
-    def _read(self, encoder: Any, sound: EncodedStream) -> list[list[int]]:
+    def _read(self, encoder: Any, sound: EncodedStream) -> list[Draft]:
         filled = self._behind(encoder, sound)
         batch = len(filled)
         device = filled.device
         token_ids = torch.tensor([self.start_ids] * batch, device=device)
         going = torch.ones(batch, dtype=torch.bool, device=device)
         texts: list[list[int]] = [[] for _ in range(batch)]
+        log_probs: list[list[float]] = [[] for _ in range(batch)]
+        no_speech: list[float] = []
         table: Tensor = self.decoder.embed_tokens.weight
         cache = None
         most = _LEAST_TOKENS + int(sound.lengths.max()) * _MOST_TOKENS_PER_S // sound.fps
@@ -78,19 +96,26 @@ class DraftDecoder(nn.Module):
                 use_cache=True,
             )
             cache = output.past_key_values
+            if step == 0:  # the first token of all tells whether somebody speaks
+                first = (output.last_hidden_state[:, 0] @ table.T).float().softmax(dim=-1)
+                no_speech = first[:, self.no_speech_id].tolist()
             scores = output.last_hidden_state[:, -1] @ table.T
             scores[:, self.end_id + 1 :] = -torch.inf  # no special token
             if step == 0:
                 scores[:, self.not_first] = -torch.inf
-            best = scores.argmax(dim=-1)
+            surest, best = scores.float().log_softmax(dim=-1).max(dim=-1)
+            for row in going.nonzero()[:, 0].tolist():
+                log_probs[row].append(float(surest[row]))
             going &= best != self.end_id
-            for text, token, more in zip(texts, best.tolist(), going.tolist(), strict=True):
-                if more:
-                    text.append(token)
+            for row in going.nonzero()[:, 0].tolist():
+                texts[row].append(int(best[row]))
             if not going.any():
                 break
             token_ids = best[:, None]
-        return texts
+        return [
+            Draft(token_ids=tuple(text), log_probs=tuple(own), no_speech_prob=silent)
+            for text, own, silent in zip(texts, log_probs, no_speech, strict=True)
+        ]
 
     def _behind(self, encoder: Any, sound: EncodedStream) -> Tensor:
         """The clips followed by what silence looks like, [B, 30 s, W]."""

@@ -138,7 +138,8 @@ def fuse(
 
     Returns:
         The reading of the best supported text, that of both where it gave it too; its
-        ``sound_share`` tells which stream carried it. The draft counts are of the reading of both.
+        ``sound_share`` tells which stream carried it. The draft and
+        its counts are of the reading of both.
     """
     scores = {
         text: sum(weights[name] * value for name, value in found.items())
@@ -153,6 +154,7 @@ def fuse(
         sound_share=1 / (1 + math.exp(-lead)),
         n_drafted=readings["av"].n_drafted,
         n_accepted=readings["av"].n_accepted,
+        draft=readings["av"].draft,
     )
 
 

@@ -1,16 +1,19 @@
 """Whether what is said in an input is what the model reads, judged for the input as a whole.
 
 A model that learned few sentences turns every speech into one of them, fluently, and single words
-that nobody said may seem sure. Two signs give it away. The CTC heads, which hear or see without a
-language model's expectations, would have read something else by far; and the language model is
-unsure over all. Both are summed over all texts of an input, taken per token, and weighed by a
-logistic regression for each modality, as confidence estimation does (Yu, Li and Deng, "Calibration
-of confidence measures in speech recognition", IEEE TASLP 19(8), 2011). Its weights come with the
-model, in ``readability.json`` of its folder:
+that nobody said may seem sure. Some signs give it away. The CTC heads, which hear or see without a
+language model's expectations, would have read something else by far; the language model is unsure
+over all; and so is the audio encoder's own decoder of its draft, where there is one. They are
+summed over all texts of an input, taken per token, and weighed by a logistic regression for each
+modality, as confidence estimation does (Yu, Li and Deng, "Calibration of confidence measures in
+speech recognition", IEEE TASLP 19(8), 2011). Its weights come with the model, in
+``readability.json`` of its folder, of those signs that tell something about it:
 
-    {"av": {"bias": ..., "log_prob": ..., "audio_gap": ..., "video_gap": ...}, "audio": {...}, ...}
+    {"av": {"bias": ..., "log_prob": ..., "audio_gap": ..., "video_gap": ...},
+     "audio": {"bias": ..., "draft_log_prob": ..., ...}, ...}
 
-A model without that file, or without weights for a modality, is not judged.
+A model without that file, or without weights for a modality, is not judged, nor is a reading
+without a sign that has a weight.
 """
 
 import math
@@ -21,6 +24,7 @@ import torch
 
 from avsr.model_files.readability import ReadabilityWeights
 from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.draft_decoder import Draft
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
@@ -41,24 +45,38 @@ class Signs:
         log_prob: sum of its tokens' log-probabilities.
         gaps: for each head that heard or saw it, by how much its log-probability of the text is
             less than that of its own best path.
+        draft: of the draft, each times ``n_tokens``: mean ``log_prob`` of its tokens, and
+            ``no_speech``, how probable its decoder finds that nobody speaks. Empty without one.
     """
 
     n_tokens: int = 0
     log_prob: float = 0.0
     gaps: Mapping[str, float] = field(default_factory=dict)
+    draft: Mapping[str, float] = field(default_factory=dict)
 
     def __add__(self, other: "Signs") -> "Signs":
-        names = {*self.gaps, *other.gaps}
         return Signs(
             n_tokens=self.n_tokens + other.n_tokens,
             log_prob=self.log_prob + other.log_prob,
-            gaps={name: self.gaps.get(name, 0.0) + other.gaps.get(name, 0.0) for name in names},
+            gaps=_sums(self.gaps, other.gaps),
+            draft=_sums(self.draft, other.draft),
         )
 
     def per_token(self) -> dict[str, float]:
         """The signs by the names that the weights have; of at least one token."""
-        gaps = {f"{name}_gap": gap / self.n_tokens for name, gap in self.gaps.items()}
-        return {"log_prob": self.log_prob / self.n_tokens, **gaps}
+        sums = {
+            "log_prob": self.log_prob,
+            **{f"{name}_gap": gap for name, gap in self.gaps.items()},
+            **{f"draft_{name}": value for name, value in self.draft.items()},
+        }
+        return {name: value / self.n_tokens for name, value in sums.items()}
+
+
+def _sums(some: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    return {
+        name: some.get(name, 0.0) + others.get(name, 0.0)
+        for name in dict.fromkeys([*some, *others])
+    }
 
 
 @torch.inference_mode()
@@ -82,7 +100,18 @@ def gather_signs(
     gaps: dict[str, float] = {}
     for name, head in zip(names, clip_scores(loaded.model, used, [route])[0], strict=True):
         (gaps[name],) = head.gaps([ids])
-    return Signs(n_tokens=len(ids), log_prob=sum(hypothesis.token_log_probs), gaps=gaps)
+    return Signs(
+        n_tokens=len(ids),
+        log_prob=sum(hypothesis.token_log_probs),
+        gaps=gaps,
+        draft={} if hypothesis.draft is None else _of_draft(hypothesis.draft, len(ids)),
+    )
+
+
+def _of_draft(draft: Draft, n_tokens: int) -> dict[str, float]:
+    """What a draft tells of a text of so many tokens."""
+    mean = sum(draft.log_probs) / len(draft.log_probs)
+    return {"log_prob": n_tokens * mean, "no_speech": n_tokens * draft.no_speech_prob}
 
 
 def readability(
@@ -103,9 +132,11 @@ def readability(
             sums[modality] = sums.get(modality, Signs()) + signs
     score, n_tokens = 0.0, 0
     for modality, signs in sums.items():
-        if signs.n_tokens and modality in weights:
-            found = {"bias": 1.0, **signs.per_token()}
-            terms = (value * found.get(name, 0.0) for name, value in weights[modality].items())
+        if not signs.n_tokens or modality not in weights:
+            continue
+        found = {"bias": 1.0, **signs.per_token()}
+        if found.keys() >= weights[modality].keys():
+            terms = (value * found[name] for name, value in weights[modality].items())
             score += signs.n_tokens * sum(terms)
             n_tokens += signs.n_tokens
     if n_tokens == 0:
