@@ -30,13 +30,11 @@ class Draft:
 
     Attributes:
         token_ids: its text in its own vocabulary, special tokens left out.
-        log_probs: of each of them, and of the end that follows if the text came to one.
-        no_speech_prob: 0 to 1, how probable it finds that nobody speaks.
+        log_probs: of each of them, and of the end that follows if the text came to one; never none.
     """
 
     token_ids: tuple[int, ...]
     log_probs: tuple[float, ...]
-    no_speech_prob: float
 
 
 class DraftDecoder(nn.Module):
@@ -52,8 +50,6 @@ class DraftDecoder(nn.Module):
         self.decoder = WhisperDecoder(config)
         self.start_ids, self.end_id = list(start_ids), int(config.eos_token_id)
         self.not_first = [*(config.begin_suppress_tokens or ())]
-        # In every vocabulary of Whisper's the token before <|notimestamps|>, as transformers has it.
-        self.no_speech_id = self.start_ids[-1] - 1
         self._silence: Tensor | None = None
 
     @torch.inference_mode()
@@ -84,7 +80,6 @@ class DraftDecoder(nn.Module):
         going = torch.ones(batch, dtype=torch.bool, device=device)
         texts: list[list[int]] = [[] for _ in range(batch)]
         log_probs: list[list[float]] = [[] for _ in range(batch)]
-        no_speech: list[float] = []
         table: Tensor = self.decoder.embed_tokens.weight
         cache = None
         most = _LEAST_TOKENS + int(sound.lengths.max()) * _MOST_TOKENS_PER_S // sound.fps
@@ -96,9 +91,6 @@ class DraftDecoder(nn.Module):
                 use_cache=True,
             )
             cache = output.past_key_values
-            if step == 0:  # the first token of all tells whether somebody speaks
-                first = (output.last_hidden_state[:, 0] @ table.T).float().softmax(dim=-1)
-                no_speech = first[:, self.no_speech_id].tolist()
             scores = output.last_hidden_state[:, -1] @ table.T
             scores[:, self.end_id + 1 :] = -torch.inf  # no special token
             if step == 0:
@@ -113,8 +105,8 @@ class DraftDecoder(nn.Module):
                 break
             token_ids = best[:, None]
         return [
-            Draft(token_ids=tuple(text), log_probs=tuple(own), no_speech_prob=silent)
-            for text, own, silent in zip(texts, log_probs, no_speech, strict=True)
+            Draft(token_ids=tuple(text), log_probs=tuple(own))
+            for text, own in zip(texts, log_probs, strict=True)
         ]
 
     def _behind(self, encoder: Any, sound: EncodedStream) -> Tensor:

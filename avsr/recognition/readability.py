@@ -3,7 +3,7 @@
 A model that learned few sentences turns every speech into one of them, fluently, and single words
 that nobody said may seem sure. Some signs give it away. The CTC heads, which hear or see without a
 language model's expectations, would have read something else by far; the language model is unsure
-over all; and so is the audio encoder's own decoder of its draft, where there is one. They are
+over all; and so is the audio encoder's own decoder of its draft, where there is one. The signs are
 summed over all texts of an input, taken per token, and weighed by a logistic regression for each
 modality, as confidence estimation does (Yu, Li and Deng, "Calibration of confidence measures in
 speech recognition", IEEE TASLP 19(8), 2011). Its weights come with the model, in
@@ -17,8 +17,9 @@ without a sign that has a weight.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, pstdev
 
 import torch
 
@@ -29,11 +30,14 @@ from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.route import Modality, Route
+from avsr.transcription import Segment
 
-__all__ = ["Signs", "gather_signs", "readability", "readability_doubts"]
+__all__ = ["Signs", "gather_signs", "passage_doubts", "readability", "readability_doubts"]
 
 _DOUBTED = 0.5  # probability below which a text is doubted
+_PASSAGE_S = 4.0  # shorter passages are not doubted on their own: few words tell little
 _SUREST = 50.0  # log-odds
+_NOT_READ = "probably not what the model reads (another language, other sentences or no speech)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +49,8 @@ class Signs:
         log_prob: sum of its tokens' log-probabilities.
         gaps: for each head that heard or saw it, by how much its log-probability of the text is
             less than that of its own best path.
-        draft: of the draft, each times ``n_tokens``: mean ``log_prob`` of its tokens, and
-            ``no_speech``, how probable its decoder finds that nobody speaks. Empty without one.
+        draft: the ``log_prob`` of the draft's tokens, their mean, and its ``spread``, their
+            standard deviation, each times ``n_tokens``; empty without a draft.
     """
 
     n_tokens: int = 0
@@ -110,8 +114,10 @@ def gather_signs(
 
 def _of_draft(draft: Draft, n_tokens: int) -> dict[str, float]:
     """What a draft tells of a text of so many tokens."""
-    mean = sum(draft.log_probs) / len(draft.log_probs)
-    return {"log_prob": n_tokens * mean, "no_speech": n_tokens * draft.no_speech_prob}
+    return {
+        "log_prob": n_tokens * fmean(draft.log_probs),
+        "spread": n_tokens * pstdev(draft.log_probs),
+    }
 
 
 def readability(
@@ -144,11 +150,29 @@ def readability(
     return 1 / (1 + math.exp(-max(-_SUREST, min(_SUREST, score / n_tokens))))
 
 
+def passage_doubts(segments: Sequence[Segment]) -> list[str]:
+    """What a user must be told of an input that is read as a whole, but not everywhere.
+
+    Args:
+        segments: in order.
+    """
+    passages: list[tuple[float, float]] = []
+    goes_on = False
+    for segment in segments:
+        doubted = segment.readability is not None and segment.readability < _DOUBTED
+        if doubted:
+            start = passages.pop()[0] if goes_on else segment.start
+            passages.append((start, segment.end))
+        goes_on = doubted
+    long = [f"{start:.1f}-{end:.1f} s" for start, end in passages if end - start >= _PASSAGE_S]
+    if not long:
+        return []
+    more = f" and {len(long) - 5} more" if len(long) > 5 else ""
+    return [f"{_NOT_READ}: {'; '.join(long[:5])}{more}; do not trust the words there"]
+
+
 def readability_doubts(probability: float | None) -> list[str]:
     """What a user must be told: a sentence, or none where nothing speaks against the text."""
     if probability is None or probability >= _DOUBTED:
         return []
-    return [
-        "this is probably not what the model reads (another language, other sentences or no "
-        "speech): do not trust this text, nor single words that seem sure"
-    ]
+    return [f"this is {_NOT_READ}: do not trust this text, nor single words that seem sure"]

@@ -9,9 +9,9 @@
     python recipes/english/other_voices.py --texts sentences.tsv.gz \
         --prompts asterisk/usr/share/asterisk/sounds --out runs/other_voices
 
-writes shards of sound, ``dev/english/KIND.npz``, ``dev/other/KIND.npz`` and those of ``test``: English
-of Piper's *joe*, hibari and flite, Japanese of Kokoro, and announcements of a telephone exchange
-(Asterisk, CC BY-SA 3.0) read by people in five languages.
+writes shards of sound, ``dev/english/KIND.npz``, ``dev/other/KIND.npz`` and those of ``test``:
+English of Piper's *joe*, hibari and flite, Japanese of Kokoro, and announcements of a telephone
+exchange (Asterisk, CC BY-SA 3.0) read by people in five languages.
 """
 
 from __future__ import annotations
