@@ -21,7 +21,7 @@ from avsr.recognition.joint_reading import JointReader
 from avsr.recognition.long_form import LongForm
 from avsr.recognition.partial_file import PartialFile
 from avsr.recognition.rate_choice import choose_route
-from avsr.recognition.readability import readability, readability_doubts
+from avsr.recognition.readability import passage_doubts, readability, readability_doubts
 from avsr.recognition.request import Request
 from avsr.recognition.sound_offset import offset_doubts
 from avsr.recognition.stretch import (
@@ -322,6 +322,7 @@ class Recognizer:
         route = usual_route(segments, modality) or reader.route(modality)
         untrained = self.loaded.doubts_about([route])
         readable = readability((stretch.signs for stretch in stretches), self.loaded.readability)
+        unread = readability_doubts(readable) or passage_doubts(segments)
         return TranscriptionResult(
             text=" ".join(segment.text for segment in segments),
             segments=segments,
@@ -333,7 +334,7 @@ class Recognizer:
             readability=readable,
             warnings=(
                 *self.loaded.warnings,
-                *readability_doubts(readable),
+                *unread,
                 *untrained,
                 *source.warnings,
                 *offset_doubts(reader.sound_offset_s),

@@ -62,6 +62,8 @@ class Segment:
         tokens: ids of the text's tokens.
         sound_share: 0 to 1, how far the sound rather than the lips carried the text; None where
             that was not judged.
+        readability: 0 to 1, how probable it is that the model reads what was said here; None where
+            that cannot be judged.
     """
 
     start: float
@@ -75,6 +77,7 @@ class Segment:
     route: Route | None = None
     tokens: tuple[int, ...] = ()
     sound_share: float | None = None
+    readability: float | None = None
 
     @property
     def span(self) -> tuple[float, float]:
@@ -117,6 +120,8 @@ class Segment:
             values["modality"] = self.modality
         if self.sound_share is not None:
             values["sound_share"] = round(self.sound_share, 4)
+        if self.readability is not None:
+            values["readability"] = round(self.readability, 4)
         if self.face is not None:
             values["face"] = self.face
         if self.route is not None:

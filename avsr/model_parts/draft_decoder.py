@@ -7,6 +7,7 @@ Shapes: B clips, T encoder frames (50 per second), W width.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,23 @@ from transformers.models.whisper.modeling_whisper import WhisperDecoder
 from avsr.model_parts.streams import EncodedStream
 from avsr_frontends.audio import log_mel
 
-__all__ = [
-    "DraftDecoder",
-]
+__all__ = ["Draft", "DraftDecoder"]
 
 _MOST_TOKENS_PER_S = 8
 _LEAST_TOKENS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What the decoder makes of one clip.
+
+    Attributes:
+        token_ids: its text in its own vocabulary, special tokens left out.
+        log_probs: of each of them, and of the end that follows if the text came to one; never none.
+    """
+
+    token_ids: tuple[int, ...]
+    log_probs: tuple[float, ...]
 
 
 class DraftDecoder(nn.Module):
@@ -41,8 +53,8 @@ class DraftDecoder(nn.Module):
         self._silence: Tensor | None = None
 
     @torch.inference_mode()
-    def read(self, encoder: Any, sound: EncodedStream) -> list[list[int]]:
-        """Greedy token ids of each clip, special tokens left out.
+    def read(self, encoder: Any, sound: EncodedStream) -> list[Draft]:
+        """Greedy text of each clip.
 
         The decoder knows the end of a clip by the silence that fills 30 s after it. The encoder
         has seen the clip alone (``audio_context: exact``), so the frames that it makes of silence
@@ -58,15 +70,16 @@ class DraftDecoder(nn.Module):
         for row, digest in enumerate(digests):
             clips.setdefault(digest, row)
         read = dict(zip(clips, self._read(encoder, sound.rows(list(clips.values()))), strict=True))
-        return [list(read[digest]) for digest in digests]
+        return [read[digest] for digest in digests]
 
-    def _read(self, encoder: Any, sound: EncodedStream) -> list[list[int]]:
+    def _read(self, encoder: Any, sound: EncodedStream) -> list[Draft]:
         filled = self._behind(encoder, sound)
         batch = len(filled)
         device = filled.device
         token_ids = torch.tensor([self.start_ids] * batch, device=device)
         going = torch.ones(batch, dtype=torch.bool, device=device)
         texts: list[list[int]] = [[] for _ in range(batch)]
+        log_probs: list[list[float]] = [[] for _ in range(batch)]
         table: Tensor = self.decoder.embed_tokens.weight
         cache = None
         most = _LEAST_TOKENS + int(sound.lengths.max()) * _MOST_TOKENS_PER_S // sound.fps
@@ -82,15 +95,19 @@ class DraftDecoder(nn.Module):
             scores[:, self.end_id + 1 :] = -torch.inf  # no special token
             if step == 0:
                 scores[:, self.not_first] = -torch.inf
-            best = scores.argmax(dim=-1)
+            surest, best = scores.float().log_softmax(dim=-1).max(dim=-1)
+            for row in going.nonzero()[:, 0].tolist():
+                log_probs[row].append(float(surest[row]))
             going &= best != self.end_id
-            for text, token, more in zip(texts, best.tolist(), going.tolist(), strict=True):
-                if more:
-                    text.append(token)
+            for row in going.nonzero()[:, 0].tolist():
+                texts[row].append(int(best[row]))
             if not going.any():
                 break
             token_ids = best[:, None]
-        return texts
+        return [
+            Draft(token_ids=tuple(text), log_probs=tuple(own))
+            for text, own in zip(texts, log_probs, strict=True)
+        ]
 
     def _behind(self, encoder: Any, sound: EncodedStream) -> Tensor:
         """The clips followed by what silence looks like, [B, 30 s, W]."""

@@ -145,11 +145,11 @@ def fuse(
     Returns:
         The reading of the best supported text, that of both where it gave it too, and that of the
         sound where the lips stand still; its ``sound_share`` tells which stream carried it. The
-        draft counts are of the reading of both.
+        draft and its counts are of the reading of both, if the lips move.
     """
-    drafts = {"n_drafted": readings["av"].n_drafted, "n_accepted": readings["av"].n_accepted}
     if not judgement.lips_move:
-        return replace(readings["audio"], sound_share=1.0, **drafts)
+        return replace(readings["audio"], sound_share=1.0)
+    both = readings["av"]
     scores = {
         text: sum(weights[name] * value for name, value in found.items())
         for text, found in signs_of(readings, judgement).items()
@@ -158,7 +158,13 @@ def fuse(
     ranked = sorted(readings.items(), key=lambda item: item[0] != "av")
     chosen = next(reading for _, reading in ranked if scores[reading.token_ids] == best)
     lead = scores[readings["audio"].token_ids] - scores[readings["video"].token_ids]
-    return replace(chosen, sound_share=1 / (1 + math.exp(-lead)), **drafts)
+    return replace(
+        chosen,
+        sound_share=1 / (1 + math.exp(-lead)),
+        n_drafted=both.n_drafted,
+        n_accepted=both.n_accepted,
+        draft=both.draft,
+    )
 
 
 def signs_of(

@@ -1,7 +1,7 @@
 """From arrays to texts: encoders run once, then as many decodings of them as wanted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from avsr.decoding.options import SearchOptions
 from avsr.errors import SettingError
 from avsr.model_parts.adapters import adapters_of
 from avsr.model_parts.ctc import ctc_heads
+from avsr.model_parts.draft_decoder import Draft
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.route import Route, Stream
@@ -21,6 +22,7 @@ __all__ = [
     "decode",
     "encode",
     "generate",
+    "prompt_drafts",
     "read_drafts",
     "resolved_search",
 ]
@@ -39,6 +41,7 @@ class Hypothesis:
         token_log_probs: log-probability of each of ``token_ids``.
         sound_share: 0 to 1, how far the sound rather than the lips carried the text; None where
             that was not judged, see :mod:`avsr.recognition.fusion`.
+        draft: what the audio encoder's own decoder made of the sound, where it was asked.
     """
 
     text: str
@@ -48,6 +51,7 @@ class Hypothesis:
     token_ids: tuple[int, ...] = ()
     token_log_probs: tuple[float, ...] = ()
     sound_share: float | None = None
+    draft: Draft | None = None
 
 
 @torch.inference_mode()
@@ -85,8 +89,12 @@ def decode(
     Returns:
         One hypothesis for each clip of the batch.
     """
-    output = generate(loaded, streams, route, search)
-    return [_hypothesis(loaded, output, row) for row in range(len(output.sequences))]
+    search = search or SearchOptions()
+    drafts = read_drafts(loaded, streams, route, search)
+    output = _generate(loaded, streams, route, search, drafts)
+    return [
+        replace(_hypothesis(loaded, output, row), draft=draft) for row, draft in enumerate(drafts)
+    ]
 
 
 @torch.inference_mode()
@@ -107,15 +115,25 @@ def generate(
     Returns:
         The tokens of each clip of the batch.
     """
+    search = search or SearchOptions()
+    return _generate(loaded, streams, route, search, read_drafts(loaded, streams, route, search))
+
+
+def _generate(
+    loaded: LoadedModel,
+    streams: EncodedStreams,
+    route: Route | Sequence[Route],
+    search: SearchOptions,
+    drafts: Sequence[Draft | None],
+) -> AvsrGeneration:
     model = loaded.model
     first = route if isinstance(route, Route) else route[0]
     model.fold_lora(adapters_of(model.config, first))
-    search = search or SearchOptions()
     return model.generate_with_scores(
         streams=streams,
         route=route,
         search=search,
-        drafts=read_drafts(loaded, streams, route, search),
+        drafts=prompt_drafts(loaded, drafts),
         allow_untrained_rate=loaded.allow_untrained_rate,
     )
 
@@ -126,7 +144,7 @@ def read_drafts(
     streams: EncodedStreams,
     route: Route | Sequence[Route],
     search: SearchOptions,
-) -> list[list[int] | None] | None:
+) -> list[Draft | None]:
     """What the audio encoder's own decoder makes of each clip's sound, where the model takes it.
 
     Args:
@@ -136,19 +154,39 @@ def read_drafts(
         search: may name another draft, or none.
 
     Returns:
-        Token ids of each clip's draft, None for a clip without; None where there are no drafts.
+        The draft of each clip; None for a clip without.
     """
     model = loaded.model
     routes = [route] * streams.n_clips if isinstance(route, Route) else list(route)
     heard = [row for row, one in enumerate(routes) if one.has_audio]
+    drafts: list[Draft | None] = [None] * len(routes)
     if model.draft_decoder is None or search.draft is not None or not heard:
-        return None
+        return drafts
     assert streams.audio is not None  # a route uses it
     read = model.draft_decoder.read(model.audio_encoder, streams.audio.rows(heard))
-    drafts: list[list[int] | None] = [None] * len(routes)
-    for row, ids in zip(heard, loaded.processor.draft_ids(read), strict=True):
-        drafts[row] = ids or None
+    for row, draft in zip(heard, read, strict=True):
+        drafts[row] = draft
     return drafts
+
+
+def prompt_drafts(
+    loaded: LoadedModel, drafts: Sequence[Draft | None]
+) -> list[list[int] | None] | None:
+    """Drafts as they stand in the prompt.
+
+    Args:
+        loaded: the model.
+        drafts: of each clip, as :func:`read_drafts` gives them.
+
+    Returns:
+        The language model's tokens of each draft, None for one without words or none at all; None
+        where no clip has a draft.
+    """
+    written = [draft for draft in drafts if draft is not None]
+    if not written:
+        return None
+    ids = iter(loaded.processor.draft_ids([draft.token_ids for draft in written]))
+    return [None if draft is None else next(ids) or None for draft in drafts]
 
 
 def resolved_search(

@@ -19,7 +19,7 @@ from avsr.recognition.hypotheses import encode
 from avsr.recognition.joint_reading import JointReader
 from avsr.recognition.modality import ModalityChoice, RequestedModality, choose_modality
 from avsr.recognition.rate_choice import choose_route
-from avsr.recognition.readability import Signs
+from avsr.recognition.readability import Signs, readability
 from avsr.recognition.reading import Reading
 from avsr.recognition.request import Request
 from avsr.recognition.segmentation import (
@@ -188,6 +188,7 @@ class LongForm:
                 left_out.append(f"{when} ({verdict.reason})")
             elif reading.hypothesis.text:
                 judged[modality] += reading.signs
+                own = readability([{modality: reading.signs}], self._loaded.readability)
                 segments.append(
                     Segment(
                         start=start,
@@ -201,6 +202,7 @@ class LongForm:
                         route=reading.route,
                         tokens=reading.hypothesis.token_ids,
                         sound_share=reading.hypothesis.sound_share,
+                        readability=own,
                     )
                 )
         return Stretch(

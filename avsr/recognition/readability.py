@@ -1,35 +1,43 @@
 """Whether what is said in an input is what the model reads, judged for the input as a whole.
 
 A model that learned few sentences turns every speech into one of them, fluently, and single words
-that nobody said may seem sure. Two signs give it away. The CTC heads, which hear or see without a
-language model's expectations, would have read something else by far; and the language model is
-unsure over all. Both are summed over all texts of an input, taken per token, and weighed by a
-logistic regression for each modality, as confidence estimation does (Yu, Li and Deng, "Calibration
-of confidence measures in speech recognition", IEEE TASLP 19(8), 2011). Its weights come with the
-model, in ``readability.json`` of its folder:
+that nobody said may seem sure. Some signs give it away. The CTC heads, which hear or see without a
+language model's expectations, would have read something else by far; the language model is unsure
+over all; and so is the audio encoder's own decoder of its draft, where there is one. The signs are
+summed over all texts of an input, taken per token, and weighed by a logistic regression for each
+modality, as confidence estimation does (Yu, Li and Deng, "Calibration of confidence measures in
+speech recognition", IEEE TASLP 19(8), 2011). Its weights come with the model, in
+``readability.json`` of its folder, of those signs that tell something about it:
 
-    {"av": {"bias": ..., "log_prob": ..., "audio_gap": ..., "video_gap": ...}, "audio": {...}, ...}
+    {"av": {"bias": ..., "log_prob": ..., "audio_gap": ..., "video_gap": ...},
+     "audio": {"bias": ..., "draft_log_prob": ..., ...}, ...}
 
-A model without that file, or without weights for a modality, is not judged.
+A model without that file, or without weights for a modality, is not judged, nor is a reading
+without a sign that has a weight.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, pstdev
 
 import torch
 
 from avsr.model_files.readability import ReadabilityWeights
 from avsr.model_parts.ctc import clip_scores, ctc_heads
+from avsr.model_parts.draft_decoder import Draft
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
 from avsr.route import Modality, Route
+from avsr.transcription import Segment
 
-__all__ = ["Signs", "gather_signs", "readability", "readability_doubts"]
+__all__ = ["Signs", "gather_signs", "passage_doubts", "readability", "readability_doubts"]
 
 _DOUBTED = 0.5  # probability below which a text is doubted
+_PASSAGE_S = 4.0  # shorter passages are not doubted on their own: few words tell little
 _SUREST = 50.0  # log-odds
+_NOT_READ = "probably not what the model reads (another language, other sentences or no speech)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +49,38 @@ class Signs:
         log_prob: sum of its tokens' log-probabilities.
         gaps: for each head that heard or saw it, by how much its log-probability of the text is
             less than that of its own best path.
+        draft: the ``log_prob`` of the draft's tokens, their mean, and its ``spread``, their
+            standard deviation, each times ``n_tokens``; empty without a draft.
     """
 
     n_tokens: int = 0
     log_prob: float = 0.0
     gaps: Mapping[str, float] = field(default_factory=dict)
+    draft: Mapping[str, float] = field(default_factory=dict)
 
     def __add__(self, other: "Signs") -> "Signs":
-        names = {*self.gaps, *other.gaps}
         return Signs(
             n_tokens=self.n_tokens + other.n_tokens,
             log_prob=self.log_prob + other.log_prob,
-            gaps={name: self.gaps.get(name, 0.0) + other.gaps.get(name, 0.0) for name in names},
+            gaps=_sums(self.gaps, other.gaps),
+            draft=_sums(self.draft, other.draft),
         )
 
     def per_token(self) -> dict[str, float]:
         """The signs by the names that the weights have; of at least one token."""
-        gaps = {f"{name}_gap": gap / self.n_tokens for name, gap in self.gaps.items()}
-        return {"log_prob": self.log_prob / self.n_tokens, **gaps}
+        sums = {
+            "log_prob": self.log_prob,
+            **{f"{name}_gap": gap for name, gap in self.gaps.items()},
+            **{f"draft_{name}": value for name, value in self.draft.items()},
+        }
+        return {name: value / self.n_tokens for name, value in sums.items()}
+
+
+def _sums(some: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    return {
+        name: some.get(name, 0.0) + others.get(name, 0.0)
+        for name in dict.fromkeys([*some, *others])
+    }
 
 
 @torch.inference_mode()
@@ -82,7 +104,20 @@ def gather_signs(
     gaps: dict[str, float] = {}
     for name, head in zip(names, clip_scores(loaded.model, used, [route])[0], strict=True):
         (gaps[name],) = head.gaps([ids])
-    return Signs(n_tokens=len(ids), log_prob=sum(hypothesis.token_log_probs), gaps=gaps)
+    return Signs(
+        n_tokens=len(ids),
+        log_prob=sum(hypothesis.token_log_probs),
+        gaps=gaps,
+        draft={} if hypothesis.draft is None else _of_draft(hypothesis.draft, len(ids)),
+    )
+
+
+def _of_draft(draft: Draft, n_tokens: int) -> dict[str, float]:
+    """What a draft tells of a text of so many tokens."""
+    return {
+        "log_prob": n_tokens * fmean(draft.log_probs),
+        "spread": n_tokens * pstdev(draft.log_probs),
+    }
 
 
 def readability(
@@ -103,9 +138,11 @@ def readability(
             sums[modality] = sums.get(modality, Signs()) + signs
     score, n_tokens = 0.0, 0
     for modality, signs in sums.items():
-        if signs.n_tokens and modality in weights:
-            found = {"bias": 1.0, **signs.per_token()}
-            terms = (value * found.get(name, 0.0) for name, value in weights[modality].items())
+        if not signs.n_tokens or modality not in weights:
+            continue
+        found = {"bias": 1.0, **signs.per_token()}
+        if found.keys() >= weights[modality].keys():
+            terms = (value * found[name] for name, value in weights[modality].items())
             score += signs.n_tokens * sum(terms)
             n_tokens += signs.n_tokens
     if n_tokens == 0:
@@ -113,11 +150,29 @@ def readability(
     return 1 / (1 + math.exp(-max(-_SUREST, min(_SUREST, score / n_tokens))))
 
 
+def passage_doubts(segments: Sequence[Segment]) -> list[str]:
+    """What a user must be told of an input that is read as a whole, but not everywhere.
+
+    Args:
+        segments: in order.
+    """
+    passages: list[tuple[float, float]] = []
+    goes_on = False
+    for segment in segments:
+        doubted = segment.readability is not None and segment.readability < _DOUBTED
+        if doubted:
+            start = passages.pop()[0] if goes_on else segment.start
+            passages.append((start, segment.end))
+        goes_on = doubted
+    long = [f"{start:.1f}-{end:.1f} s" for start, end in passages if end - start >= _PASSAGE_S]
+    if not long:
+        return []
+    more = f" and {len(long) - 5} more" if len(long) > 5 else ""
+    return [f"{_NOT_READ}: {'; '.join(long[:5])}{more}; do not trust the words there"]
+
+
 def readability_doubts(probability: float | None) -> list[str]:
     """What a user must be told: a sentence, or none where nothing speaks against the text."""
     if probability is None or probability >= _DOUBTED:
         return []
-    return [
-        "this is probably not what the model reads (another language, other sentences or no "
-        "speech): do not trust this text, nor single words that seem sure"
-    ]
+    return [f"this is {_NOT_READ}: do not trust this text, nor single words that seem sure"]

@@ -13,7 +13,7 @@ from avsr.errors import InputError
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.borders import cut_at_borders
-from avsr.recognition.hypotheses import decode, encode, read_drafts
+from avsr.recognition.hypotheses import decode, encode, prompt_drafts, read_drafts
 from avsr.recognition.modality import RequestedModality, choose_modality
 from avsr.recognition.segmentation import whole_spans
 from avsr.route import Route
@@ -177,7 +177,7 @@ class _Reading:
         model, tokenizer = loaded.model, loaded.processor.tokenizer
         self.text = decode(loaded, streams, route)[0].text
         model.unfold_lora()  # what is folded for a search lets no gradient through
-        self._drafts = read_drafts(loaded, streams, route, SearchOptions())
+        self._drafts = prompt_drafts(loaded, read_drafts(loaded, streams, route, SearchOptions()))
         self._ids = [*plain_ids(tokenizer, self.text), tokenizer.eos_token_id]
         draft = None if self._drafts is None else self._drafts[0]
         drafted: list[int] = []

@@ -48,5 +48,5 @@ class WhisperReader:
             features=pad_sequence(list(features), batch_first=True),
             lengths=torch.tensor([len(clip) for clip in features]),
         )
-        texts = self.decoder.read(self.encoder, sound)
-        return [self.tokenizer.decode(ids).strip() for ids in texts]
+        drafts = self.decoder.read(self.encoder, sound)
+        return [self.tokenizer.decode(draft.token_ids).strip() for draft in drafts]

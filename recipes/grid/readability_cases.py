@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import jiwer
 import numpy as np
 import torch
 
@@ -40,12 +41,14 @@ class Case:
         readable: whether the model was made for it.
         clip: sound, lips or both.
         modalities: how it is read.
+        words: what is said in it, lower case; None where that is not known.
     """
 
     kind: str
     readable: bool
     clip: Clip
     modalities: tuple[Modality, ...] = ("audio",)
+    words: str | None = None
 
 
 def measure(recognizer: avsr.Recognizer, cases: Iterable[Case], out: Path) -> None:
@@ -79,7 +82,8 @@ def read_batch(
     for row, (case, read) in enumerate(zip(batch, decode(loaded, streams, route), strict=True)):
         signs = gather_signs(loaded, read, streams.rows([row]), route)
         about = {"kind": case.kind, "readable": case.readable, "modality": modality}
-        rows.append({**about, "text": read.text, "signs": asdict(signs)})
+        wer = None if case.words is None else jiwer.wer(case.words, read.text)
+        rows.append({**about, "text": read.text, "wer": wer, "signs": asdict(signs)})
     return rows
 
 
@@ -130,24 +134,46 @@ def regression(signs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) 
     return [round(value, 3) for value in (bias, *slopes.tolist())]
 
 
+def log_odds(row: dict[str, Any], weights: dict[str, float]) -> float:
+    """What the weights of a modality make of a reading of at least one token."""
+    found = {"bias": 1.0, **Signs(**row["signs"]).per_token()}
+    return sum(value * found[name] for name, value in weights.items())
+
+
 def table(rows: list[dict[str, Any]], weights: dict[str, dict[str, float]]) -> Iterator[str]:
-    """For each kind and modality, how many are doubted."""
+    """For each kind and modality, how many are doubted, and how wrong these and the others are."""
     doubted: dict[tuple[bool, str, str], list[bool]] = defaultdict(list)
+    errors: dict[tuple[bool, str, str], list[float | None]] = defaultdict(list)
     for row in rows:
         probability = readability([{row["modality"]: Signs(**row["signs"])}], weights)
         is_doubted = bool(readability_doubts(probability))
-        doubted[row["readable"], row["kind"], row["modality"]].append(is_doubted)
-    yield "| what is said | read from | clips | doubted |"
-    yield "|---|---|---|---|"
-    for (_, kind, modality), found in sorted(doubted.items(), key=lambda item: not item[0][0]):
+        group = (row["readable"], row["kind"], row["modality"])
+        doubted[group].append(is_doubted)
+        errors[group].append(row["wer"])
+    yield "| what is said | read from | clips | doubted | mean WER of these, of the others |"
+    yield "|---|---|---|---|---|"
+    for group, found in sorted(doubted.items(), key=lambda item: not item[0][0]):
         share = f"{sum(found)} ({100 * np.mean(found):.1f} %)"
-        yield f"| {kind} | {modality} | {len(found)} | {share} |"
+        wrong = ", ".join(
+            mean_percent(
+                [wer for wer, is_one in zip(errors[group], found, strict=True) if is_one == side]
+            )
+            for side in (True, False)
+        )
+        yield f"| {group[1]} | {group[2]} | {len(found)} | {share} | {wrong} |"
+
+
+def mean_percent(errors: list[float | None]) -> str:
+    """The mean of those that are known, in %."""
+    known = [wer for wer in errors if wer is not None]
+    return f"{100 * np.mean(known):.0f}" if known else "-"
 
 
 def set_and_test(
     model: str,
     cases: Callable[[str, argparse.Namespace], Iterable[Case]],
     fitted: Callable[[list[dict[str, Any]]], dict[str, dict[str, float]]],
+    **folders: str,
 ) -> None:
     """The command of a recipe: measure, fit on the development part, measure again.
 
@@ -155,12 +181,15 @@ def set_and_test(
         model: what is read with, unless the command says otherwise.
         cases: gives those of a split, by the command's arguments.
         fitted: gives weights for the readings of the development part.
+        folders: further ones that the command must name, each with what is in it.
     """
     parser = argparse.ArgumentParser(description="Set and test by what a text is doubted.")
     parser.add_argument("--grid", type=Path, required=True, help="folder of the GRID manifests")
     parser.add_argument("--speech", type=Path, required=True, help="folder of other recordings")
     parser.add_argument("--texts", type=Path, required=True, help="sentences.tsv.gz")
     parser.add_argument("--noise", type=Path, required=True, help="folder of noise (.flac)")
+    for name, what in folders.items():
+        parser.add_argument(f"--{name}", type=Path, required=True, help=what)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", default=model)
     arguments = parser.parse_args()

@@ -1,5 +1,6 @@
 """Drafts by the audio encoder's own decoder: read as Whisper reads, and put into the prompt."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalG
 from avsr.config import AvsrConfig
 from avsr.decoding.options import SearchOptions
 from avsr.model import AvsrForConditionalGeneration
-from avsr.model_parts.draft_decoder import DraftDecoder
+from avsr.model_parts.draft_decoder import Draft, DraftDecoder
 from avsr.model_parts.streams import EncodedStream
 from avsr.text import spoken_form
 from avsr_frontends.audio import log_mel
@@ -57,9 +58,9 @@ def sound(rng: np.random.Generator, n_samples: int) -> np.ndarray:
 @torch.inference_mode()
 def expected(
     whisper: WhisperForConditionalGeneration, features: torch.Tensor, n_tokens: int
-) -> list[int]:
+) -> Draft:
     """Greedy search step by step without a cache."""
-    ids, text = [51, 52], []
+    ids, log_probs = [51, 52], []
     for step in range(n_tokens):
         hidden = whisper.model.decoder(
             input_ids=torch.tensor([ids]), encoder_hidden_states=features[None]
@@ -69,11 +70,17 @@ def expected(
         if step == 0:
             scores[[7, 50]] = -torch.inf
         token = int(scores.argmax())
+        log_probs.append(float(scores.log_softmax(dim=-1)[token]))
         if token == 50:
             break
         ids.append(token)
-        text.append(token)
-    return text
+    return Draft(token_ids=tuple(ids[2:]), log_probs=tuple(log_probs))
+
+
+def same(draft: Draft, other: Draft) -> bool:
+    return draft.token_ids == other.token_ids and draft.log_probs == pytest.approx(
+        other.log_probs, abs=1e-4
+    )
 
 
 def test_a_draft_is_whispers_greedy_text_alone_and_in_a_batch(
@@ -85,21 +92,25 @@ def test_a_draft_is_whispers_greedy_text_alone_and_in_a_batch(
     with torch.inference_mode():
         silence = encoder(log_mel(np.zeros(1, np.float32), padded=True)[None])[0]
         clips = [encoder(log_mel(sound(rng, n))[None])[0] for n in (16_000, 32_000)]
-    alone = []
+    alone: list[Draft] = []
     for clip in clips:
         stream = EncodedStream(
             stream="audio", features=clip[None], lengths=torch.tensor([len(clip)])
         )
-        (text,) = decoder.read(encoder, stream)
+        (draft,) = decoder.read(encoder, stream)
         budget = 8 + len(clip) * 8 // 50
-        assert text == expected(whisper, torch.cat([clip, silence[len(clip) :]]), budget)
-        alone.append(text)
-    assert len(set(map(tuple, alone))) == 2  # the sound decides
+        assert same(draft, expected(whisper, torch.cat([clip, silence[len(clip) :]]), budget))
+        alone.append(draft)
+    assert len({draft.token_ids for draft in alone}) == 2  # the sound decides
     batch = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
     lengths = torch.tensor([len(clip) for clip in clips])
     stream = EncodedStream(stream="audio", features=batch, lengths=lengths)
-    together = decoder.read(encoder, stream)
-    assert [text[: len(own)] for text, own in zip(together, alone, strict=True)] == alone
+    for draft, own in zip(decoder.read(encoder, stream), alone, strict=True):
+        n_tokens, n_judged = len(own.token_ids), len(own.log_probs)  # the longer clip's budget
+        begun = replace(
+            draft, token_ids=draft.token_ids[:n_tokens], log_probs=draft.log_probs[:n_judged]
+        )
+        assert same(begun, own)
 
 
 def test_a_clip_that_is_there_twice_is_read_once(
@@ -119,9 +130,9 @@ def test_a_clip_that_is_there_twice_is_read_once(
     monkeypatch.setattr(decoder.decoder, "forward", counted)
     rows = torch.nn.utils.rnn.pad_sequence([one, other, one], batch_first=True)
     lengths = torch.tensor([len(one), len(other), len(one)])
-    texts = decoder.read(encoder, EncodedStream(stream="audio", features=rows, lengths=lengths))
+    drafts = decoder.read(encoder, EncodedStream(stream="audio", features=rows, lengths=lengths))
     assert set(sizes) == {2}
-    assert texts[0] == texts[2] != texts[1]
+    assert drafts[0] == drafts[2] != drafts[1]
 
 
 @pytest.fixture(scope="module")

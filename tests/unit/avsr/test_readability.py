@@ -14,9 +14,11 @@ from avsr.recognition.hypotheses import decode, encode
 from avsr.recognition.readability import (
     Signs,
     gather_signs,
+    passage_doubts,
     readability,
     readability_doubts,
 )
+from avsr.transcription import Segment
 from avsr_frontends.media import read_audio
 
 SAMPLE = Path(__file__).parents[3] / "demo" / "samples" / "clean.mp4"
@@ -68,6 +70,34 @@ def test_what_cannot_be_judged_is_not_doubted(weights: dict[str, dict[str, float
     assert readability([], WEIGHTS) is None
     assert readability([{"audio": Signs()}], WEIGHTS) is None
     assert readability_doubts(None) == []
+
+
+def test_a_sign_that_a_reading_lacks_leaves_it_without_judgement() -> None:
+    weights = {"audio": {"bias": 4.0, "draft_log_prob": 4.0, "draft_spread": -2.0}}
+    unsure = replace(SAID, draft={"log_prob": -12.0, "spread": 3.0})
+    assert readability([{"audio": SAID}], weights) is None  # read without a draft
+    assert readability([{"audio": unsure}], weights) == pytest.approx(1 / (1 + np.exp(5.0)))
+    sure = replace(SAID, draft={"log_prob": -0.6, "spread": 0.6})
+    found = readability([{"audio": unsure}, {"audio": sure}], weights)
+    assert found == pytest.approx(1 / (1 + np.exp(0.5 * (5.0 - 3.4))))
+
+
+def _segment(start: float, end: float, probability: float | None) -> Segment:
+    return Segment(start=start, end=end, text="", avg_logprob=0.0, readability=probability)
+
+
+def test_passages_that_are_not_read_are_told() -> None:
+    said = [_segment(0, 5, 0.9), _segment(5, 10, None), _segment(12, 16, 0.5)]
+    assert passage_doubts(said) == []
+    short = _segment(20, 23, 0.1)
+    assert passage_doubts([*said, short]) == []
+    (told,) = passage_doubts([*said, short, _segment(23.5, 30, 0.2), _segment(30, 39, 0.9)])
+    assert told == (
+        "probably not what the model reads (another language, other sentences or no speech): "
+        "20.0-30.0 s; do not trust the words there"
+    )
+    apart = [_segment(10 * n, 10 * n + 5, 0.9 if n % 2 else 0.1) for n in range(14)]
+    assert "80.0-85.0 s and 2 more; do not" in passage_doubts(apart)[0]
 
 
 def test_signs_tell_a_text_that_was_said_from_one_that_was_not(
