@@ -25,7 +25,6 @@ import torch
 
 from avsr.model_files.readability import ReadabilityWeights
 from avsr.model_parts.ctc import clip_scores, ctc_heads
-from avsr.model_parts.draft_decoder import Draft
 from avsr.model_parts.streams import EncodedStreams
 from avsr.pretrained import LoadedModel
 from avsr.recognition.hypotheses import Hypothesis
@@ -37,6 +36,7 @@ __all__ = ["Signs", "gather_signs", "passage_doubts", "readability", "readabilit
 _DOUBTED = 0.5  # probability below which a text is doubted
 _PASSAGE_S = 4.0  # shorter passages are not doubted on their own: few words tell little
 _SUREST = 50.0  # log-odds
+_BY_SOUND = 0.5  # share of the sound in a text from which on it carried it
 _NOT_READ = "probably not what the model reads (another language, other sentences or no speech)"
 
 
@@ -50,7 +50,8 @@ class Signs:
         gaps: for each head that heard or saw it, by how much its log-probability of the text is
             less than that of its own best path.
         draft: the ``log_prob`` of the draft's tokens, their mean, and its ``spread``, their
-            standard deviation, each times ``n_tokens``; empty without a draft.
+            standard deviation, each times ``n_tokens``; empty without a draft, and where the lips
+            carried the text, of which the draft knows nothing.
     """
 
     n_tokens: int = 0
@@ -65,6 +66,10 @@ class Signs:
             gaps=_sums(self.gaps, other.gaps),
             draft=_sums(self.draft, other.draft),
         )
+
+    def enough_for(self, weights: Mapping[str, float]) -> bool:
+        """Whether there is a text, and every sign of it that has a weight."""
+        return self.n_tokens > 0 and {"bias", *self.per_token()} >= weights.keys()
 
     def per_token(self) -> dict[str, float]:
         """The signs by the names that the weights have; of at least one token."""
@@ -108,12 +113,16 @@ def gather_signs(
         n_tokens=len(ids),
         log_prob=sum(hypothesis.token_log_probs),
         gaps=gaps,
-        draft={} if hypothesis.draft is None else _of_draft(hypothesis.draft, len(ids)),
+        draft=_of_draft(hypothesis),
     )
 
 
-def _of_draft(draft: Draft, n_tokens: int) -> dict[str, float]:
-    """What a draft tells of a text of so many tokens."""
+def _of_draft(hypothesis: Hypothesis) -> dict[str, float]:
+    """What the draft tells of the text; nothing of one that the lips carried."""
+    draft, n_tokens = hypothesis.draft, len(hypothesis.token_ids)
+    by_lips = hypothesis.sound_share is not None and hypothesis.sound_share < _BY_SOUND
+    if draft is None or by_lips:
+        return {}
     return {
         "log_prob": n_tokens * fmean(draft.log_probs),
         "spread": n_tokens * pstdev(draft.log_probs),
@@ -138,10 +147,8 @@ def readability(
             sums[modality] = sums.get(modality, Signs()) + signs
     score, n_tokens = 0.0, 0
     for modality, signs in sums.items():
-        if not signs.n_tokens or modality not in weights:
-            continue
-        found = {"bias": 1.0, **signs.per_token()}
-        if found.keys() >= weights[modality].keys():
+        if modality in weights and signs.enough_for(weights[modality]):
+            found = {"bias": 1.0, **signs.per_token()}
             terms = (value * found[name] for name, value in weights[modality].items())
             score += signs.n_tokens * sum(terms)
             n_tokens += signs.n_tokens

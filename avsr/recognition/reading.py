@@ -226,8 +226,10 @@ def _with_times(
         spoken = [spoken[index] for index in kept]
         hypothesis = replace(hypothesis, text=" ".join(word.text for word in spoken))
     words = time_words(loaded, spoken, streams, piece.audio, route)
-    judged = route.modality in loaded.readability
-    signs = gather_signs(loaded, hypothesis, streams, route) if judged else Signs()
+    signs = Signs()
+    if weights := loaded.readability.get(route.modality):
+        found = gather_signs(loaded, hypothesis, streams, route)
+        signs = found if found.enough_for(weights) else signs  # else it would dilute the others
     return Reading(hypothesis=hypothesis, words=words, looped=looped, signs=signs)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import avsr
 from avsr.model_files.readability import READABILITY_FILE, read_readability
+from avsr.model_parts.draft_decoder import Draft
 from avsr.recognition.hypotheses import decode, encode
 from avsr.recognition.readability import (
     Signs,
@@ -77,6 +78,9 @@ def test_a_sign_that_a_reading_lacks_leaves_it_without_judgement() -> None:
     unsure = replace(SAID, draft={"log_prob": -12.0, "spread": 3.0})
     assert readability([{"audio": SAID}], weights) is None  # read without a draft
     assert readability([{"audio": unsure}], weights) == pytest.approx(1 / (1 + np.exp(5.0)))
+    assert not SAID.enough_for(weights["audio"])
+    assert not Signs(draft=unsure.draft).enough_for(weights["audio"])  # no text
+    assert unsure.enough_for(weights["audio"])
     sure = replace(SAID, draft={"log_prob": -0.6, "spread": 0.6})
     found = readability([{"audio": unsure}, {"audio": sure}], weights)
     assert found == pytest.approx(1 / (1 + np.exp(0.5 * (5.0 - 3.4))))
@@ -163,3 +167,19 @@ def test_a_command_is_not_doubted(recognizer: avsr.Recognizer, modality: str) ->
     else:
         assert result.readability is not None
         assert result.readability > 0.9
+
+
+def test_a_draft_tells_nothing_of_what_the_lips_carried() -> None:
+    loaded = avsr.load("grid-tiny", "cpu").loaded
+    mouth = np.zeros((25, 96, 96), np.uint8)
+    streams = encode(loaded, waveforms=[np.zeros(16_000, np.float32)], mouths=[mouth])
+    route = loaded.route("av")
+    draft = Draft(token_ids=(7, 8), log_probs=(-1.0, -3.0))
+    (read,) = decode(loaded, streams, route)
+    said = replace(read, token_ids=(5, 6, 7), token_log_probs=(-0.1, -0.1, -0.1), draft=draft)
+    heard = gather_signs(loaded, replace(said, sound_share=0.6), streams, route)
+    plain = gather_signs(loaded, said, streams, route)
+    seen = gather_signs(loaded, replace(said, sound_share=0.4), streams, route)
+    assert heard.draft == plain.draft == {"log_prob": -6.0, "spread": 3.0}
+    assert seen.draft == {}
+    assert seen.gaps == heard.gaps
