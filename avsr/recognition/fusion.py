@@ -7,6 +7,7 @@ head than the head's own best path, per token, each head counting as far as it i
 other. Another person's lips leave both heads sure, and of different things: so what the lips say
 and the lead of the reading of both count as far as both heads say the same at the same moments.
 Lips that stand still (a photo, a call whose picture has frozen) say nothing: the sound is believed.
+Where sound and both read the same, that stands, and the lips are not read by themselves.
 The weights come with the model, in ``fusion.json`` of its folder:
 
     {"av": ..., "av_log_prob": ..., "audio_log_prob": ..., "video_log_prob": ...,
@@ -78,6 +79,11 @@ class Judgement:
     in_step: float
     lips_move: bool = True
 
+    def support(self, stream: str, text: tuple[int, ...]) -> float:
+        """How much one head speaks for a text: 0 or less, the less the surer it is of another."""
+        total = sum(opinion.sureness for opinion in self.opinions.values())
+        return -self.opinions[stream].gaps[text] * self.opinions[stream].sureness / total
+
 
 def can_fuse(loaded: LoadedModel) -> bool:
     """Whether a model brings all that fusion needs."""
@@ -100,36 +106,45 @@ def decode_fused(
     search = search or SearchOptions()
     if not search.fusion or not can_fuse(loaded):
         return decode_jobs(loaded, jobs, max_rows=max_rows, search=search)
-    parts: list[tuple[int, Modality, DecodingJob]] = []
-    for number, job in enumerate(jobs):
-        both = job.route.modality == "av"
-        for modality in MODALITIES if both else (job.route.modality,):
-            route = job.route.by(modality)
-            parts.append(
-                (number, modality, DecodingJob(streams=job.streams.of(route), route=route))
-            )
-    texts = decode_jobs(loaded, [part for _, _, part in parts], max_rows=max_rows, search=search)
-    read: list[dict[Modality, list[Hypothesis]]] = [{} for _ in jobs]
-    for (number, modality, _), found in zip(parts, texts, strict=True):
-        read[number][modality] = found
-    return [
-        _fused_rows(loaded, job, found) if job.route.modality == "av" else found[job.route.modality]
-        for job, found in zip(jobs, read, strict=True)
-    ]
+    both = [number for number, job in enumerate(jobs) if job.route.modality == "av"]
+    by_sound = [_part(jobs[number], "audio") for number in both]
+    found = decode_jobs(loaded, [*jobs, *by_sound], max_rows=max_rows, search=search)
+    heard = dict(zip(both, found[len(jobs) :], strict=True))
+    differ = {number: _differing(found[number], heard[number]) for number in both}
+    by_lips = [_part(jobs[number], "video", rows) for number, rows in differ.items() if rows]
+    seen = iter(decode_jobs(loaded, by_lips, max_rows=max_rows, search=search))
+    for number, rows in differ.items():
+        readings: list[dict[Modality, Hypothesis]] = [
+            {"audio": sound, "av": own}
+            for sound, own in zip(heard[number], found[number], strict=True)
+        ]
+        for row, lips in zip(rows, next(seen) if rows else [], strict=True):
+            readings[row]["video"] = lips
+        found[number] = [
+            _fused(loaded, jobs[number].streams.rows([row]), own)
+            for row, own in enumerate(readings)
+        ]
+    return found[: len(jobs)]
 
 
-def _fused_rows(
-    loaded: LoadedModel, job: DecodingJob, read: Mapping[Modality, Sequence[Hypothesis]]
-) -> list[Hypothesis]:
-    fused: list[Hypothesis] = []
-    for row in range(job.streams.n_clips):
-        readings: dict[Modality, Hypothesis] = {
-            modality: found[row] for modality, found in read.items()
-        }
-        texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
-        judgement = judgement_of(loaded, job.streams.rows([row]), texts)
-        fused.append(fuse(readings, judgement, loaded.fusion))
-    return fused
+def _part(job: DecodingJob, modality: Modality, rows: Sequence[int] | None = None) -> DecodingJob:
+    """What a job reads by one of its streams; all of its clips or some."""
+    route = job.route.by(modality)
+    streams = job.streams.of(route)
+    return DecodingJob(streams=streams if rows is None else streams.rows(rows), route=route)
+
+
+def _differing(some: Sequence[Hypothesis], others: Sequence[Hypothesis]) -> list[int]:
+    """The clips of which two readings have unlike texts."""
+    pairs = enumerate(zip(some, others, strict=True))
+    return [row for row, (one, other) in pairs if one.token_ids != other.token_ids]
+
+
+def _fused(
+    loaded: LoadedModel, streams: EncodedStreams, readings: Mapping[Modality, Hypothesis]
+) -> Hypothesis:
+    texts = list(dict.fromkeys(reading.token_ids for reading in readings.values()))
+    return fuse(readings, judgement_of(loaded, streams, texts), loaded.fusion)
 
 
 def fuse(
@@ -138,7 +153,7 @@ def fuse(
     """Choose among the readings of one clip.
 
     Args:
-        readings: by sound, by lips and by both.
+        readings: by sound and by both, and by lips unless the two have one text.
         judgement: of the clip and all their texts.
         weights: of the model.
 
@@ -150,6 +165,12 @@ def fuse(
     if not judgement.lips_move:
         return replace(readings["audio"], sound_share=1.0)
     both = readings["av"]
+    if "video" not in readings:
+        lead = sum(
+            weights[f"{stream}_gap"] * side * judgement.support(stream, both.token_ids)
+            for stream, side in (("audio", 1), ("video", -1))
+        )
+        return replace(both, sound_share=1 / (1 + math.exp(-lead)))
     scores = {
         text: sum(weights[name] * value for name, value in found.items())
         for text, found in signs_of(readings, judgement).items()
@@ -171,7 +192,6 @@ def signs_of(
     readings: Mapping[Modality, Hypothesis], judgement: Judgement
 ) -> dict[tuple[int, ...], dict[str, float]]:
     """What speaks for each text that was read, by the names of the weights."""
-    total = sum(opinion.sureness for opinion in judgement.opinions.values())
     signs: dict[tuple[int, ...], dict[str, float]] = {}
     for modality, reading in readings.items():
         found = signs.setdefault(reading.token_ids, dict.fromkeys(FUSION_NAMES, 0.0))
@@ -179,8 +199,8 @@ def signs_of(
         if modality == "av":
             found["av"] = judgement.in_step
     for text, found in signs.items():
-        for stream, opinion in judgement.opinions.items():
-            found[f"{stream}_gap"] = -opinion.gaps[text] * opinion.sureness / total
+        for stream in judgement.opinions:
+            found[f"{stream}_gap"] = judgement.support(stream, text)
         found["video_gap"] *= judgement.in_step
     return signs
 

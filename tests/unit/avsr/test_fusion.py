@@ -1,8 +1,10 @@
 """Whom to believe where sound and lips say different things."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ import avsr
 from avsr.clips.clip import Clip
 from avsr.clips.read import read_clip
 from avsr.model_files.fusion import FUSION_FILE, read_fusion
+from avsr.pretrained import LoadedModel
 from avsr.recognition.fusion import HeadOpinion, Judgement, can_fuse, decode_fused, fuse
 from avsr.recognition.hypotheses import Hypothesis, decode, encode
-from avsr.recognition.joint_decoding import DecodingJob
+from avsr.recognition.joint_decoding import DecodingJob, decode_jobs
 from avsr.route import Modality
 from avsr.text import count_word_errors
 
@@ -70,6 +73,18 @@ def test_a_text_that_two_readings_give_has_the_reading_of_both() -> None:
     assert (fused.text, fused.n_drafted) == ("heard", 4)
 
 
+def test_where_sound_and_both_agree_the_heads_tell_which_stream_carries_it() -> None:
+    agreed: dict[Modality, Hypothesis] = {
+        name: replace(READINGS[name], text="said", token_ids=(1,)) for name in ("audio", "av")
+    }
+    heard = fuse(agreed, _judgement(0.5, 0.5), WEIGHTS)
+    assert heard.text == "said"
+    assert heard.sound_share == pytest.approx(1 / (1 + np.exp(-6.0)))  # the lips' head objects
+    nothing = {"audio": HeadOpinion(sureness=0.5, gaps={(1,): 0.0})}
+    both = Judgement(opinions={**nothing, "video": nothing["audio"]}, in_step=1.0)
+    assert fuse(agreed, both, WEIGHTS).sound_share == 0.5
+
+
 @pytest.fixture(scope="module")
 def recognizer() -> avsr.Recognizer:
     return avsr.load("grid-tiny", "cpu")
@@ -121,6 +136,29 @@ def test_ruined_sound_is_known_for_it(recognizer: avsr.Recognizer, clip: Clip) -
     )
     assert fused.sound_share is not None
     assert fused.sound_share < 0.2
+
+
+def test_lips_are_read_where_sound_and_both_differ(
+    recognizer: avsr.Recognizer, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert clip.audio is not None
+    assert clip.mouth is not None
+    asked: list[tuple[str, int]] = []
+
+    def noted(loaded: LoadedModel, jobs: Sequence[DecodingJob], **rest: Any) -> Any:
+        asked.extend((job.route.modality, job.streams.n_clips) for job in jobs)
+        return decode_jobs(loaded, jobs, **rest)
+
+    monkeypatch.setattr("avsr.recognition.fusion.decode_jobs", noted)
+    noise = np.random.default_rng(0).normal(0, 0.5, len(clip.audio)).astype(np.float32)
+    loaded = recognizer.loaded
+    sounds = [clip.audio, clip.audio + noise]
+    streams = encode(loaded, waveforms=sounds, mouths=[clip.mouth] * 2)
+    job = DecodingJob(streams=streams, route=loaded.route("av"))
+    (fused,) = decode_fused(loaded, [job], max_rows=6)
+    assert asked == [("av", 2), ("audio", 2), ("video", 1)]
+    assert fused[0] == _fused(recognizer, clip.audio, clip.mouth)
+    assert fused[1].text == _fused(recognizer, sounds[1], clip.mouth).text
 
 
 def test_the_plain_reading_stays(recognizer: avsr.Recognizer, clip: Clip) -> None:

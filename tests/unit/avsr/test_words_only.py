@@ -39,7 +39,8 @@ def found() -> AvsrGeneration:
 def test_marks_go_and_words_stay(
     monkeypatch: pytest.MonkeyPatch, words_only: bool, text: str, ids: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(hypotheses, "generate", lambda *_: found())
+    monkeypatch.setattr(hypotheses, "read_drafts", lambda *_: [None])
+    monkeypatch.setattr(hypotheses, "_generate", lambda *_: found())
     config: Any = GenerationConfig()
     config.words_only = words_only
     tokenizer = Tokenizer()
