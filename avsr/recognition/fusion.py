@@ -159,17 +159,15 @@ def fuse(
 
     Returns:
         The reading of the best supported text, that of both where it gave it too, and that of the
-        sound where the lips stand still; its ``sound_share`` tells which stream carried it. The
-        draft and its counts are of the reading of both, if the lips move.
+        sound where the lips stand still; its ``sound_share`` tells which stream carried it (half
+        and more of a text that the sound alone gives too). The draft and its counts are of the
+        reading of both, if the lips move.
     """
     if not judgement.lips_move:
         return replace(readings["audio"], sound_share=1.0)
     both = readings["av"]
     if "video" not in readings:
-        lead = sum(
-            weights[f"{stream}_gap"] * side * judgement.support(stream, both.token_ids)
-            for stream, side in (("audio", 1), ("video", -1))
-        )
+        lead = -weights["video_gap"] * judgement.support("video", both.token_ids)
         return replace(both, sound_share=1 / (1 + math.exp(-lead)))
     scores = {
         text: sum(weights[name] * value for name, value in found.items())

@@ -36,7 +36,6 @@ __all__ = ["Signs", "gather_signs", "passage_doubts", "readability", "readabilit
 _DOUBTED = 0.5  # probability below which a text is doubted
 _PASSAGE_S = 4.0  # shorter passages are not doubted on their own: few words tell little
 _SUREST = 50.0  # log-odds
-_BY_SOUND = 0.5  # share of the sound in a text from which on it carried it
 _NOT_READ = "probably not what the model reads (another language, other sentences or no speech)"
 
 
@@ -50,8 +49,7 @@ class Signs:
         gaps: for each head that heard or saw it, by how much its log-probability of the text is
             less than that of its own best path.
         draft: the ``log_prob`` of the draft's tokens, their mean, and its ``spread``, their
-            standard deviation, each times ``n_tokens``; empty without a draft, and where the lips
-            carried the text, of which the draft knows nothing.
+            standard deviation, each times ``n_tokens``; empty without a draft.
     """
 
     n_tokens: int = 0
@@ -118,10 +116,9 @@ def gather_signs(
 
 
 def _of_draft(hypothesis: Hypothesis) -> dict[str, float]:
-    """What the draft tells of the text; nothing of one that the lips carried."""
+    """What the draft tells of the text."""
     draft, n_tokens = hypothesis.draft, len(hypothesis.token_ids)
-    by_lips = hypothesis.sound_share is not None and hypothesis.sound_share < _BY_SOUND
-    if draft is None or by_lips:
+    if draft is None:
         return {}
     return {
         "log_prob": n_tokens * fmean(draft.log_probs),

@@ -10,7 +10,6 @@ import pytest
 
 import avsr
 from avsr.model_files.readability import READABILITY_FILE, read_readability
-from avsr.model_parts.draft_decoder import Draft
 from avsr.recognition.hypotheses import decode, encode
 from avsr.recognition.readability import (
     Signs,
@@ -167,19 +166,3 @@ def test_a_command_is_not_doubted(recognizer: avsr.Recognizer, modality: str) ->
     else:
         assert result.readability is not None
         assert result.readability > 0.9
-
-
-def test_a_draft_tells_nothing_of_what_the_lips_carried() -> None:
-    loaded = avsr.load("grid-tiny", "cpu").loaded
-    mouth = np.zeros((25, 96, 96), np.uint8)
-    streams = encode(loaded, waveforms=[np.zeros(16_000, np.float32)], mouths=[mouth])
-    route = loaded.route("av")
-    draft = Draft(token_ids=(7, 8), log_probs=(-1.0, -3.0))
-    (read,) = decode(loaded, streams, route)
-    said = replace(read, token_ids=(5, 6, 7), token_log_probs=(-0.1, -0.1, -0.1), draft=draft)
-    heard = gather_signs(loaded, replace(said, sound_share=0.6), streams, route)
-    plain = gather_signs(loaded, said, streams, route)
-    seen = gather_signs(loaded, replace(said, sound_share=0.4), streams, route)
-    assert heard.draft == plain.draft == {"log_prob": -6.0, "spread": 3.0}
-    assert seen.draft == {}
-    assert seen.gaps == heard.gaps
