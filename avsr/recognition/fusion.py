@@ -167,7 +167,7 @@ def fuse(
         return replace(readings["audio"], sound_share=1.0)
     both = readings["av"]
     if "video" not in readings:
-        lead = -weights["video_gap"] * judgement.support("video", both.token_ids)
+        lead = max(0.0, -weights["video_gap"] * judgement.support("video", both.token_ids))
         return replace(both, sound_share=1 / (1 + math.exp(-lead)))
     scores = {
         text: sum(weights[name] * value for name, value in found.items())
