@@ -208,11 +208,12 @@ def judgement_of(
     loaded: LoadedModel, streams: EncodedStreams, texts: Sequence[tuple[int, ...]]
 ) -> Judgement:
     """Ask the heads about sound and lips of one clip, a batch of one, and about texts for it."""
+    assert streams.video is not None
     scores = {one.stream: ctc_scores(loaded.model, one) for one in streams.present}
     return Judgement(
         opinions={name: _opinion(head.of_clip(0), texts) for name, head in scores.items()},
         in_step=in_step(scores["audio"], scores["video"]),
-        lips_move=all(_changes(one) for one in streams.present if one.stream == "video"),
+        lips_move=_changes(streams.video),
     )
 
 
